@@ -1,0 +1,76 @@
+"""The recipe of a run: everything that fixes its mathematics, and nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
+
+MODEL_TITLES = {"FF": "FF", "BPFF": "BP/FF", "BP": "BP"}
+"""Model keys, as in configuration and paths (a path cannot hold a slash), and the study's names."""
+
+MODELS = tuple(MODEL_TITLES)
+
+Model = Literal["FF", "BPFF", "BP"]
+Norm = Literal["linf", "l2", "l1"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One model's training as the study defines it (Tosato et al. 2023, sec. 3.1-3.3).
+
+    Attributes
+    ----------
+    model
+        `FF` (layer by layer), `BPFF` (end to end on the same goodness) or `BP` (cross-entropy).
+    widths
+        Units of each hidden layer.
+    activation
+        Non-linearity of the hidden layers.
+    goodness
+        Norm of a layer's activations that is its goodness.
+    normalisation
+        Norm that divides a layer's activations before the next layer reads them.
+    normalise_input
+        Whether the first layer's input is divided by its norm too.
+    label_value
+        Value of the label pixel: maximum of the whole training set, or of each image.
+    prediction
+        `goodness`: arg max over labels of the goodness summed over layers; `softmax`: arg max of
+        the softmax over labels of each layer's goodness, summed over layers.
+    negatives
+        A negative's wrong label is drawn `once` per image or anew `each-epoch`.
+    held_out_negatives
+        Whether a run without one class may `include` that class's label among its negatives.
+    theta
+        Threshold of the goodness (of the summed goodness for `BPFF`); None for `BP`.
+    learning_rate, epochs, batch_size
+        Adam's; epochs are per layer for `FF`; a batch size of None means the full batch.
+    """
+
+    model: Model
+    widths: tuple[int, ...]
+    activation: Literal["sigmoid", "relu"]
+    goodness: Norm
+    normalisation: Norm
+    normalise_input: bool
+    label_value: Literal["dataset", "image"]
+    prediction: Literal["goodness", "softmax"]
+    negatives: Literal["once", "each-epoch"]
+    held_out_negatives: Literal["exclude", "include"]
+    theta: float | None
+    learning_rate: float
+    epochs: int
+    batch_size: int | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the recipe as plain JSON types."""
+        return {**asdict(self), "widths": list(self.widths)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Recipe":
+        """Build a recipe from what `as_json` gave."""
+        known = {field.name: content[field.name] for field in fields(cls)}
+        return cls(**{**known, "widths": tuple(known["widths"])})
+
+    def but(self, **changes: Any) -> "Recipe":
+        """Return the same recipe with some entries changed."""
+        return replace(self, **changes)
