@@ -1,0 +1,273 @@
+"""Saving and opening labelled arrays: an xarray tree as Zarr v3 in one zip file.
+
+One file per run makes a store an ordinary output of a workflow: it can be moved, hashed and
+deleted like any other. Reading needs xarray and zarr only, so a notebook or an analysis never
+pays for importing torch.
+"""
+
+import hashlib
+import zipfile
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from zarr.codecs import BloscCodec
+from zarr.storage import MemoryStore, ZipStore
+
+from ffensembles.errors import StoreError
+from ffensembles.files import atomic_path
+
+PRESENTATIONS_PER_CHUNK = 256
+"""Presentations lie sorted by label: one class of a thousand images touches about five chunks."""
+
+_FLOAT32_MANTISSA_BITS = 23
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold: same content, same bytes
+_WAY_OUT = "delete it and run again to make it anew"
+
+
+def round_mantissa(values: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
+    """Round float32 values to `bits` explicit mantissa bits, ties to even.
+
+    The dropped bits become zeros, which a compressor removes: activations of a sigmoid otherwise
+    hardly compress, because the low bits of their mantissas are noise. The relative error is at
+    most ``2 ** -(bits + 1)`` (0.05 % for 10 bits); values that are not finite stay as they are.
+
+    Parameters
+    ----------
+    values
+        Any shape, float32.
+    bits
+        From 1 to 23; 23 keeps every value exactly.
+
+    Returns
+    -------
+    numpy.ndarray
+        A new float32 array of the same shape.
+
+    Examples
+    --------
+    >>> round_mantissa(np.float32([1.0, 1.2, 1.3]), bits=2).tolist()
+    [1.0, 1.25, 1.25]
+    """
+    if not 1 <= bits <= _FLOAT32_MANTISSA_BITS:
+        raise ValueError(f"mantissa bits: found {bits}, allowed are 1 to {_FLOAT32_MANTISSA_BITS}.")
+    values = np.ascontiguousarray(values, dtype=np.float32)
+    dropped = _FLOAT32_MANTISSA_BITS - bits
+    if dropped == 0:
+        return values.copy()
+    pattern = values.view(np.uint32)
+    odd = (pattern >> np.uint32(dropped)) & np.uint32(1)
+    rounded = pattern + odd + np.uint32((1 << (dropped - 1)) - 1)
+    rounded &= np.uint32(0xFFFFFFFF ^ ((1 << dropped) - 1))
+    return np.where(np.isfinite(values), rounded.view(np.float32), values)
+
+
+def save_tree(tree: xr.DataTree, path: str | Path, mantissa_bits: int | None = None) -> None:
+    """Write a tree to one `.zarr.zip` file, whole or not at all.
+
+    Floating-point variables are stored as float32, compressed (zstd after a bit shuffle) in
+    chunks of 256 presentations. The same tree gives the same bytes.
+
+    Parameters
+    ----------
+    tree
+        Any DataTree of numeric and boolean variables.
+    path
+        Where the file goes; folders are made, an older file is replaced at the very end.
+    mantissa_bits
+        Mantissa bits kept of each variable `activation` (see `round_mantissa`), recorded in its
+        attribute `mantissa_bits`; None stores them exactly.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be written; what stood there before is untouched.
+    """
+    tree = tree.map_over_datasets(lambda dataset: _ready(dataset, mantissa_bits))
+    encoding = {
+        node.path: {str(name): _encoding(variable) for name, variable in node.variables.items()}
+        for node in tree.subtree
+    }
+    content: dict[str, Any] = {}
+    tree.to_zarr(MemoryStore(content), encoding=encoding, consolidated=False, zarr_format=3)
+    # our own zip, not ZipStore's: fixed dates, sorted members, and a seal on their list
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for key in sorted(content):
+            member = zipfile.ZipInfo(key, date_time=_EPOCH)
+            member.external_attr = 0o644 << 16
+            archive.writestr(member, content[key].to_bytes())
+        archive.comment = _seal(archive)
+
+
+@overload
+def open_tree(path: str | Path) -> xr.DataTree: ...
+@overload
+def open_tree(path: str | Path, layer: None) -> xr.DataTree: ...
+@overload
+def open_tree(path: str | Path, layer: str | int) -> xr.Dataset: ...
+def open_tree(path: str | Path, layer: str | int | None = None) -> xr.DataTree | xr.Dataset:
+    """Open a store lazily: values are read, chunk by chunk, when they are asked for.
+
+    Parameters
+    ----------
+    path
+        A file that `save_tree` wrote.
+    layer
+        Name of a group or its number (`"layer2"` or 2): only that Dataset is opened. None opens
+        the whole tree.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing, truncated or damaged, or holds no such layer. Damage in the list
+        of members is found on opening, damage inside a chunk when that chunk is read.
+    """
+    path = Path(path)
+    store: Any = _open_sealed(path)  # xarray takes any zarr store; its annotations do not say so
+    # consolidated metadata is no part of the Zarr v3 format; chunks=None is xarray's own laziness
+    options: dict[str, Any] = {"engine": "zarr", "chunks": None, "consolidated": False}
+    if layer is None:
+        tree = xr.open_datatree(store, **options)
+        tree.set_close(store.close)
+        return tree
+    group = f"layer{layer}" if isinstance(layer, int) else layer
+    groups = sorted({name.split("/")[0] for name in store.members if "/" in name})
+    if group not in groups:
+        store.close()
+        raise StoreError(f"{path}: holds no {group!r}; it holds {', '.join(groups) or 'nothing'}.")
+    dataset = xr.open_dataset(store, group=group, **options)
+    dataset.set_close(store.close)
+    return dataset
+
+
+@overload
+def open_activations(path: str | Path) -> xr.DataTree: ...
+@overload
+def open_activations(path: str | Path, layer: None, category: int | None = None) -> xr.DataTree: ...
+@overload
+def open_activations(
+    path: str | Path, layer: str | int, category: int | None = None
+) -> xr.Dataset: ...
+def open_activations(
+    path: str | Path, layer: str | int | None = None, category: int | None = None
+) -> xr.DataTree | xr.Dataset:
+    """Open a run's activations, or one layer or one class of them, without loading the rest.
+
+    Parameters
+    ----------
+    path
+        A run's `activations.zarr.zip`.
+    layer
+        Layer by name or number; None opens all layers as a DataTree.
+    category
+        Label of one class; only its presentations are kept.
+
+    Returns
+    -------
+    xarray.DataTree or xarray.Dataset
+        Variable `activation` (presentation, neuroid), float32, not yet loaded; coordinates
+        stimulus_id, label, embedded_label, predicted, correct on presentation, and neuroid_id,
+        layer on neuroid. All test images are there, correct or not.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be read, or has no such layer or no presentation of such a category.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> layer = xr.Dataset(
+    ...     {"activation": (("presentation", "neuroid"), np.float32([[0, 1], [1, 0], [1, 1]]))},
+    ...     coords={"label": ("presentation", [0, 1, 1])},
+    ... )
+    >>> path = Path(tempfile.mkdtemp()) / "activations.zarr.zip"
+    >>> save_tree(xr.DataTree.from_dict({"layer1": layer}), path)
+    >>> open_activations(path, layer=1, category=1).activation.values.tolist()
+    [[1.0, 0.0], [1.0, 1.0]]
+    """
+    opened = open_tree(path, layer)
+    if category is None:
+        return opened
+    if isinstance(opened, xr.DataTree):
+        return opened.map_over_datasets(
+            lambda dataset: _only(dataset, category, path) if "label" in dataset else dataset
+        )
+    return _only(opened, category, path)
+
+
+def _only(dataset: xr.Dataset, category: int, path: str | Path) -> xr.Dataset:
+    """Keep one category, as a slice where its presentations lie together: few chunks are read."""
+    where = np.flatnonzero(dataset["label"].values == category)
+    if where.size == 0:
+        labels = ", ".join(str(label) for label in np.unique(dataset["label"].values))
+        raise StoreError(
+            f"{path}: holds no presentation of category {category}; it holds {labels}."
+        )
+    together = where[-1] - where[0] + 1 == where.size
+    return dataset.isel(presentation=slice(where[0], where[-1] + 1) if together else where)
+
+
+def _ready(dataset: xr.Dataset, mantissa_bits: int | None) -> xr.Dataset:
+    """Make a Dataset storable: float32 throughout, activations rounded, no older encoding."""
+    dataset = dataset.drop_encoding()
+    for name, variable in dataset.variables.items():
+        if variable.dtype.kind == "f" and variable.dtype != np.float32:
+            dataset[name] = dataset[name].astype(np.float32, keep_attrs=True)
+    if mantissa_bits is not None and "activation" in dataset:
+        activation = dataset["activation"]
+        rounded = activation.copy(data=round_mantissa(activation.values, mantissa_bits))
+        dataset["activation"] = rounded.assign_attrs(mantissa_bits=mantissa_bits)
+    return dataset
+
+
+def _encoding(variable: xr.Variable) -> dict[str, Any]:
+    """Return how zarr stores a variable: its chunks and its compression."""
+    chunks = tuple(
+        max(1, min(size, PRESENTATIONS_PER_CHUNK) if dim == "presentation" else size)
+        for dim, size in variable.sizes.items()
+    )
+    codec = BloscCodec(
+        typesize=variable.dtype.itemsize, cname="zstd", clevel=5, shuffle="bitshuffle"
+    )
+    encoding: dict[str, Any] = {"compressors": (codec,)}
+    if chunks:
+        encoding["chunks"] = chunks
+    return encoding
+
+
+def _seal(archive: zipfile.ZipFile) -> bytes:
+    """Return a digest of the members' names, sizes and checksums."""
+    members = sorted((info.filename, info.file_size, info.CRC) for info in archive.infolist())
+    return hashlib.sha256(repr(members).encode()).hexdigest().encode()
+
+
+def _open_sealed(path: Path) -> "_SealedZip":
+    try:
+        store = _SealedZip(path, mode="r")
+        store._sync_open()
+        if store._zf.comment != _seal(store._zf):
+            store.close()
+            raise zipfile.BadZipFile("its list of members was altered")
+    except FileNotFoundError as error:
+        raise StoreError(f"{path}: is not there; run the rule that makes it.") from error
+    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        raise StoreError(f"{path}: truncated or damaged ({error}); {_WAY_OUT}.") from error
+    return store
+
+
+class _SealedZip(ZipStore):
+    """A read-only zip store that speaks of damage in the user's words."""
+
+    @property
+    def members(self) -> list[str]:
+        """Names of all members."""
+        return self._zf.namelist()
+
+    def _get(self, key: str, *args: Any, **options: Any) -> Any:
+        try:
+            return super()._get(key, *args, **options)
+        except (zipfile.BadZipFile, EOFError, OSError) as error:
+            raise StoreError(f"{self.path}: damaged at {key} ({error}); {_WAY_OUT}.") from error
