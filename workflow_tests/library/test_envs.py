@@ -1,0 +1,51 @@
+"""The conda environments say the same as the pip pins, and rules without torch have none."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+ONLY_WITH_SNAKEMAKE = {"snakemake", "snakemake-executor-plugin-slurm"}
+
+
+def requirements(name: str) -> set[str]:
+    lines = (ROOT / name).read_text().splitlines()
+    return {re.split(r"[=<>]", line)[0] for line in lines if line and line[0] not in "#-"}
+
+
+def pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return dict(line.split("==") for line in lines if not line.startswith("#"))
+
+
+def environment(name: str) -> dict[str, str]:
+    content = yaml.safe_load((ROOT / "envs" / name).read_text())
+    return dict(entry.split("=") for entry in content["dependencies"])
+
+
+@pytest.mark.parametrize("name", ["training.yaml", "analysis.yaml"])
+def test_conda_versions_are_the_pip_pins(name):
+    found = environment(name)
+    assert found.pop("python") == "3.11"
+    pip_names = {conda: pip for pip, conda in CONDA_NAMES.items()}
+    expected = pins()
+    assert found == {package: expected[pip_names.get(package, package)] for package in found}
+
+
+def test_every_requirement_is_in_an_environment():
+    wanted = requirements("requirements.txt") - ONLY_WITH_SNAKEMAKE
+    have = set(environment("training.yaml")) | set(environment("analysis.yaml"))
+    assert {CONDA_NAMES.get(package, package) for package in wanted} == have - {"python"}
+
+
+def test_analysis_needs_no_torch():
+    assert not {"pytorch", "torchvision"} & set(environment("analysis.yaml"))
+
+
+def test_every_top_level_name_is_pinned_without_a_local_version():
+    pinned = pins()
+    assert requirements("requirements.txt") | requirements("requirements-dev.txt") <= set(pinned)
+    assert not [version for version in pinned.values() if "+" in version]
