@@ -187,6 +187,13 @@ def test_rounding_is_within_half_a_step_and_settled(values: np.ndarray, bits: in
     np.testing.assert_array_equal(round_mantissa(once, bits), once)
 
 
+@given(arrays(np.float32, 20, elements=st.floats(0, 1, width=32)), st.integers(1, 23))
+def test_rounding_keeps_saturation_apart_and_order(values: np.ndarray, bits: int) -> None:
+    rounded = round_mantissa(values, bits)
+    np.testing.assert_array_equal(rounded == 1, values == 1)
+    assert (np.diff(rounded[np.argsort(values)]) >= 0).all()
+
+
 def test_opening_imports_no_torch() -> None:
     code = "import sys, ffensembles.store; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,247 @@
+"""The methods against hand-worked cases and against loops that spell their definitions out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from ffensembles.ensembles import (
+    METHODS,
+    ensemble_sizes,
+    find_ensembles,
+    loo,
+    matrices,
+    method1,
+    method2,
+)
+from ffensembles.errors import ConfigError
+from ffensembles.store import open_tree, save_tree
+
+ANY = arrays(np.float32, (12, 6), elements=st.floats(0, 1, width=32))
+LEVELS = arrays(np.float32, (12, 6), elements=st.sampled_from(np.float32([0, 0.25, 0.5, 1])))
+
+
+def make_layer(x: np.ndarray, labels: list[int], correct: list[bool] | None = None) -> xr.Dataset:
+    coords = {"label": ("presentation", labels), "neuroid_id": ("neuroid", np.arange(x.shape[1]))}
+    if correct is not None:
+        coords["correct"] = ("presentation", correct)
+    return xr.Dataset({"activation": (("presentation", "neuroid"), np.asarray(x))}, coords=coords)
+
+
+LABELS = [0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2]
+CORRECT = [True, True, False, True, True, True, True, True, False, True, False, True]
+
+
+def loop_method1(x: np.ndarray, q: float) -> list[bool]:
+    values = sorted(float(value) for row in x for value in row)
+    position = q * (len(values) - 1)
+    low = int(np.floor(position))
+    high = min(low + 1, len(values) - 1)
+    threshold = values[low] + (position - low) * (values[high] - values[low])
+    active = []
+    for unit in range(x.shape[1]):
+        column = sorted(float(value) for value in x[:, unit])
+        middle = len(column) // 2
+        odd = len(column) % 2
+        median = column[middle] if odd else (column[middle - 1] + column[middle]) / 2
+        on_top = median == values[-1] and values[0] < values[-1]
+        active.append(median > threshold + 1e-12 or on_top)
+    return active
+
+
+def loop_method2(
+    means: list[float], epsilon: float, bounded: bool
+) -> tuple[list[float], list[float]]:
+    rho, n_h = [], []
+    for mean in means:
+        near = sum(1 for other in means if mean - epsilon <= other <= mean + epsilon)
+        width = 2 * epsilon
+        if bounded and mean + epsilon > 1:
+            width = epsilon + min(epsilon, 1 - mean)
+        rho.append(near / width)
+        n_h.append(float(sum(1 for other in means if other > mean)))
+    return rho, n_h
+
+
+def loop_loo(means: list[float], k: float) -> list[bool]:
+    active = []
+    for i, mean in enumerate(means):
+        others = [other for j, other in enumerate(means) if j != i]
+        active.append(mean > (k + 1) * sum(others) / len(others))
+    return active
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.one_of(ANY, LEVELS), st.sampled_from([0.5, 0.8, 0.9, 0.95]))
+def test_method1_is_its_definition(x: np.ndarray, q: float) -> None:
+    layer = make_layer(x, LABELS, CORRECT)
+    found = method1(layer, [0.3, q])
+    for category, rows in matrices(layer):
+        # a median within rounding of the threshold may fall on either side
+        threshold = found.threshold.sel(quantile=q, category=category).item()
+        clear = np.abs(np.median(rows, axis=0) - threshold) > 1e-6
+        clear |= np.median(rows, axis=0) == rows.max()
+        got = found.active.sel(quantile=q, category=category).values
+        np.testing.assert_array_equal(got[clear], np.array(loop_method1(rows, q))[clear])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.one_of(ANY, LEVELS), st.sampled_from([0.05, 0.2, 0.6]), st.booleans())
+def test_method2_is_its_definition(x: np.ndarray, epsilon: float, relu: bool) -> None:
+    x = x * np.float32(3) if relu else x
+    layer = make_layer(x, LABELS, CORRECT)
+    found = method2(layer, epsilon, max_rho=0.4, max_n_h=0.3)
+    for category, rows in matrices(layer):
+        means = rows.mean(axis=0, dtype=np.float64).tolist()
+        rho, n_h = loop_method2(means, epsilon, bounded=x.max() <= 1)
+        got = found.sel(category=category)
+        np.testing.assert_allclose(got.rho, rho)
+        np.testing.assert_array_equal(got.n_h, n_h)
+        box = [r <= 0.4 * 6 / (2 * epsilon) and h <= 0.3 * 6 for r, h in zip(rho, n_h, strict=True)]
+        np.testing.assert_array_equal(got.active, box)
+
+
+@settings(max_examples=60, deadline=None)
+@given(ANY, st.sampled_from([0.0, 1.0, 2.0]))
+def test_loo_is_its_definition(x: np.ndarray, k: float) -> None:
+    layer = make_layer(x, LABELS, CORRECT)
+    found = loo(layer, k)
+    for category, rows in matrices(layer):
+        means = rows.mean(axis=0, dtype=np.float64)
+        clear = np.abs(means - found.threshold.sel(category=category).item()) > 1e-9
+        got = found.active.sel(category=category).values
+        np.testing.assert_array_equal(got[clear], np.array(loop_loo(means.tolist(), k))[clear])
+
+
+def test_method1_by_hand() -> None:
+    # medians .8, .2, 0; sorted values 0 0 0 .1 .2 .3 .7 .8 .9: the .75-quantile is the 7th, .7
+    x = np.array([[0.9, 0.2, 0.0], [0.8, 0.3, 0.0], [0.7, 0.1, 0.0]])
+    found = method1(make_layer(x, [1, 1, 1]), [0.5, 0.75])
+    np.testing.assert_allclose(found.threshold.squeeze(), [0.2, 0.7])
+    np.testing.assert_allclose(found.floor, [1.5, 0.75])
+    np.testing.assert_allclose(found["median"].squeeze(), [0.8, 0.2, 0])
+    np.testing.assert_allclose(found["mean"].squeeze(), [0.8, 0.2, 0])
+    assert found.active.dims == ("quantile", "category", "neuroid")
+    assert found.active.squeeze().values.tolist() == [[True, False, False]] * 2
+    assert ensemble_sizes(found).values.tolist() == [[1], [1]]
+
+
+def test_method1_sits_on_its_floor_when_activations_do_not_depend_on_the_image() -> None:
+    same = np.random.default_rng(0).random(784, np.float32)
+    found = method1(make_layer(np.tile(same, (50, 1)), [0] * 50), [0.9, 0.95])
+    np.testing.assert_allclose(found.floor, [78.4, 39.2])
+    # distinct levels, 50 times each: the quantile itself falls on one of them
+    np.testing.assert_allclose(ensemble_sizes(found).squeeze(), [78, 39])
+
+
+def test_method1_cannot_exceed_its_ceiling_but_for_saturated_units() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.random((40, 200), np.float32) * 0.1
+    x[:, :60] = 1  # 30 % of the layer has run into the sigmoid's 1
+    layer = make_layer(x, [0] * 40)
+    assert ensemble_sizes(method1(layer, [0.95])).item() == 60
+    assert ensemble_sizes(method1(layer, [0.95], saturated=False)).item() == 0
+    # a layer that says nothing (dead, or stuck at 1) has no active unit
+    for level in (0, 1):
+        stuck = make_layer(np.full((40, 200), level, np.float32), [0] * 40)
+        assert ensemble_sizes(method1(stuck, [0.95])).item() == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(arrays(np.float64, (9, 40), elements=st.floats(0, 1)), st.sampled_from([0.9, 0.95]))
+def test_method1_to_the_letter_respects_its_ceiling(x: np.ndarray, q: float) -> None:
+    found = method1(make_layer(x, [0] * 9), [q], saturated=False)
+    assert ensemble_sizes(found).item() <= 2 * (1 - q) * 40 + 1
+
+
+def test_method2_by_hand() -> None:
+    # means .95, .9, .5, .1, .05, 0; epsilon .2
+    x = np.array([[0.95, 0.9, 0.5, 0.1, 0.05, 0.0]])
+    found = method2(make_layer(x, [3]), epsilon=0.2, max_rho=0.4, max_n_h=0.5).sel(category=3)
+    # the first window ends at 1: .2 + .05 wide; the second's .2 + .1; each holds both
+    np.testing.assert_allclose(found.rho, [2 / 0.25, 2 / 0.3, 1 / 0.4, 7.5, 7.5, 7.5])
+    assert found.n_h.values.tolist() == [0, 1, 2, 3, 4, 5]
+    # the box: rho up to .4 * 6 / .4 = 6, n_h up to 3
+    assert (found.attrs["rho_cut"], found.attrs["n_h_cut"]) == pytest.approx((6, 3))
+    assert found.active.values.tolist() == [False, False, True, False, False, False]
+
+
+def test_method2_defaults_split_a_layer_of_two_levels() -> None:
+    for on in (1, 30, 65, 70, 95):
+        x = np.zeros((4, 200), np.float32)
+        x[:, :on] = 1
+        active = method2(make_layer(x, [0] * 4)).active.values[0]
+        assert not active[on:].any()
+        assert active[:on].all() == (on <= 0.67 * 100)
+
+
+def test_method2_finds_the_weak_unit_of_an_unseen_class_that_stands_alone() -> None:
+    rng = np.random.default_rng(2)
+    x = rng.random((50, 784), np.float32) * 0.04
+    x[:, 7] = 0.34
+    found = method2(make_layer(x, [0] * 50))
+    assert np.flatnonzero(found.active.values).tolist() == [7]
+
+
+def test_only_correct_presentations_count_but_all_of_an_unseen_class() -> None:
+    x = np.array([[0.9, 0], [0, 0.9], [0.2, 0.4], [0.4, 0.2]], np.float32)
+    layer = make_layer(x, [0, 0, 1, 1], [True, False, False, False])
+    found = loo(layer, 0)
+    assert found.n_presentations.values.tolist() == [1, 0]
+    np.testing.assert_allclose(found["mean"].sel(category=0), [0.9, 0])
+    unseen = loo(layer, 0, unseen=1)
+    assert unseen.n_presentations.values.tolist() == [1, 2]
+    np.testing.assert_allclose(unseen["mean"].sel(category=1), [0.3, 0.3], rtol=1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("lost", [[1], [0, 1, 2]])
+def test_a_lost_class_has_a_missing_size(method: str, lost: list[int]) -> None:
+    x = np.random.default_rng(0).random((12, 6), np.float32)
+    layer = make_layer(x, LABELS, [label not in lost for label in LABELS])
+    found = METHODS[method](layer, categories=range(4))  # 3 never occurs at all
+    size = ensemble_sizes(found)
+    missing = np.isnan(size.isel(quantile=0) if "quantile" in size.dims else size)
+    assert found.category.values[missing].tolist() == [*lost, 3]
+    assert found.n_presentations.values[missing].tolist() == [0] * (len(lost) + 1)
+    assert not found.active.sel(category=lost).any()
+    assert np.isnan(found["mean"].sel(category=lost)).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_layer_by_layer_and_through_a_file(method: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    layers = {
+        f"layer{k}": make_layer(rng.random((12, 6), np.float32), LABELS, CORRECT)
+        for k in (2, 10, 1)
+    }
+    attrs = {"categories": ["a", "b", "c"], "held_out": 2, "model": "FF"}
+    tree = xr.DataTree.from_dict({"/": xr.Dataset(attrs=attrs), **layers})
+    found = find_ensembles(tree, method)
+    assert list(found.children) == ["layer1", "layer2", "layer10"]
+    assert found.attrs["method"] == method
+    assert found.attrs["model"] == "FF"
+    assert found["layer2"].n_presentations.values.tolist() == [4, 3, 3]
+    assert "neuroid_id" in found["layer2"].coords
+    save_tree(found, tmp_path / "found.zarr.zip")
+    back = open_tree(tmp_path / "found.zarr.zip", layer=10)
+    np.testing.assert_array_equal(back.active, found["layer10"].active)
+    assert back.active.dtype == bool
+
+
+def test_impossible_parameters_are_told() -> None:
+    layer = make_layer(np.zeros((1, 2)), [0])
+    cases = [
+        (lambda: method1(layer, [1.0]), "quantiles: found 1.0"),
+        (lambda: method2(layer, 0), "epsilon: found 0"),
+        (lambda: method2(layer, 0.1, max_rho=2), "max_rho, max_n_h: found 2"),
+        (lambda: loo(layer, -1), "k: found -1"),
+        (lambda: find_ensembles(xr.DataTree(), "metod1"), "Did you mean method1"),
+    ]
+    for call, message in cases:
+        with pytest.raises(ConfigError, match=message):
+            call()
