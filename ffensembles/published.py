@@ -1,0 +1,174 @@
+"""The numbers of the study, each with where it is printed, to lay beside one's own.
+
+All are of the protocol `sigmoid-linf`, means over 15 runs unless the entry says otherwise
+(Tosato et al., arXiv:2305.18353, first version, 2023).
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+
+PROTOCOL = "sigmoid-linf"
+RUNS = 15
+
+
+@dataclass(frozen=True)
+class Published:
+    """One printed number.
+
+    Attributes
+    ----------
+    quantity
+        What it is: `accuracy`, `ensemble_size` (units), `positive_weights` (fraction), or one of
+        the single numbers of text and captions.
+    source
+        Table, figure or section it is printed in.
+    value
+        The number, as printed.
+    se
+        Its standard error over the runs; None if none is printed.
+    dataset, model, layer
+        What it belongs to; None where it belongs to more than one.
+    runs
+        Runs it rests on; None where the study does not say.
+    note
+        What else one has to know.
+    """
+
+    quantity: str
+    source: str
+    value: float
+    se: float | None = None
+    dataset: str | None = None
+    model: str | None = None
+    layer: int | None = None
+    runs: int | None = None
+    note: str = ""
+
+
+# (dataset, model): (value, standard error)
+_ACCURACY = {
+    ("mnist", "FF"): (0.93, 1.0e-3),
+    ("mnist", "BPFF"): (0.79, 1.2e-3),
+    ("mnist", "BP"): (0.77, 7.6e-2),
+    ("fashionmnist", "FF"): (0.78, 7.3e-3),
+    ("fashionmnist", "BPFF"): (0.79, 8.1e-3),
+    ("fashionmnist", "BP"): (0.82, 2.5e-3),
+}
+
+# (dataset, model): (value, standard error) of layers 1, 2, 3
+_SIZE = {
+    ("mnist", "FF"): ((2.7, 0.04), (5.5, 0.30), (1.5, 0.13)),
+    ("mnist", "BPFF"): ((6.1, 0.80), (15.9, 2.87), (38.9, 0.11)),
+    ("mnist", "BP"): ((287.7, 7.82), (133.4, 13.45), (39.8, 0.65)),
+    ("fashionmnist", "FF"): ((2.3, 0.07), (18.2, 1.01), (7.2, 0.73)),
+    ("fashionmnist", "BPFF"): ((17.5, 0.53), (33.9, 0.62), (2.2, 0.30)),
+    ("fashionmnist", "BP"): ((304.7, 2.55), (132.9, 6.65), (39.0, 0.09)),
+}
+
+# (dataset, model): fraction in layers 1, 2, 3
+_POSITIVE = {
+    ("mnist", "FF"): (0.63, 0.002, 0.035),
+    ("mnist", "BPFF"): (0.64, 0.36, 0.49),
+    ("mnist", "BP"): (0.44, 0.32, 0.24),
+    ("fashionmnist", "FF"): (0.44, 0.012, 0.038),
+    ("fashionmnist", "BPFF"): (0.43, 0.17, 0.005),
+    ("fashionmnist", "BP"): (0.49, 0.32, 0.24),
+}
+
+
+def _tables() -> Iterator[Published]:
+    for (dataset, model), (value, se) in _ACCURACY.items():
+        yield Published("accuracy", "Table 1", value, se, dataset, model, runs=RUNS)
+    for (dataset, model), sizes in _SIZE.items():
+        for layer, (value, se) in enumerate(sizes, 1):
+            yield Published(
+                "ensemble_size", "Table 2", value, se, dataset, model, layer, RUNS,
+                "Method 1 at quantile 0.95, whose floor is 39.2 of 784 units",
+            )  # fmt: skip
+    for (dataset, model), fractions in _POSITIVE.items():
+        for layer, fraction in enumerate(fractions, 1):
+            yield Published("positive_weights", "Table 3", fraction, None, dataset, model, layer)
+
+
+_SINGLE = (
+    Published(
+        "shared_units", "Figure 3A", 1.73, None, "fashionmnist", "FF", 1, RUNS,
+        "units shared by the two example classes; Method 1 at quantile 0.9",
+    ),
+    Published(
+        "unseen_size", "Figure 4", 1, None, "fashionmnist", "FF", None, 1,
+        "active units for the class left out (the first), Method 2",
+    ),
+    Published(
+        "unseen_activity", "Section 4.4", 0.34, None, "fashionmnist", "FF", None, 1,
+        "mean activity of the unit active for the class left out",
+    ),
+    Published(
+        "seen_activity", "Section 4.4", 0.43, None, "fashionmnist", "FF", None, 1,
+        "mean activity of the units active for the other classes",
+    ),
+    Published(
+        "all_negative_units", "Figure 7", 775, None, None, "FF", 2, None,
+        "units of 784 whose incoming weights are all negative",
+    ),
+    Published(
+        "negative_peak", "Figure 7", 0.75, None, None, "BPFF", 2, None,
+        "fraction of negative weights at which the units' distribution peaks",
+    ),
+    Published(
+        "negative_peak_share", "Figure 7", 0.375, None, None, "BPFF", 2, None,
+        "share of the units in that peak (three in eight)",
+    ),
+    Published(
+        "all_negative_units", "Figure 7", 100, None, None, "BP", 2, None,
+        "about so many units of 784",
+    ),
+    Published(
+        "regression_slope", "Figure 8B", 0.98, None, None, None, None, None,
+        "sizes by Method 1 (quantile 0.99) on sizes by Method 2 (epsilon 0.2)",
+    ),
+    Published(
+        "regression_intercept", "Figure 8B", 9.95, None, None, None, None, None,
+        "units; sizes by Method 1 (quantile 0.99) on sizes by Method 2 (epsilon 0.2)",
+    ),
+)  # fmt: skip
+
+PUBLISHED: tuple[Published, ...] = (*_tables(), *_SINGLE)
+"""Every published number: 6 cells of Table 1, 18 each of Tables 2 and 3, and 10 single ones."""
+
+
+def published(
+    quantity: str,
+    dataset: str | None = None,
+    model: str | None = None,
+    layer: int | None = None,
+    protocol: str = PROTOCOL,
+) -> Published | None:
+    """Return the one published number of this description, or None if there is none.
+
+    Examples
+    --------
+    >>> published("ensemble_size", "mnist", "FF", layer=2).value
+    5.5
+    >>> published("ensemble_size", "digits", "FF", layer=2) is None
+    True
+    """
+    wanted = (quantity, dataset, model, layer)
+    for number in PUBLISHED if protocol == PROTOCOL else ():
+        if (number.quantity, number.dataset, number.model, number.layer) == wanted:
+            return number
+    return None
+
+
+def published_frame() -> pd.DataFrame:
+    """Return all published numbers as a tidy frame, one row each, columns as in `Published`.
+
+    Examples
+    --------
+    >>> published_frame().groupby("source").size().loc[["Table 1", "Table 2", "Table 3"]].tolist()
+    [6, 18, 18]
+    """
+    frame = pd.DataFrame([asdict(number) for number in PUBLISHED])
+    return frame.astype({"layer": "Int64", "runs": "Int64", "se": "float64"})
