@@ -78,8 +78,8 @@ def _drop_bits(values: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
 def save_tree(tree: xr.DataTree, path: str | Path, mantissa_bits: int | None = None) -> None:
     """Write a tree to one `.zarr.zip` file, whole or not at all.
 
-    Floating-point variables are stored as float32, compressed (zstd after a bit shuffle) in
-    chunks of 256 presentations. The same tree gives the same bytes.
+    Floating-point data are stored as float32 and coordinates as they are, compressed (zstd after
+    a bit shuffle) in chunks of 256 presentations. The same tree gives the same bytes.
 
     Parameters
     ----------
@@ -222,9 +222,9 @@ def _only(dataset: xr.Dataset, category: int, path: str | Path) -> xr.Dataset:
 
 
 def _ready(dataset: xr.Dataset, mantissa_bits: int | None) -> xr.Dataset:
-    """Make a Dataset storable: float32 throughout, activations rounded, no older encoding."""
+    """Make a Dataset storable: data as float32, activations rounded, no older encoding."""
     dataset = dataset.drop_encoding()
-    for name, variable in dataset.variables.items():
+    for name, variable in dataset.data_vars.items():
         if variable.dtype.kind == "f" and variable.dtype != np.float32:
             dataset[name] = dataset[name].astype(np.float32, keep_attrs=True)
     if mantissa_bits is not None and "activation" in dataset:

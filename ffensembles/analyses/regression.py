@@ -1,0 +1,104 @@
+"""How sizes by Method 1 go with sizes by Method 2 (Tosato et al. 2023, A.3, figure 8B)."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from ffensembles.analyses.tidy import RUN_KEYS
+
+_WHERE = [*RUN_KEYS, "layer", "category"]
+
+
+def paired_sizes(sizes: pd.DataFrame, quantile: float) -> pd.DataFrame:
+    """Put the sizes by the two methods of every run, layer and category side by side.
+
+    Parameters
+    ----------
+    sizes
+        Rows of `sizes.sizes_frame` of many runs and both methods, with their keys.
+    quantile
+        Method 1's quantile to take.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The run's keys, `layer`, `category`, `size1` and `size2`, in units; lost categories have
+        missing sizes.
+    """
+    of = {
+        "size1": sizes[(sizes.method == "method1") & np.isclose(sizes["quantile"], quantile)],
+        "size2": sizes[sizes.method == "method2"],
+    }
+    one, two = (rows[[*_WHERE, "size"]].rename(columns={"size": name}) for name, rows in of.items())
+    return one.merge(two, on=_WHERE, how="inner", validate="one_to_one")
+
+
+def regress(pairs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
+    """Fit sizes by Method 1 as a straight line in sizes by Method 2, by least squares.
+
+    Parameters
+    ----------
+    pairs
+        Rows of `paired_sizes`; rows with a missing size are left out and counted.
+    confidence
+        Level of the confidence intervals.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row: `slope`, `slope_low`, `slope_high`, `intercept`, `intercept_low`,
+        `intercept_high` (units), `r` (Pearson), `n` pairs, `n_missing` and `confidence`. The
+        estimates are missing where fewer than three pairs or a single size leave no line.
+
+    Examples
+    --------
+    >>> pairs = pd.DataFrame({"size1": [1.0, 3.1, 4.9, 7.0, None], "size2": [0.0, 1, 2, 3, 4]})
+    >>> fit = regress(pairs).iloc[0]
+    >>> fit[["slope", "intercept", "n", "n_missing"]].round(2).tolist()
+    [1.98, 1.03, 4.0, 1.0]
+    """
+    names = ("slope", "intercept")
+    complete = pairs.dropna(subset=["size1", "size2"])
+    row = {name: np.nan for name in (*names, "r")}
+    row |= {f"{name}_{end}": np.nan for name in names for end in ("low", "high")}
+    fit = _fit(complete)
+    if fit is not None:
+        # the constant comes first in statsmodels' design
+        low, high = fit.conf_int(alpha=1 - confidence).T
+        for name, i in (("intercept", 0), ("slope", 1)):
+            row |= {name: fit.params[i], f"{name}_low": low[i], f"{name}_high": high[i]}
+        if complete["size1"].nunique() > 1:
+            row["r"] = np.corrcoef(complete["size1"], complete["size2"])[0, 1]
+    row |= {"n": len(complete), "n_missing": len(pairs) - len(complete), "confidence": confidence}
+    columns = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
+    return pd.DataFrame([row])[[*columns, "r", "n", "n_missing", "confidence"]]
+
+
+def regression_band(pairs: pd.DataFrame, at: ArrayLike, confidence: float = 0.95) -> pd.DataFrame:
+    """Return the fitted line and the confidence band of its mean at sizes `at` by Method 2.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `size2`, `line`, `low` and `high`, in units; missing where no line can be fitted.
+    """
+    at = np.asarray(at, dtype=float)
+    band = pd.DataFrame({"size2": at, "line": np.nan, "low": np.nan, "high": np.nan})
+    fit = _fit(pairs.dropna(subset=["size1", "size2"]))
+    if fit is not None:
+        predicted = fit.get_prediction(np.column_stack([np.ones_like(at), at]))
+        low, high = predicted.conf_int(alpha=1 - confidence).T
+        band = band.assign(line=predicted.predicted, low=low, high=high)
+    return band
+
+
+def _fit(complete: pd.DataFrame) -> Any:
+    """Fit by statsmodels' OLS; None where there is no line to fit."""
+    if len(complete) < 3 or complete["size2"].nunique() < 2:
+        return None
+    from statsmodels.regression.linear_model import OLS  # slow to import, and seldom needed
+
+    x = complete["size2"].to_numpy(dtype=float)
+    return OLS(complete["size1"].to_numpy(dtype=float), np.column_stack([np.ones_like(x), x])).fit()
