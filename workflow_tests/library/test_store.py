@@ -195,5 +195,9 @@ def test_rounding_keeps_saturation_apart_and_order(values: np.ndarray, bits: int
 
 
 def test_opening_imports_no_torch() -> None:
-    code = "import sys, ffensembles.store; assert 'torch' not in sys.modules"
+    code = (
+        "import sys, ffensembles; assert 'xarray' not in sys.modules\n"
+        "from ffensembles import open_activations; assert 'torch' not in sys.modules\n"
+        "assert not hasattr(ffensembles, 'open_activation')"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
