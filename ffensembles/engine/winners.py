@@ -156,6 +156,12 @@ class MaxLayer:
         self.sides[side].labels = tuple(kept)
         self._forget_idle()
 
+    def replace_inputs(self, side: int, x: Tensor) -> None:
+        """Let one side read other inputs, of the same shape."""
+        self.sides[side].x = x
+        self._screens[side] = self._prepare(self.sides[side])
+        self._forget_idle()
+
     def step(self, weight: Tensor, bias: Tensor, slope: Slope) -> Step:
         """Find every presentation's winner and sum the gradient over winners.
 
@@ -363,7 +369,8 @@ class _Search:
         wins = z == best[row]
         winner = torch.full((len(x),), len(self.bias), dtype=torch.int64)
         winner.scatter_reduce_(0, row[wins], unit[wins], "amin")
-        return best, winner
+        nobody = winner == len(self.bias)  # no number at all: let it be seen in the loss
+        return best.masked_fill_(nobody, torch.nan), winner.masked_fill_(nobody, 0)
 
 
 class _Units:

@@ -1,0 +1,74 @@
+"""Labels carried by images: their pixels, positive and negative data, and random streams.
+
+The first pixels of an image are blanked, and the pixel of the label it carries is lit; positive
+data carry the image's own label, negative data another one (Tosato et al. 2023, sec. 3.1).
+"""
+
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def random_stream(seed: int, purpose: str, index: int = 0) -> np.random.Generator:
+    """Return a stream of numbers that depends on (seed, purpose, index) and nothing else."""
+    return np.random.default_rng([seed, zlib.crc32(purpose.encode()), index])
+
+
+def label_positions(shape: tuple[int, int, int], n_classes: int) -> NDArray[np.int64]:
+    """Return each label's pixel in every channel, (channels, labels), in the flattened image.
+
+    They are the first pixels of a channel's first row; colour images carry the label in all
+    channels.
+    """
+    channels, height, width = shape
+    return np.arange(channels)[:, None] * height * width + np.arange(n_classes)
+
+
+def standardise(images: NDArray[np.uint8], mean: float, std: float) -> NDArray[np.float32]:
+    """Scale images (n, C, H, W) of 0..255 to [0, 1], standardise and flatten: (n, C*H*W)."""
+    flat = images.reshape(len(images), -1).astype(np.float32)
+    flat /= np.float32(255)
+    flat -= np.float32(mean)
+    flat /= np.float32(std)
+    return flat
+
+
+def blank(x: NDArray[np.float32], positions: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return a copy with every label pixel at 0, after standardisation as public code does."""
+    x = x.copy()
+    x[:, positions.ravel()] = 0
+    return x
+
+
+def embed(
+    x: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    values: NDArray[np.float32] | float,
+    positions: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """Return a copy in which each image's label pixels stand at its value; label -1 lights none."""
+    x, lit = x.copy(), np.flatnonzero(labels >= 0)
+    on = np.broadcast_to(np.asarray(values, dtype=x.dtype), labels.shape)[lit]
+    for channel in positions:
+        x[lit, channel[labels[lit]]] = on
+    return x
+
+
+def negative_labels(
+    labels: NDArray[np.int64],
+    n_classes: int,
+    rng: np.random.Generator,
+    exclude: int | None = None,
+) -> NDArray[np.int64]:
+    """Draw for every image one of the wrong labels, all equally likely.
+
+    Never the true label, and never `exclude`, the label of a class left out of training.
+    """
+    allowed = np.array([label for label in range(n_classes) if label != exclude])
+    # number the allowed labels, and step 1..m-1 places on from the true one, round the circle
+    place = np.searchsorted(allowed, labels)
+    if exclude is not None and (labels == exclude).any():
+        raise ValueError("an image of the excluded class has no place among its negatives")
+    step = rng.integers(1, len(allowed), size=len(labels))
+    return allowed[(place + step) % len(allowed)]

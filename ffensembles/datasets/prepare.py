@@ -1,0 +1,92 @@
+"""From a data set's pictures to what a net reads: standardised, label pixels blank."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ffensembles import datasets
+from ffensembles.datasets.labels import blank, label_positions, standardise
+from ffensembles.recipe import Recipe
+
+_STUDY = "mnist"  # the study standardises every data set with MNIST's mean and deviation
+
+
+@dataclass(frozen=True)
+class Presentations:
+    """Images as a net reads them.
+
+    Attributes
+    ----------
+    x
+        Standardised images (presentations, pixels), float32; label pixels blank except for BP.
+    labels, stimulus_id
+        Class and index in the official split, (presentations,).
+    on
+        Value of a lit label pixel, (presentations,).
+    positions
+        Pixel of each label in every channel, (channels, labels).
+    """
+
+    x: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    stimulus_id: NDArray[np.int64]
+    on: NDArray[np.float32]
+    positions: NDArray[np.int64]
+
+    def without(self, category: int | None) -> "Presentations":
+        """Return the same without one class; all of them for None."""
+        if category is None:
+            return self
+        kept = self.labels != category
+        return replace(
+            self,
+            x=self.x[kept],
+            labels=self.labels[kept],
+            stimulus_id=self.stimulus_id[kept],
+            on=self.on[kept],
+        )
+
+
+def prepare(
+    name: str, split: Literal["train", "test"], recipe: Recipe, data: Mapping[str, Any]
+) -> Presentations:
+    """Load one split of a data set as `recipe` reads it.
+
+    Parameters
+    ----------
+    name
+        Name in the registry.
+    split
+        Which images.
+    recipe
+        Says whether images carry labels and how bright a label pixel is.
+    data
+        standardisation (`mnist` or `own`), source, folder, train_images, test_images, split_seed.
+
+    Raises
+    ------
+    DataError
+        If the data set cannot be had, or is not the official one.
+    """
+    entry = datasets.DATASETS[name]
+    loaded = datasets.load(
+        name,
+        split,
+        source=data["source"],
+        folder=data["folder"],
+        limit=data[f"{split}_images"],
+        seed=data["split_seed"],
+    )
+    scale = datasets.DATASETS[_STUDY] if data["standardisation"] == "mnist" else entry
+    x = standardise(loaded.images, scale.mean, scale.std)
+    if recipe.label_value == "dataset":
+        on = np.full(len(x), (1 - scale.mean) / scale.std, np.float32)  # a white pixel
+    else:
+        on = x.max(axis=1)
+    positions = label_positions(entry.shape, len(entry.classes))
+    if recipe.model != "BP":
+        x = blank(x, positions)
+    return Presentations(x, loaded.labels, loaded.stimulus_id, on, positions)

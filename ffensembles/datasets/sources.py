@@ -1,0 +1,92 @@
+"""Where files come from: checked copies only, and nothing in place of what was asked for."""
+
+import logging
+import os
+import shutil
+import urllib.request
+from importlib import import_module
+from pathlib import Path
+from urllib.error import URLError
+
+from ffensembles.datasets.registry import Entry
+from ffensembles.errors import DataError
+from ffensembles.files import atomic_path, checksum
+
+log = logging.getLogger(__name__)
+
+VARIABLE = "FFENSEMBLES_DATA"
+"""Names a local folder or http mirror where the configuration names none."""
+
+_TIMEOUT = 60
+
+
+def obtain(entry: Entry, file: str, source: str | None, folder: Path) -> Path:
+    """Return the path of a checked file in the data folder, fetching it if it is not there.
+
+    A bad copy in the folder is removed and fetched again. Two processes may do so at once: files
+    appear whole or not at all.
+
+    Raises
+    ------
+    DataError
+        Naming the file, what was found where, and what to do.
+    """
+    path, expected = folder / entry.folder / file, entry.files[file]
+    if path.exists():
+        found = checksum(path, "md5")
+        if found == expected:
+            return path
+        log.warning(
+            "%s: md5 is %s, the official one is %s; fetching it anew", path, found, expected
+        )
+        path.unlink(missing_ok=True)
+    source = source or os.environ.get(VARIABLE)
+    complaints = []
+    for place in _places(entry, source, file):
+        complaint = _take(place, path, expected)
+        if complaint is None:
+            return path
+        complaints.append(f"  {place}: {complaint}")
+    raise DataError(
+        f"{entry.name}: {file} is not to be had (md5 {expected} expected).\n"
+        + "\n".join(complaints)
+        + f"\nPut the official file at {path}, or name a folder or http mirror that has "
+        f"{entry.name}/{file} in data.source of the configuration or in {VARIABLE}."
+    )
+
+
+def _places(entry: Entry, source: str | None, file: str) -> list[str]:
+    """Return where to look, in order. A named source comes first, then the public places."""
+    named = [f"{source.rstrip('/')}/{entry.name}/{file}"] if source else []
+    public = entry.urls
+    if not public:
+        public = import_module(f"ffensembles.datasets.{entry.loader}").mirrors(entry)
+    return named + [f"{url.rstrip('/')}/{file}" for url in public]
+
+
+def _take(place: str, path: Path, expected: str) -> str | None:
+    """Bring one file into place if it is the right one; otherwise return what is wrong."""
+    try:
+        with atomic_path(path) as temporary:
+            if place.startswith(("http://", "https://")):
+                with (
+                    urllib.request.urlopen(place, timeout=_TIMEOUT) as remote,
+                    temporary.open("wb") as local,
+                ):
+                    shutil.copyfileobj(remote, local)
+            else:
+                shutil.copyfile(place, temporary)
+            found = checksum(temporary, "md5")
+            if found != expected:
+                raise _WrongFileError(f"md5 is {found}, {temporary.stat().st_size} bytes")
+    except _WrongFileError as error:
+        return str(error)
+    except FileNotFoundError:
+        return "no such file"
+    except (URLError, TimeoutError, ConnectionError) as error:
+        return str(getattr(error, "reason", error))
+    return None
+
+
+class _WrongFileError(Exception):
+    """The file that was brought is not the official one."""

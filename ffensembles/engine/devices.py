@@ -1,0 +1,85 @@
+"""Where to compute: the processor with so many threads, or one of the GPUs there are."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ffensembles.engine.training import Held
+from ffensembles.errors import TrainingError
+from ffensembles.models.reference import Task
+from ffensembles.recipe import Recipe
+
+if TYPE_CHECKING:
+    from ffensembles.datasets.prepare import Presentations
+
+
+def choose(wanted: str, threads: int) -> torch.device:
+    """Return the device to train on and set how many threads the processor uses.
+
+    `auto` takes a GPU where there is one. Only the GPUs that CUDA_VISIBLE_DEVICES names are seen;
+    of these, the one with the most free memory, so that jobs which start together on a
+    workstation spread out (equals are told apart by process number).
+
+    Raises
+    ------
+    TrainingError
+        If `cuda` is wanted and there is no GPU.
+    """
+    torch.set_num_threads(max(1, threads))
+    if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "unset")
+        raise TrainingError(
+            "training.device: cuda is wanted but torch sees no GPU "
+            f"(CUDA_VISIBLE_DEVICES is {visible}); write auto or cpu, or install a CUDA torch."
+        )
+    n = torch.cuda.device_count()
+    gigabytes = [torch.cuda.mem_get_info(index)[0] >> 30 for index in range(n)]
+    turn = os.getpid() % n
+    index = max(range(n), key=lambda i: (gigabytes[i], (i - turn) % n))
+    return torch.device("cuda", index)
+
+
+def describe(device: torch.device) -> str:
+    """Name a device for a result's provenance."""
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)}"
+    return f"cpu, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
+
+
+@contextmanager
+def precision(kind: str) -> Iterator[None]:
+    """Compute matrix products on a GPU in `float32`, `tf32` or `bf16` while inside."""
+    former = torch.get_float32_matmul_precision()
+    names = {"float32": "highest", "tf32": "high", "bf16": "medium"}
+    torch.set_float32_matmul_precision(names[kind])
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(former)
+
+
+def task(
+    images: "Presentations", recipe: Recipe, seed: int, held_out: int | None, device: torch.device
+) -> Task:
+    """Put a run's training images on a device."""
+    return Task(
+        recipe,
+        seed,
+        torch.from_numpy(images.x).to(device),
+        torch.from_numpy(images.labels).to(device),
+        torch.from_numpy(images.on).to(device),
+        torch.from_numpy(np.asarray(images.positions)).to(device),
+        held_out,
+    )
+
+
+def held(images: "Presentations", device: torch.device) -> Held:
+    """Put test images on a device."""
+    arrays = (torch.from_numpy(a).to(device) for a in (images.x, images.labels, images.on))
+    return Held(*arrays)

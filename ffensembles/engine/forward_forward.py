@@ -1,0 +1,115 @@
+"""FF's layers with l-inf goodness on the full batch: only winners are ever computed.
+
+Exact: see `winners`. Beyond that, what a layer reads never changes while it trains, so that it is
+embedded, normalised and centred once; and where the images are read directly, positive and
+negative copies differ in label pixels only and share their product with the weights.
+"""
+
+import torch
+from torch import Tensor
+
+from ffensembles.engine.adam import Adam
+from ffensembles.engine.slopes import activation_slope, loss_slope, loss_sum
+from ffensembles.engine.winners import MaxLayer, Side
+from ffensembles.models.network import activate, embed, layer_input
+from ffensembles.models.reference import Measures, Task
+
+
+class WinnerStage:
+    """One layer of FF in training; the fast twin of `models.reference.ReferenceStage`."""
+
+    def __init__(
+        self, task: Task, weights: dict[str, Tensor], layer: int, block_size: int = 2048
+    ) -> None:
+        self.task, self.layer, self.weights, self.block_size = task, layer, weights, block_size
+        self.trained = {name: weights[f"layer{layer}.{name}"] for name in ("weight", "bias")}
+        self.adam = Adam(self.trained, task.recipe.learning_rate)
+        first = layer == 1
+        labels = (task.labels, task.negatives(0))
+        if first:
+            x, on = self._images()
+            sides = [Side(x, (True, False), labels, on, task.n_labels)]
+        else:
+            sides = [
+                Side(self._below(own), (positive,))
+                for own, positive in zip(labels, (True, False), strict=True)
+            ]
+        self.search = MaxLayer(sides, task.positions if first else None, block_size)
+
+    @staticmethod
+    def serves(task: Task) -> bool:
+        """Whether this stage trains exactly what the recipe asks for."""
+        recipe = task.recipe
+        whole = recipe.batch_size is None or recipe.batch_size >= len(task.x)
+        on_cpu = task.x.device.type == "cpu"
+        return recipe.model == "FF" and recipe.goodness == "linf" and whole and on_cpu
+
+    def epoch(self, index: int) -> Measures:
+        """Take one step on all presentations."""
+        if self.task.recipe.negatives == "each-epoch":
+            wrong = self.task.negatives(index)
+            if self.layer == 1:
+                self.search.replace_labels(0, 1, wrong)
+            else:
+                self.search.replace_inputs(1, self._below(wrong))
+        recipe, n = self.task.recipe, 2 * len(self.task.x)
+        theta = recipe.theta
+        assert theta is not None
+
+        def slope(z: Tensor, positive: bool) -> Tensor:
+            g = activate(z, recipe)
+            return loss_slope(g, positive, theta) * activation_slope(g, recipe) / n
+
+        step = self.search.step(self.trained["weight"], self.trained["bias"], slope)
+        self.adam.step({"weight": step.weight, "bias": step.bias})
+        goodness = {positive: activate(z, recipe) for positive, z in step.z.items()}
+        loss = sum(float(loss_sum(g, positive, theta)) for positive, g in goodness.items()) / n
+        winners = len(torch.cat(list(step.winner.values())).unique())
+        means = float(goodness[True].mean()), float(goodness[False].mean())
+        return Measures(loss, *means, winners=winners)
+
+    def _images(self) -> tuple[Tensor, Tensor]:
+        """Return the images and their label pixels' values as the first layer reads them."""
+        task = self.task
+        if not task.recipe.normalise_input:
+            return task.x, task.on
+        x, on = torch.empty_like(task.x), torch.empty_like(task.on)
+        pixel = task.positions[0, 0]
+        for rows in self._blocks():
+            zeros = torch.zeros_like(task.labels[rows])
+            lit = embed(task.x[rows], zeros, task.on[rows], task.positions)
+            lit = layer_input(lit, task.recipe, 1)
+            on[rows] = lit[:, pixel]
+            lit[:, task.positions.flatten()] = 0
+            x[rows] = lit
+        return x, on
+
+    def _below(self, labels: Tensor) -> Tensor:
+        """Return the normalised activations of the layer below on images carrying `labels`."""
+        task, recipe = self.task, self.task.recipe
+        out = task.x.new_empty(len(task.x), recipe.widths[self.layer - 2])
+        for rows in self._blocks():
+            h = embed(task.x[rows], labels[rows], task.on[rows], task.positions)
+            for layer in range(1, self.layer):
+                h = layer_input(h, recipe, layer)
+                weight, bias = (self.weights[f"layer{layer}.{k}"] for k in ("weight", "bias"))
+                h = activate(torch.nn.functional.linear(h, weight, bias), recipe)
+            out[rows] = layer_input(h, recipe, self.layer)
+        return out
+
+    def _blocks(self) -> list[slice]:
+        return [
+            slice(start, start + self.block_size)
+            for start in range(0, len(self.task.x), self.block_size)
+        ]
+
+    def state(self) -> dict[str, Tensor]:
+        """Return Adam's memory; winners are found the same whatever the search remembers."""
+        return self.adam.state()
+
+    def restore(self, memory: dict[str, Tensor]) -> None:
+        """Take up the memory that `state` returned."""
+        self.adam.restore(memory)
+
+    def close(self) -> None:
+        """Nothing to let go of."""

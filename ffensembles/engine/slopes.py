@@ -1,0 +1,22 @@
+"""Closed-form slopes of the goodness loss and of the non-linearities."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from ffensembles.recipe import Recipe
+
+
+def loss_sum(goodness: Tensor, positive: bool, theta: float) -> Tensor:
+    """Return the sum of softplus(theta - g) for positive, softplus(g - theta) for negative data."""
+    return softplus(theta - goodness if positive else goodness - theta).sum()
+
+
+def loss_slope(goodness: Tensor, positive: bool, theta: float) -> Tensor:
+    """Return d softplus / d goodness: -sigmoid(theta - g), or sigmoid(g - theta)."""
+    return -torch.sigmoid(theta - goodness) if positive else torch.sigmoid(goodness - theta)
+
+
+def activation_slope(h: Tensor, recipe: Recipe) -> Tensor:
+    """Return the non-linearity's slope, from its value `h`."""
+    return h * (1 - h) if recipe.activation == "sigmoid" else (h > 0).to(h.dtype)

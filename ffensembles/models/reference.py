@@ -1,0 +1,208 @@
+"""The plain training of FF, BP/FF and BP: autograd through the published definitions.
+
+This is the reference that every faster engine is held to. One *stage* is what is trained at a
+time: each layer in turn for FF, the whole net for BP/FF and BP. A stage offers one epoch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean as mean
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, softplus
+
+from ffensembles.datasets.labels import negative_labels, random_stream
+from ffensembles.models.network import embed, hidden, layer_input, logits, norm
+from ffensembles.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run to be trained, with its data in memory.
+
+    Attributes
+    ----------
+    recipe, seed
+        The run's mathematics, and the number that fixes all its random choices.
+    x
+        Standardised training images (presentations, pixels), label pixels blank except for BP,
+        without any image of the held-out class.
+    labels
+        Their classes (presentations,).
+    on
+        Value of a lit label pixel (presentations,).
+    positions
+        Pixel of each label in every channel (channels, labels).
+    held_out
+        The class left out, or None.
+    """
+
+    recipe: Recipe
+    seed: int
+    x: Tensor
+    labels: Tensor
+    on: Tensor
+    positions: Tensor
+    held_out: int | None = None
+
+    @property
+    def n_labels(self) -> int:
+        """How many labels there are, the held-out one among them."""
+        return self.positions.shape[1]
+
+    def negatives(self, epoch: int) -> Tensor:
+        """Return each image's wrong label for an epoch, never the true one."""
+        draw = epoch if self.recipe.negatives == "each-epoch" else 0
+        exclude = self.held_out if self.recipe.held_out_negatives == "exclude" else None
+        stream = random_stream(self.seed, "negatives", draw)
+        wrong = negative_labels(self.labels.cpu().numpy(), self.n_labels, stream, exclude)
+        return torch.from_numpy(wrong).to(self.labels.device)
+
+    def batches(self, epoch: int) -> list[Tensor | slice]:
+        """Return the batches of an epoch: everything at once, or a fresh shuffle in pieces."""
+        size = self.recipe.batch_size
+        if size is None or size >= len(self.x):
+            return [slice(None)]
+        order = random_stream(self.seed, "order", epoch).permutation(len(self.x))
+        return list(torch.from_numpy(order).to(self.x.device).split(size))
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What an epoch showed, each before the step that it led to (means over batches)."""
+
+    loss: float
+    goodness_positive: float = float("nan")
+    goodness_negative: float = float("nan")
+    winners: int = -1
+
+    @classmethod
+    def of_epoch(cls, batches: Sequence["Measures"]) -> "Measures":
+        """Return the means over an epoch's batches, and the most winners of any."""
+        return cls(
+            mean([m.loss for m in batches]),
+            mean([m.goodness_positive for m in batches]),
+            mean([m.goodness_negative for m in batches]),
+            max(m.winners for m in batches),
+        )
+
+
+def goodness_loss(positive: Tensor, negative: Tensor, theta: float) -> Tensor:
+    """Return the mean over positive and negative presentations of how wrong their goodness is.
+
+    softplus(theta - g) for positive data, softplus(g - theta) for negative data
+    (Hinton 2022; Tosato et al. 2023, sec. 2.1).
+    """
+    return softplus(torch.cat([theta - positive, negative - theta])).mean()
+
+
+class ReferenceStage:
+    """What is trained at a time, by autograd and `torch.optim.Adam`.
+
+    Parameters
+    ----------
+    task
+        The run.
+    weights
+        All of the net's weights; those of the stage are changed in place.
+    layer
+        The hidden layer to train, from 1 (FF); 0 for the whole net (BP/FF, BP).
+    """
+
+    def __init__(self, task: Task, weights: dict[str, Tensor], layer: int) -> None:
+        self.task, self.layer, self.weights = task, layer, weights
+        names = [name for name in weights if not layer or name.startswith(f"layer{layer}.")]
+        self.trained = {name: weights[name].requires_grad_() for name in names}
+        self.adam = torch.optim.Adam(self.trained.values(), lr=task.recipe.learning_rate)
+        self._inputs_of = -1
+        self._inputs = (torch.empty(0), torch.empty(0))
+
+    def epoch(self, index: int) -> Measures:
+        """Take every batch once."""
+        step = self._classify if self.task.recipe.model == "BP" else self._contrast
+        seen = [step(index, batch) for batch in self.task.batches(index)]
+        return Measures.of_epoch(seen)
+
+    def _contrast(self, epoch: int, batch: Tensor | slice) -> Measures:
+        """Take one step on the goodness of positive and of negative data."""
+        recipe = self.task.recipe
+        assert recipe.theta is not None
+        sides = [self._goodness(x[batch]) for x in self._positive_and_negative(epoch)]
+        (positive, winners), (negative, others) = sides
+        loss = goodness_loss(positive, negative, recipe.theta)
+        self._step(loss)
+        n_winners = len(torch.cat([winners, others]).unique())
+        return Measures(
+            float(loss.detach()),
+            float(positive.detach().mean()),
+            float(negative.detach().mean()),
+            n_winners,
+        )
+
+    def _goodness(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the stage's goodness on its inputs, and each presentation's strongest unit."""
+        recipe = self.task.recipe
+        if self.layer:
+            weight, bias = self.trained.values()
+            z = torch.nn.functional.linear(x, weight, bias)
+            h = torch.sigmoid(z) if recipe.activation == "sigmoid" else torch.relu(z)
+            return norm(h, recipe.goodness), h.detach().argmax(1)
+        layers = hidden(self.weights, recipe, x)
+        summed = torch.stack([norm(h, recipe.goodness) for h in layers]).sum(0)
+        return summed, layers[-1].detach().argmax(1)
+
+    def _classify(self, epoch: int, batch: Tensor | slice) -> Measures:
+        """Take one step on the cross-entropy of the softmax layer."""
+        out = logits(self.weights, self.task.recipe, self.task.x[batch])
+        loss = cross_entropy(out, self.task.labels[batch])
+        self._step(loss)
+        return Measures(float(loss.detach()))
+
+    def _step(self, loss: Tensor) -> None:
+        self.adam.zero_grad()
+        loss.backward()
+        self.adam.step()
+
+    def _positive_and_negative(self, epoch: int) -> tuple[Tensor, Tensor]:
+        """Return the stage's inputs; they are the same every epoch unless negatives are drawn."""
+        if self._inputs_of == -1 or self.task.recipe.negatives == "each-epoch":
+            task = self.task
+            positive, negative = (
+                stage_input(task, self.weights, self.layer, labels)
+                for labels in (task.labels, task.negatives(epoch))
+            )
+            self._inputs, self._inputs_of = (positive, negative), epoch
+        return self._inputs
+
+    def state(self) -> dict[str, Tensor]:
+        """Return Adam's memory, by name; load it with `restore` to go on where it was."""
+        memory = {}
+        for name, parameter in self.trained.items():
+            for key, value in self.adam.state[parameter].items():
+                memory[f"{name}.{key}"] = value
+        return memory
+
+    def restore(self, memory: dict[str, Tensor]) -> None:
+        """Take up Adam's memory from `state`."""
+        for name, parameter in self.trained.items():
+            keys = ("step", "exp_avg", "exp_avg_sq")
+            self.adam.state[parameter] = {key: memory[f"{name}.{key}"] for key in keys}
+
+    def close(self) -> None:
+        """Stop tracking gradients."""
+        for parameter in self.trained.values():
+            parameter.requires_grad_(False)
+
+
+def stage_input(task: Task, weights: dict[str, Tensor], layer: int, labels: Tensor) -> Tensor:
+    """Return what a stage reads of every image carrying `labels`.
+
+    For layer l of FF that is the normalised activations of layer l - 1, whose training is over;
+    for the first layer and for the whole net it is the image.
+    """
+    with torch.no_grad():
+        x = embed(task.x, labels, task.on, task.positions)
+        if layer > 1:
+            x = hidden(weights, task.recipe, x, layer - 1)[-1]
+        return layer_input(x, task.recipe, layer) if layer else x

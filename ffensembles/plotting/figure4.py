@@ -1,0 +1,162 @@
+"""Figure 4: what a class evokes that the network never saw in training."""
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ffensembles.plotting.activation_map import draw_map, drawn, sorted_map
+from ffensembles.plotting.activity import (
+    activation_unit,
+    activity_bar,
+    draw_means,
+    upper_limit,
+)
+from ffensembles.plotting.captions import (
+    DatasetLabel,
+    differences,
+    escape,
+    lost,
+    mean_and_error,
+    number,
+    of_run,
+    paragraph,
+    plural,
+    spoken,
+)
+from ffensembles.plotting.runs import attributes, layer_of, like, names_of
+from ffensembles.plotting.style import (
+    BLUE,
+    FULL_WIDTH,
+    GREY,
+    new_figure,
+    panel,
+    styled,
+)
+from ffensembles.published import published
+
+
+@styled
+def figure4(activations: xr.DataTree, method2: xr.DataTree, *, layer: int = 1) -> Figure:
+    """Draw figure 4.
+
+    Parameters
+    ----------
+    activations, method2
+        Activations of one run that left a class out (attribute `held_out`), and its ensembles by
+        Method 2.
+    layer
+        The layer to show.
+    """
+    unseen, names = _unseen(activations), names_of(activations)
+    found = layer_of(method2, layer)
+    one = found.sel(category=unseen)
+    figure = new_figure(FULL_WIDTH, 5.6)
+    top, bottom = figure.subfigures(2, 1, height_ratios=[1.25, 1])
+    left, right = bottom.subfigures(1, 2, width_ratios=[1.5, 1])
+    panel(
+        top,
+        "A",
+        f"Activation on all correctly classified images and on the unseen class, layer {layer}",
+    )
+    panel(left, "B", f"Mean activation, {spoken(names[unseen])} (unseen)")
+    panel(right, "C", "Decision diagram of Method 2")
+    axes = top.subplots()
+    image = draw_map(axes, layer_of(activations, layer), names, unseen)
+    activity_bar(top, image, axes, "Activation", pad=0.01, aspect=25)
+    mean, active = one["mean"].values, one["active"].values
+    axes = left.subplots()
+    limit = upper_limit(mean)
+    draw_means(axes, mean, active, limit, size=4.5)
+    axes.set_xlabel("Neuroid (index)")
+    axes.set_ylabel(f"Mean activation {activation_unit(limit)}")
+    _diagram(right.subplots(), one, found.attrs)
+    return figure
+
+
+def caption4(
+    activations: xr.DataTree,
+    method2: xr.DataTree,
+    unseen: pd.DataFrame,
+    label: DatasetLabel,
+    *,
+    layer: int = 1,
+) -> str:
+    """Write figure 4's caption for this run; `unseen` holds `unseen_frame` of all runs."""
+    held_out, names, attrs = _unseen(activations), names_of(activations), attributes(activations)
+    found = layer_of(method2, layer)
+    one = found.sel(category=held_out)
+    shown = sorted_map(layer_of(activations, layer), len(names), held_out)
+    size = int(one["active"].sum())
+    rows = like(unseen, attrs)
+    rows = rows[(rows.method == "method2") & (rows.layer == layer)]
+    here = rows[rows.seed == attrs["seed"]]
+    activity = {
+        is_unseen: number(float(here[here.unseen == is_unseen]["activity"].mean()))
+        for is_unseen in (True, False)
+    }
+    per_run = {
+        (is_unseen, name): mean_and_error(
+            rows[rows.unseen == is_unseen].groupby("seed")[name].mean()
+        )
+        for is_unseen in (True, False)
+        for name in ("size", "activity")
+    }
+    cut = found.attrs
+    return paragraph(
+        4,
+        "Response to a class left out of training",
+        f"{of_run(attrs, label)}, layer {layer}.",
+        f"*A*: activations on the correctly classified test images of the classes seen in training "
+        f"and on all {shown.counts[held_out]:,} test images of {escape(spoken(names[held_out]))} (framed)"
+        f"{drawn(shown, names)}.",
+        f"*B*: mean activation of the {found.sizes['neuroid']} units on the unseen class; dots mark "
+        f"the {plural(size, 'active unit')} by Method 2 (radius ε = {cut['epsilon']:g}).",
+        "*C*: density of units around each unit's mean activation, ρ, and number of units with a "
+        "higher one, n\\ :sub:`h`; dots mark the ensemble, dashed lines the cut "
+        f"(ρ at most {number(cut['rho_cut'], 0)}, n\\ :sub:`h` at most {number(cut['n_h_cut'], 0)}), "
+        "which the study does not give.",
+        f"Mean activity of active units in this run: {activity[True]} for the unseen class, "
+        f"{activity[False]} for the others{_study(attrs, held_out)}. Over runs: "
+        f"{per_run[True, 'size']} units with activity {per_run[True, 'activity']} for the unseen "
+        f"class, {per_run[False, 'size']} units with activity {per_run[False, 'activity']} for the "
+        "others.",
+        lost([name for name, count in zip(names, shown.counts, strict=True) if not count]),
+        differences(
+            {attrs["dataset"]: label}, [attrs["model"]], attrs["protocol"], ["fashionmnist"]
+        ),
+    )
+
+
+def _study(attrs: dict, held_out: int) -> str:
+    numbers = [
+        published(name, attrs["dataset"], attrs["model"], None, attrs["protocol"])
+        for name in ("unseen_size", "unseen_activity", "seen_activity")
+    ]
+    size, unseen, seen = numbers
+    if size is None or unseen is None or seen is None or held_out != 0:
+        return ""
+    return f" (the study: {unseen.value:g}, with {size.value:g} active unit, and {seen.value:g})"
+
+
+def _unseen(tree: xr.DataTree) -> int:
+    held_out = tree.attrs.get("held_out")
+    if held_out is None:
+        raise ValueError("held_out: found None; figure 4 shows a run that left a class out.")
+    return int(held_out)
+
+
+def _diagram(axes: Axes, one: xr.Dataset, cut: dict) -> None:
+    """Panel C: every unit by its density and its rank; the ensemble in the low corner."""
+    rho, n_h, active = (one[name].values for name in ("rho", "n_h", "active"))
+    axes.plot(rho[~active], n_h[~active], "o", color=GREY, markersize=2, markeredgewidth=0)
+    axes.plot(rho[active], n_h[active], "o", color=BLUE, markersize=4.5, markeredgewidth=0)
+    axes.plot(
+        [0, cut["rho_cut"], cut["rho_cut"]], [cut["n_h_cut"], cut["n_h_cut"], 0], color=GREY,
+        linewidth=0.8, linestyle=(0, (4, 2)), zorder=0,
+    )  # fmt: skip
+    axes.set_xlim(-0.04 * float(np.nanmax(rho)), 1.05 * max(float(np.nanmax(rho)), cut["rho_cut"]))
+    axes.set_ylim(-0.04 * rho.size, rho.size)
+    axes.set_xlabel("Density ρ (units per unit of activation)")
+    axes.set_ylabel(r"Units with a higher mean, $n_h$")

@@ -1,0 +1,66 @@
+"""Which runs, categories and layers a figure reads from trees and tidy frames."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from ffensembles.recipe import MODELS
+
+
+def whole(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep the runs that were trained on every class.
+
+    Raises
+    ------
+    ValueError
+        If the rows are of more than one protocol: those are figures of their own.
+    """
+    protocols = frame["protocol"].unique()
+    if len(protocols) > 1:
+        raise ValueError(f"one figure, one protocol; found {', '.join(map(str, protocols))}.")
+    return frame[frame["held_out"].isna()]
+
+
+def like(frame: pd.DataFrame, attrs: Mapping[str, Any]) -> pd.DataFrame:
+    """Keep the runs that differ from the one described by `attrs` in nothing but their seed."""
+    same = np.ones(len(frame), dtype=bool)
+    for key in ("protocol", "dataset", "model", "held_out"):
+        wanted = attrs.get(key)
+        column = frame[key]
+        same &= (column.isna() if wanted is None else column.eq(wanted).fillna(False)).to_numpy(
+            dtype=bool
+        )
+    return frame[same]
+
+
+def models_in(frame: pd.DataFrame) -> list[str]:
+    """Return the models of a frame in the study's order."""
+    there = set(frame["model"])
+    return [model for model in MODELS if model in there]
+
+
+def layer_of(tree: xr.DataTree, layer: int) -> xr.Dataset:
+    """Return one layer of a run's tree, by its number.
+
+    Raises
+    ------
+    ValueError
+        If the net has no such layer.
+    """
+    name = f"layer{layer}"
+    if name not in tree.children:
+        raise ValueError(f"layer: found {layer}, the run has {', '.join(tree.children)}.")
+    return tree[name].to_dataset()
+
+
+def names_of(tree: xr.DataTree) -> list[str]:
+    """Return the names of a run's categories, in the order of their labels."""
+    return [str(name) for name in tree.attrs["categories"]]
+
+
+def attributes(tree: xr.DataTree) -> dict[str, Any]:
+    """Return what a tree says of its run: keys, categories, provenance."""
+    return {str(name): value for name, value in tree.attrs.items()}

@@ -1,0 +1,269 @@
+"""Every fast way of training against the plain reference, and what a run owes its user."""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ffensembles import engine
+from ffensembles.engine.adam import Adam
+from ffensembles.engine.end_to_end import EndToEndStage
+from ffensembles.engine.forward_forward import WinnerStage
+from ffensembles.engine.training import stage_kind
+from ffensembles.errors import TrainingError
+from ffensembles.models.network import initial_weights, predict
+from ffensembles.models.reference import ReferenceStage, Task
+from ffensembles.recipe import Recipe
+
+N_LABELS = 4
+FF = Recipe(
+    model="FF",
+    widths=(13, 11, 7),
+    activation="sigmoid",
+    goodness="linf",
+    normalisation="linf",
+    normalise_input=True,
+    label_value="dataset",
+    prediction="goodness",
+    negatives="once",
+    held_out_negatives="exclude",
+    theta=0.5,
+    learning_rate=0.01,
+    epochs=6,
+    batch_size=None,
+)
+BPFF = FF.but(model="BPFF", theta=1.5)
+BP = FF.but(model="BP", theta=None, batch_size=16)
+VARIANTS = [
+    FF,
+    FF.but(negatives="each-epoch"),
+    FF.but(normalise_input=False),
+    FF.but(activation="relu"),
+    FF.but(activation="relu", goodness="l2", normalisation="l2", batch_size=20, theta=3.0),
+    FF.but(goodness="l1", normalisation="l2", theta=6.0),
+    FF.but(normalisation="l2"),
+    BPFF,
+    BPFF.but(batch_size=20, activation="relu"),
+    BPFF.but(negatives="each-epoch", normalise_input=False),
+    BPFF.but(goodness="l2", normalisation="l2", activation="relu", batch_size=20, theta=3.0),
+    BPFF.but(widths=(9, 5)),
+]
+
+
+def name_of(recipe: Recipe) -> str:
+    changed = [str(getattr(recipe, key)) for key in recipe.as_json()
+               if getattr(recipe, key) != getattr(FF, key)]  # fmt: skip
+    return "-".join([recipe.model, *changed[:4]])
+
+
+def make_task(
+    recipe: Recipe,
+    rows: int = 57,
+    pixels: int = 30,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float64,
+) -> Task:
+    g = torch.Generator().manual_seed(seed)
+    x = torch.randn(rows, pixels, generator=g, dtype=dtype)
+    x[:, :N_LABELS] = 0
+    labels = torch.randint(0, N_LABELS, (rows,), generator=g)
+    on = torch.rand(rows, generator=g, dtype=dtype) + 1.5
+    return Task(recipe, 3, x, labels, on, torch.arange(N_LABELS)[None])
+
+
+def held_of(task: Task) -> engine.Held:
+    return engine.Held(task.x, task.labels, task.on)
+
+
+def stages_of(task: Task) -> tuple[object, object, int]:
+    """Open the fast and the reference stage of the last layer on equal weights."""
+    layer = len(task.recipe.widths) if task.recipe.model == "FF" else 0
+    kind = stage_kind(task, engine.Settings())
+    opened = []
+    for each in (kind, ReferenceStage):
+        drawn = initial_weights(task.recipe, task.seed, task.x.shape[1], N_LABELS)
+        weights = {name: w.to(task.x.dtype) for name, w in drawn.items()}
+        extra = {"block_size": 16} if each is not ReferenceStage else {}
+        if each is EndToEndStage:
+            opened.append(each(task, weights, **extra))
+        else:
+            opened.append(each(task, weights, layer, **extra))
+    return opened[0], opened[1], layer
+
+
+def gradients_after_one_epoch(stage: object) -> dict[str, torch.Tensor]:
+    """Return the gradient of a first full-batch step, read off Adam's memory (mean = 0.1 g)."""
+    stage.epoch(0)  # type: ignore[attr-defined]
+    memory = stage.state()  # type: ignore[attr-defined]
+    return {
+        name.removesuffix(".mean").removesuffix(".exp_avg").split(".")[-1]
+        + name.split(".")[0].removesuffix("weight").removesuffix("bias"): value / 0.1
+        for name, value in memory.items()
+        if name.endswith((".mean", ".exp_avg"))
+    }
+
+
+full_batch = [r for r in VARIANTS if r.batch_size is None and r.goodness == "linf"]
+
+
+@pytest.mark.parametrize("recipe", full_batch, ids=name_of)
+@settings(deadline=None, max_examples=12)
+@given(rows=st.integers(3, 60), pixels=st.integers(N_LABELS, 40), seed=st.integers(0, 10**6))
+def test_gradients_are_the_references(recipe, rows, pixels, seed):
+    for dtype, tolerance in ((torch.float64, 1e-10), (torch.float32, 1e-5)):
+        task = make_task(recipe, rows, pixels, seed, dtype)
+        fast, reference, _ = stages_of(task)
+        if isinstance(fast, ReferenceStage):
+            return
+        ours, theirs = gradients_after_one_epoch(fast), gradients_after_one_epoch(reference)
+        assert len(ours) == len(theirs)
+        for (_, one), (_, other) in zip(sorted(ours.items()), sorted(theirs.items()), strict=True):
+            torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("recipe", VARIANTS, ids=name_of)
+def test_whole_runs_are_the_references(recipe):
+    task = make_task(recipe)
+    fast, plain = (
+        engine.train(
+            task, engine.Settings(engine=kind, block_size=16, record_every=1), held_of(task)
+        )
+        for kind in ("fast", "reference")
+    )
+    for name, weight in plain.weights.items():
+        np.testing.assert_allclose(fast.weights[name], weight, rtol=1e-6, atol=1e-7)
+    assert fast.accuracy == plain.accuracy
+    for ours, theirs in zip(fast.history, plain.history, strict=True):
+        assert (ours["layer"], ours["epoch"]) == (theirs["layer"], theirs["epoch"])
+        for key in ("loss", "goodness_positive", "goodness_negative", "winners"):
+            assert ours[key] == pytest.approx(theirs[key], rel=1e-9)
+
+
+def test_the_fast_engine_is_chosen_where_it_is_exact_and_says_so(caplog):
+    caplog.set_level(logging.INFO)
+    assert stage_kind(make_task(FF), engine.Settings()) is WinnerStage
+    assert stage_kind(make_task(BPFF), engine.Settings()) is EndToEndStage
+    assert stage_kind(make_task(BP), engine.Settings()) is ReferenceStage
+    assert stage_kind(make_task(FF), engine.Settings(engine="reference")) is ReferenceStage
+    engine.train(make_task(FF.but(epochs=1)), engine.Settings())
+    assert "FF layer 3: WinnerStage" in caplog.text
+
+
+def test_adam_is_pytorchs_to_the_last_bit():
+    g = torch.Generator().manual_seed(1)
+    theirs = torch.randn(7, 5, generator=g).requires_grad_()
+    ours = theirs.detach().clone()
+    reference, adam = torch.optim.Adam([theirs], lr=0.01), Adam({"w": ours}, 0.01)
+    for _ in range(50):
+        gradient = torch.randn(7, 5, generator=g)
+        theirs.grad = gradient
+        reference.step()
+        adam.step({"w": gradient})
+        assert torch.equal(ours, theirs.detach())
+
+
+@pytest.mark.parametrize("recipe", [FF, BPFF, BP], ids=name_of)
+def test_a_seed_fixes_every_bit(recipe):
+    runs = [
+        engine.train(make_task(recipe, dtype=torch.float32), engine.Settings()) for _ in range(2)
+    ]
+    other = engine.train(replace(make_task(recipe, dtype=torch.float32), seed=4), engine.Settings())
+    for name, weight in runs[0].weights.items():
+        assert np.array_equal(weight, runs[1].weights[name])
+        assert not np.array_equal(weight, other.weights[name])
+
+
+@pytest.mark.parametrize("recipe", [*VARIANTS, BP], ids=name_of)
+@pytest.mark.parametrize("epochs_done", [1, 4, 8])
+def test_a_stopped_run_goes_on_to_the_same_bits(recipe, epochs_done):
+    task = make_task(recipe, dtype=torch.float32)
+    whole = engine.train(task, engine.Settings(record_every=2), held_of(task))
+    saved: list[engine.State] = []
+    left = [epochs_done]
+
+    def stop() -> bool:
+        left[0] -= 1
+        return left[0] < 0
+
+    settings_ = engine.Settings(record_every=2)
+    try:
+        resumed = engine.train(task, settings_, held_of(task), save=saved.append, stop=stop)
+    except engine.Stopped:
+        resumed = engine.train(task, settings_, held_of(task), state=saved[-1])
+    for name, weight in whole.weights.items():
+        assert np.array_equal(weight, resumed.weights[name])
+    untimed = [[{**row, "seconds": 0} for row in run.history] for run in (whole, resumed)]
+    assert str(untimed[0]) == str(untimed[1])  # as text: nan equals nan
+
+
+def test_saving_at_every_epoch_stands_for_kills_at_every_epoch():
+    task = make_task(FF, dtype=torch.float32)
+    saved: list[engine.State] = []
+    often = engine.Settings(checkpoint_minutes=0)
+    whole = engine.train(task, often, save=saved.append)
+    assert len(saved) == 3 * (FF.epochs - 1) + 2  # between any two epochs
+    for state in saved[::4]:
+        again = engine.train(task, often, state=state)
+        for name, weight in whole.weights.items():
+            assert np.array_equal(weight, again.weights[name])
+
+
+def test_a_checkpoint_of_other_widths_is_refused():
+    saved: list[engine.State] = []
+    engine.train(make_task(FF), engine.Settings(checkpoint_minutes=0), save=saved.append)
+    with pytest.raises(TrainingError, match="does not fit the recipe"):
+        engine.train(make_task(FF.but(widths=(12, 11, 7))), engine.Settings(), state=saved[0])
+
+
+def test_a_loss_that_is_not_finite_names_layer_epoch_and_way_out():
+    task = make_task(FF)
+    task.x[5, 9] = float("nan")
+    with pytest.raises(TrainingError, match=r"FF layer 1.*epoch 1.*learning rate below 0\.01"):
+        engine.train(task, engine.Settings(engine="reference"))
+    with pytest.raises(TrainingError, match="FF layer 1"):
+        engine.train(task, engine.Settings())
+
+
+def test_dead_layers_are_said_loudly(caplog):
+    task = make_task(FF.but(theta=-20.0, learning_rate=0.5, epochs=40))
+    trained = engine.train(task, engine.Settings(), held_of(task))
+    assert 1 in trained.dead_layers
+    assert "WARNING: layer 1 is dead: no unit exceeds 0.01" in caplog.text
+
+
+def test_lost_classes_are_said_loudly(caplog):
+    task = make_task(FF, dtype=torch.float32)
+    learnt = engine.train(task, engine.Settings()).weights
+    weights = {name: torch.from_numpy(array) for name, array in learnt.items()}
+    predicted, _ = predict(weights, FF, task.x, task.on, task.positions, None)
+    held = engine.Held(task.x, (predicted + 1) % N_LABELS, task.on)  # every answer is wrong
+    trained = engine.train(task, engine.Settings(), held)
+    assert trained.lost_classes == held.labels.unique().tolist()
+    assert "WARNING: no test image of class" in caplog.text
+    assert trained.accuracy["network"] == 0
+
+
+def test_initial_weights_depend_on_seed_and_layer_alone():
+    one = initial_weights(FF, 0, 30, N_LABELS)
+    deeper = initial_weights(FF.but(widths=(13, 11, 7, 5)), 0, 30, N_LABELS)
+    for name, weight in one.items():
+        assert torch.equal(weight, deeper[name])
+    bound = 30**-0.5
+    assert one["layer1.weight"].abs().max() <= bound
+    assert one["layer1.weight"].abs().max() > 0.9 * bound
+
+
+def test_negatives_never_carry_the_true_label_nor_the_held_out_one():
+    task = make_task(FF.but(negatives="each-epoch"))
+    kept = task.labels != 2
+    task = replace(task, x=task.x[kept], labels=task.labels[kept], on=task.on[kept], held_out=2)
+    draws = torch.stack([task.negatives(epoch) for epoch in range(200)])
+    assert not (draws == task.labels).any()
+    assert not (draws == 2).any()
+    assert len(draws.unique()) == N_LABELS - 1
+    included = replace(task, recipe=task.recipe.but(held_out_negatives="include"))
+    assert (torch.stack([included.negatives(epoch) for epoch in range(20)]) == 2).any()
