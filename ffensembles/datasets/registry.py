@@ -27,8 +27,6 @@ _OBJECTS = (
     "ship",
     "truck",
 )
-    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-)
 
 
 @dataclass(frozen=True)

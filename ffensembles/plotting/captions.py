@@ -19,6 +19,9 @@ STUDY_IMAGES = {"mnist": 60_000, "fashionmnist": 60_000}
 STUDY_EPOCHS = {"FF": 1000, "BPFF": 1000, "BP": 20}
 """Epochs of training, for FF of each layer (Tosato et al. 2023, sec. 3.1-3.3)."""
 
+EPSILON, RHO, N_H = "\N{GREEK SMALL LETTER EPSILON}", "\N{GREEK SMALL LETTER RHO}", r"n\ :sub:`h`"
+"""Symbols of Method 2 (Tosato et al. 2023, sec. 3.4)."""
+
 
 @dataclass(frozen=True)
 class DatasetLabel:

@@ -17,7 +17,6 @@ from ffensembles.plotting.captions import (
     mean_and_error,
     number,
     paragraph,
-    plural,
 )
 from ffensembles.plotting.runs import models_in, whole
 from ffensembles.plotting.style import (
@@ -101,7 +100,9 @@ def caption2(
             parts = []
             for model in models:
                 per_run = here[here.model == model].groupby("seed")["size"].mean()
-                parts.append(f"{MODEL_TITLES[model]} {mean_and_error(per_run, 1, count=len(n_runs) > 1)}")
+                parts.append(
+                    f"{MODEL_TITLES[model]} {mean_and_error(per_run, 1, count=len(n_runs) > 1)}"
+                )
             means.append(f"{escape(label.title)}, layer {layer}: {listed(parts)}.")
     missing, zero = int(rows["size"].isna().sum()), _averages(rows)["mean"].eq(0).any()
     floors = rows[["units", "floor"]].drop_duplicates().sort_values("units")

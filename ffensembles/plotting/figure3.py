@@ -108,9 +108,7 @@ def caption3(
         f"holds the sizes of the ensembles. The method's floor is "
         f"{number((1 - quantile) * found.sizes['neuroid'], 1)} units.",
         lost([name for name, size in zip(names, sizes, strict=True) if np.isnan(size)]),
-        differences(
-            {attrs["dataset"]: label}, [attrs["model"]], attrs["protocol"], ["fashionmnist"]
-        ),
+        differences(shown, [attrs["model"]], attrs["protocol"], ["fashionmnist"]),
     )
 
 
@@ -125,7 +123,7 @@ def _squares(
     grid = part.subplots(1, 2)
     mean, active = (found[name].values[list(categories)] for name in ("mean", "active"))
     limit = upper_limit(mean)
-    shared = active.all(axis=0)
+    shared: NDArray[np.bool_] = active[0] & active[1]
     image = None
     for axes, category, values, units in zip(grid, categories, mean, active, strict=True):
         axes.set_title(spoken(names[category]))

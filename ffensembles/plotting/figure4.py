@@ -14,6 +14,9 @@ from ffensembles.plotting.activity import (
     upper_limit,
 )
 from ffensembles.plotting.captions import (
+    EPSILON,
+    N_H,
+    RHO,
     DatasetLabel,
     differences,
     escape,
@@ -56,9 +59,7 @@ def figure4(activations: xr.DataTree, method2: xr.DataTree, *, layer: int = 1) -
     top, bottom = figure.subfigures(2, 1, height_ratios=[1.25, 1])
     left, right = bottom.subfigures(1, 2, width_ratios=[1.5, 1])
     panel(
-        top,
-        "A",
-        f"Activation on all correctly classified images and on the unseen class, layer {layer}",
+        top, "A", f"Activation on images of the seen classes and of the unseen one, layer {layer}"
     )
     panel(left, "B", f"Mean activation, {spoken(names[unseen])} (unseen)")
     panel(right, "C", "Decision diagram of Method 2")
@@ -85,6 +86,7 @@ def caption4(
 ) -> str:
     """Write figure 4's caption for this run; `unseen` holds `unseen_frame` of all runs."""
     held_out, names, attrs = _unseen(activations), names_of(activations), attributes(activations)
+    name = escape(spoken(names[held_out]))
     found = layer_of(method2, layer)
     one = found.sel(category=held_out)
     shown = sorted_map(layer_of(activations, layer), len(names), held_out)
@@ -109,19 +111,20 @@ def caption4(
         "Response to a class left out of training",
         f"{of_run(attrs, label)}, layer {layer}.",
         f"*A*: activations on the correctly classified test images of the classes seen in training "
-        f"and on all {shown.counts[held_out]:,} test images of {escape(spoken(names[held_out]))} (framed)"
+        f"and on all {shown.counts[held_out]:,} test images of {name} (framed)"
         f"{drawn(shown, names)}.",
-        f"*B*: mean activation of the {found.sizes['neuroid']} units on the unseen class; dots mark "
-        f"the {plural(size, 'active unit')} by Method 2 (radius ε = {cut['epsilon']:g}).",
-        "*C*: density of units around each unit's mean activation, ρ, and number of units with a "
-        "higher one, n\\ :sub:`h`; dots mark the ensemble, dashed lines the cut "
-        f"(ρ at most {number(cut['rho_cut'], 0)}, n\\ :sub:`h` at most {number(cut['n_h_cut'], 0)}), "
-        "which the study does not give.",
+        f"*B*: mean activation of the {found.sizes['neuroid']} units on {name}; dots mark the "
+        f"{plural(size, 'unit')} that Method 2 calls active (radius {EPSILON} = "
+        f"{cut['epsilon']:g}).",
+        f"*C*: density {RHO} of units around each unit's mean activation, and number {N_H} of units "
+        "with a higher one; dots mark the ensemble, the dashed lines the cut "
+        f"({RHO} at most {number(cut['rho_cut'], 0)}, {N_H} at most {number(cut['n_h_cut'], 0)}), "
+        "which is this project's choice, the study's being unpublished.",
         f"Mean activity of active units in this run: {activity[True]} for the unseen class, "
         f"{activity[False]} for the others{_study(attrs, held_out)}. Over runs: "
         f"{per_run[True, 'size']} units with activity {per_run[True, 'activity']} for the unseen "
-        f"class, {per_run[False, 'size']} units with activity {per_run[False, 'activity']} for the "
-        "others.",
+        f"class, {per_run[False, 'size']} units with activity {per_run[False, 'activity']} for each "
+        "other.",
         lost([name for name, count in zip(names, shown.counts, strict=True) if not count]),
         differences(
             {attrs["dataset"]: label}, [attrs["model"]], attrs["protocol"], ["fashionmnist"]
@@ -150,13 +153,21 @@ def _unseen(tree: xr.DataTree) -> int:
 def _diagram(axes: Axes, one: xr.Dataset, cut: dict) -> None:
     """Panel C: every unit by its density and its rank; the ensemble in the low corner."""
     rho, n_h, active = (one[name].values for name in ("rho", "n_h", "active"))
-    axes.plot(rho[~active], n_h[~active], "o", color=GREY, markersize=2, markeredgewidth=0)
-    axes.plot(rho[active], n_h[active], "o", color=BLUE, markersize=4.5, markeredgewidth=0)
+    axes.plot(
+        rho[~active], n_h[~active], "o", color=GREY, markersize=2, markeredgewidth=0,
+        label=f"other units ({(~active).sum()})",
+    )  # fmt: skip
+    axes.plot(
+        rho[active], n_h[active], "o", color=BLUE, markersize=4.5, markeredgewidth=0,
+        label=f"ensemble ({active.sum()})",
+    )  # fmt: skip
     axes.plot(
         [0, cut["rho_cut"], cut["rho_cut"]], [cut["n_h_cut"], cut["n_h_cut"], 0], color=GREY,
-        linewidth=0.8, linestyle=(0, (4, 2)), zorder=0,
+        linewidth=0.8, linestyle=(0, (4, 2)), zorder=0, label="cut",
     )  # fmt: skip
-    axes.set_xlim(-0.04 * float(np.nanmax(rho)), 1.05 * max(float(np.nanmax(rho)), cut["rho_cut"]))
+    widest = max(cut["rho_cut"], *rho[np.isfinite(rho)])
+    axes.set_xlim(-0.04 * widest, 1.05 * widest)
+    axes.legend(loc="upper left", bbox_to_anchor=(0, 0.97), handlelength=1.4)
     axes.set_ylim(-0.04 * rho.size, rho.size)
-    axes.set_xlabel("Density ρ (units per unit of activation)")
+    axes.set_xlabel(r"Density $\rho$ (units per a.u. of activation)")
     axes.set_ylabel(r"Units with a higher mean, $n_h$")

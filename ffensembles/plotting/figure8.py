@@ -14,6 +14,7 @@ from ffensembles.analyses.sizes import at_quantile
 from ffensembles.ensembles import layer_names
 from ffensembles.plotting.activity import activation_unit, unit_axis, upper_limit
 from ffensembles.plotting.captions import (
+    EPSILON,
     DatasetLabel,
     differences,
     escape,
@@ -21,6 +22,7 @@ from ffensembles.plotting.captions import (
     number,
     of_run,
     paragraph,
+    plural,
     spoken,
 )
 from ffensembles.plotting.runs import attributes, models_in, names_of, whole
@@ -62,7 +64,7 @@ def figure8(
     quantile
         Method 1's quantile in both panels.
     """
-    figure = new_figure(FULL_WIDTH, 3.1)
+    figure = new_figure(FULL_WIDTH, 3.4)
     left, right = figure.subfigures(1, 2, width_ratios=[1.15, 1])
     picked = most_different(method1, method2, quantile)
     if picked is None:
@@ -74,7 +76,12 @@ def figure8(
         panel(left, "A", f"One class by both methods: {name}, layer {layer}")
         _one_class(left.subplots(), *_both(method1, method2, layer, category, quantile))
     panel(right, "B", "Sizes of ensembles by both methods")
-    _all_sizes(right.subplots(), _pairs(sizes, labels, quantile))
+    axes = right.subplots()
+    _all_sizes(axes, _pairs(sizes, labels, quantile))
+    # the points leave no corner free
+    right.legend(
+        *axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, handletextpad=0.5
+    )
     return figure
 
 
@@ -89,22 +96,28 @@ def caption8(
     """Write figure 8's caption for these runs."""
     attrs, names = attributes(method1), names_of(method1)
     cut = method2[layer_names(method2)[0]].attrs
-    methods = f"Method 1 at quantile {quantile:g}, Method 2 with radius ε = {cut['epsilon']:g}"
+    methods = (
+        f"Method 1 at quantile {quantile:g}, Method 2 with radius {EPSILON} = {cut['epsilon']:g}"
+    )
     picked = most_different(method1, method2, quantile)
     example = "*A*: no class has an ensemble."
     if picked is not None:
         layer, category = picked
         _, one, two = _both(method1, method2, layer, category, quantile)
         example = (
-            f"*A*: mean activation of each unit of layer {layer} for {escape(spoken(names[category]))}, "
-            f"{of_run(attrs, labels[attrs['dataset']])}; stars mark the {one.sum()} active units by "
-            f"Method 1, circles the {two.sum()} by Method 2, {(one & two).sum()} being active by "
-            "both. Of all classes and layers of this run, it is the one where most units are active "
-            "by one method only."
+            f"*A*: mean activation of each unit of layer {layer} for "
+            f"{escape(spoken(names[category]))}, {of_run(attrs, labels[attrs['dataset']])}; stars "
+            f"mark the {plural(int(one.sum()), 'active unit')} by Method 1, circles the "
+            f"{int(two.sum())} by Method 2, of which {int((one & two).sum())} are active by both. Of "
+            "all classes and layers of this run, it is the one where most units are active by one "
+            "method only."
         )
     pairs = _pairs(sizes, labels, quantile)
     fit = regress(pairs).iloc[0]
     runs = pairs.groupby(["dataset", "model"])["seed"].nunique()
+    n_runs = (
+        plural(runs.max(), "run") if runs.nunique() == 1 else f"{runs.min()} to {runs.max()} runs"
+    )
     titles = listed(escape(labels[name].title) for name in labels if name in set(pairs["dataset"]))
     models = models_in(pairs)
     line = (
@@ -118,8 +131,8 @@ def caption8(
         f"{methods}.",
         example,
         f"*B*: sizes of ensembles by both methods, one point per run, layer and class: "
-        f"{listed(MODEL_TITLES[m] for m in models)} on {titles}, {runs.min()} to {runs.max()} runs "
-        f"each, {int(fit.n):,} ensembles"
+        f"{listed(MODEL_TITLES[m] for m in models)} on {titles}, {n_runs} each, "
+        f"{int(fit.n):,} ensembles"
         + (
             f" ({int(fit.n_missing):,} more are missing, their class being lost)."
             if fit.n_missing
@@ -172,7 +185,7 @@ def _study(quantile: float, epsilon: float, protocol: str) -> str:
     if protocol != PROTOCOL or slope is None or intercept is None:
         return ""
     same = np.isclose(quantile, 0.99) and np.isclose(epsilon, 0.2)
-    at = "" if same else ", at quantile 0.99 and ε = 0.2"
+    at = "" if same else ", at quantile 0.99 and " + EPSILON + " = 0.2"
     return f" (the study: slope {slope.value:g}, intercept {intercept.value:g}{at})"
 
 
@@ -181,20 +194,22 @@ def _one_class(
 ) -> None:
     """Panel A: the mean activation of each unit, marked by the method that calls it active."""
     units, limit = np.arange(mean.size), upper_limit(mean)
+    many = max(one.sum(), two.sum()) > 30
     axes.vlines(units, 0, mean, color="#8C9BA8", linewidth=0.6)
     axes.plot(
-        units[two], mean[two], "o", markersize=7, markerfacecolor="none", markeredgecolor=INK,
-        markeredgewidth=0.9, label=f"Method 2 ({two.sum()})", zorder=3,
+        units[one], mean[one], "*", markersize=4.5 if many else 6, color=ACCENT, markeredgewidth=0,
+        label=f"Method 1 ({one.sum()})", zorder=4,
     )  # fmt: skip
     axes.plot(
-        units[one], mean[one], "*", markersize=5.5, color=ACCENT, markeredgewidth=0,
-        label=f"Method 1 ({one.sum()})", zorder=4,
+        units[two], mean[two], "o", markersize=5 if many else 8, markerfacecolor="none",
+        markeredgecolor=INK, markeredgewidth=0.6 if many else 0.9, label=f"Method 2 ({two.sum()})",
+        zorder=3,
     )  # fmt: skip
     unit_axis(axes, mean.size)
     axes.set_ylim(0, limit * 1.25)
     axes.set_xlabel("Neuroid (index)")
     axes.set_ylabel(f"Mean activation {activation_unit(limit)}")
-    axes.legend(loc="upper right", ncols=2, columnspacing=1)
+    axes.legend(loc="upper right", ncols=2, columnspacing=1, handletextpad=0.3)
 
 
 def _all_sizes(axes: Axes, pairs: pd.DataFrame) -> None:
@@ -221,4 +236,3 @@ def _all_sizes(axes: Axes, pairs: pd.DataFrame) -> None:
     axes.set_aspect("equal")
     axes.set_xlabel("Active units by Method 2")
     axes.set_ylabel("Active units by Method 1")
-    axes.legend(loc="upper left", handletextpad=0.5)

@@ -22,8 +22,6 @@ INK, GREY, PALE = "#262626", "#7F7F7F", "#D9D9D9"
 
 MODEL_COLOURS = {"FF": BLUE, "BPFF": ORANGE, "BP": GREEN}
 MODEL_MARKERS = {"FF": "o", "BPFF": "^", "BP": "s"}
-MODEL_LINES = {"FF": "-", "BPFF": (0, (5, 1.5)), "BP": (0, (1.2, 1.2))}
-"""No model is told apart by its colour alone."""
 
 ACCENT = VERMILION
 """What a panel points at: an unseen class, shared units, an ensemble among its layer."""
