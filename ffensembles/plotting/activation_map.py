@@ -29,7 +29,7 @@ from ffensembles.plotting.style import ACCENT, FULL_WIDTH, GREY, INK, SMALL, new
 MAX_ROWS = 500
 """Rows of a map; more could be told apart neither on a page nor on a screen."""
 
-_LEAST_SHARE = 0.05  # of a map's height, for each category: room for its name
+_LEAST_SHARE = 0.06  # of a map's height, for each category: room for its name
 
 
 @dataclass(frozen=True)

@@ -96,11 +96,11 @@ def unit_axis(axes: Axes, n: int) -> None:
 def activity_bar(
     part: Figure | SubFigure,
     image: AxesImage,
-    axes: Axes | Sequence[Axes],
+    axes: Axes | Sequence[Axes] | NDArray[np.object_],
     what: str,
     **options: object,
 ) -> None:
     """Add the scale of activations to a part of a figure."""
     bar = part.colorbar(image, ax=axes, **options)  # type: ignore[arg-type]
-    bar.outline.set_linewidth(0.5)  # type: ignore[operator]
+    bar.outline.set_linewidth(0.5)
     bar.set_label(f"{what} {activation_unit(image.get_clim()[1])}")

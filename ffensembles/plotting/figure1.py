@@ -31,7 +31,16 @@ from ffensembles.plotting.captions import (
     spoken,
 )
 from ffensembles.plotting.runs import attributes, layer_of, names_of
-from ffensembles.plotting.style import FULL_WIDTH, SMALL, new_figure, note, panel, styled
+from ffensembles.plotting.style import (
+    FULL_WIDTH,
+    SMALL,
+    new_figure,
+    note,
+    panel,
+    side_by_side,
+    stacked,
+    styled,
+)
 
 EXAMPLES = 4
 
@@ -90,8 +99,8 @@ def figure1(
         beside their activations (see `example_ids`).
     """
     figure = new_figure(FULL_WIDTH, 7.2)
-    top, bottom = figure.subfigures(2, 1, height_ratios=[1.22, 1])
-    left, right = top.subfigures(1, 2, width_ratios=[1, 1.05])
+    top, bottom = stacked(figure, 1.22, 1)
+    left, right = side_by_side(top, 1, 1.05)
     panel(left, "A", "Activation of each unit, for one image")
     panel(right, "B", f"Mean activation by class, layer {layer}")
     panel(bottom, "C", f"Activation on all correctly classified images, layer {layer}")
@@ -126,7 +135,7 @@ def caption1(
         "Activation patterns of a trained network",
         f"{of_run(attrs, label)}.",
         f"*A*: response of every hidden layer to one image each of "
-        f"{listed(escape(spoken(names[c])) for c in picked)}, its units arranged in a square; darker "
+        f"{listed(escape(spoken(names[c])) for c in picked)}, units arranged in a square; darker "
         "is more active. Each image is the one nearest to its class's mean activation.",
         f"*B*: mean activation of the {units} units of layer {layer}, by class; dots mark the "
         f"ensemble that Method 1 finds at quantile {quantile:g}: {span} units, "

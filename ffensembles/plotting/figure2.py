@@ -22,10 +22,8 @@ from ffensembles.plotting.runs import models_in, whole
 from ffensembles.plotting.style import (
     COLUMN_WIDTH,
     FULL_WIDTH,
-    GREY,
     INK,
     MODEL_COLOURS,
-    SMALL,
     category_ticks,
     new_figure,
     styled,
@@ -76,7 +74,10 @@ def figure2(
             category_ticks(axes, label.categories)
             axes.tick_params(axis="x", length=0)
         line[0].set_ylabel("Active units")
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    handles = {}
+    for axes in grid.flat:
+        handles |= {name: one for one, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=4)
     return figure
 
 
@@ -183,9 +184,7 @@ def _bars(axes: Axes, rows: pd.DataFrame, n_categories: int, foot: float) -> Non
             )  # fmt: skip
     if len(rows):
         floor = float(rows["floor"].iloc[0])
-        axes.axhline(floor, color=GREY, linewidth=0.8, linestyle=(0, (4, 2)), zorder=0.5)
-        axes.annotate(
-            f"floor {number(floor, 1)}", (1, floor), xycoords=("axes fraction", "data"),
-            xytext=(0, 1.5), textcoords="offset points", ha="right", fontsize=SMALL, color=GREY,
-        )  # fmt: skip
+        axes.axhline(
+            floor, color=INK, linewidth=0.8, linestyle=(0, (4, 2)), label="Floor of Method 1"
+        )
     axes.set_xlim(-0.6, n_categories - 0.4)

@@ -37,6 +37,7 @@ from ffensembles.plotting.style import (
     new_figure,
     note,
     panel,
+    side_by_side,
     styled,
 )
 from ffensembles.published import published
@@ -64,8 +65,8 @@ def figure3(
         The layer of both panels.
     """
     names, found = names_of(method1), at_quantile(layer_of(method1, layer), quantile)
-    figure = new_figure(FULL_WIDTH, 3.5)
-    left, right = figure.subfigures(1, 2, width_ratios=[1, 1.05])
+    figure = new_figure(FULL_WIDTH, 3.1)
+    left, right = side_by_side(figure, 1.3, 1)
     panel(left, "A", f"Ensembles of two classes, layer {layer}")
     panel(right, "B", f"Units shared by two ensembles, layer {layer}")
     _squares(left, found, names, categories)
@@ -91,10 +92,11 @@ def caption3(
     rows = like(sharing, attrs)
     rows = rows[(rows.method == "method1") & np.isclose(rows["quantile"].astype(float), quantile)]
     over_runs = mean_and_error(pair(rows, categories, layer)["count"])
+    over_runs = "an unknown number" if over_runs == "missing" else f"{over_runs} units on average"
     study = published("shared_units", attrs["dataset"], attrs["model"], layer, attrs["protocol"])
     same = study is not None and np.isclose(quantile, 0.9) and set(categories) == {2, 4}
     printed = f" (the study: {study.value:g} over 15 runs)" if study and same else ""
-    shares = "" if np.isnan(here) else f"Here they share {plural(int(here), 'unit')}."
+    shares = "" if np.isnan(here) else f" Here they share {plural(int(here), 'unit')}."
     shown = {attrs["dataset"]: label}
     return paragraph(
         3,
@@ -102,8 +104,8 @@ def caption3(
         f"{of_run(attrs, label)}; ensembles by Method 1 at quantile {quantile:g} in layer {layer}.",
         f"*A*: mean activation of the layer's {found.sizes['neuroid']} units, arranged in a "
         f"square, for {one} and {two}; active units ({_size(sizes[categories[0]])} and "
-        f"{_size(sizes[categories[1]])}) are framed, those active for both ringed. {shares} "
-        f"Over runs, the two classes share {over_runs} units{printed}.",
+        f"{_size(sizes[categories[1]])}) are framed, those active for both ringed.{shares} "
+        f"Over runs, the two classes share {over_runs}{printed}.",
         f"*B*: number of units in both ensembles, for every two classes; the diagonal, in grey, "
         f"holds the sizes of the ensembles. The method's floor is "
         f"{number((1 - quantile) * found.sizes['neuroid'], 1)} units.",
@@ -162,7 +164,7 @@ def _matrix(axes: Axes, count: NDArray[np.floating], names: Sequence[str]) -> No
         missing = np.isnan(count[i, j])
         dark = not own[i, j] and between[i, j] > 0.6 * limit
         axes.text(
-            j, i, "" if missing else f"{count[i, j]:.0f}", ha="center", va="center",
+            j, i, "\N{EN DASH}" if missing else f"{count[i, j]:.0f}", ha="center", va="center",
             fontsize=SMALL, color="white" if dark else INK,
         )  # fmt: skip
     category_ticks(axes, names)

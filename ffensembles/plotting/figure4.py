@@ -35,6 +35,8 @@ from ffensembles.plotting.style import (
     GREY,
     new_figure,
     panel,
+    side_by_side,
+    stacked,
     styled,
 )
 from ffensembles.published import published
@@ -56,8 +58,8 @@ def figure4(activations: xr.DataTree, method2: xr.DataTree, *, layer: int = 1) -
     found = layer_of(method2, layer)
     one = found.sel(category=unseen)
     figure = new_figure(FULL_WIDTH, 5.6)
-    top, bottom = figure.subfigures(2, 1, height_ratios=[1.25, 1])
-    left, right = bottom.subfigures(1, 2, width_ratios=[1.5, 1])
+    top, bottom = stacked(figure, 1.25, 1)
+    left, right = side_by_side(bottom, 1.5, 1)
     panel(
         top, "A", f"Activation on images of the seen classes and of the unseen one, layer {layer}"
     )
@@ -116,15 +118,15 @@ def caption4(
         f"*B*: mean activation of the {found.sizes['neuroid']} units on {name}; dots mark the "
         f"{plural(size, 'unit')} that Method 2 calls active (radius {EPSILON} = "
         f"{cut['epsilon']:g}).",
-        f"*C*: density {RHO} of units around each unit's mean activation, and number {N_H} of units "
-        "with a higher one; dots mark the ensemble, the dashed lines the cut "
+        f"*C*: density {RHO} of units around each unit's mean activation, and number {N_H} of "
+        "units with a higher one; dots mark the ensemble, the dashed lines the cut "
         f"({RHO} at most {number(cut['rho_cut'], 0)}, {N_H} at most {number(cut['n_h_cut'], 0)}), "
         "which is this project's choice, the study's being unpublished.",
         f"Mean activity of active units in this run: {activity[True]} for the unseen class, "
         f"{activity[False]} for the others{_study(attrs, held_out)}. Over runs: "
         f"{per_run[True, 'size']} units with activity {per_run[True, 'activity']} for the unseen "
-        f"class, {per_run[False, 'size']} units with activity {per_run[False, 'activity']} for each "
-        "other.",
+        f"class, {per_run[False, 'size']} units with activity {per_run[False, 'activity']} for "
+        "each other.",
         lost([name for name, count in zip(names, shown.counts, strict=True) if not count]),
         differences(
             {attrs["dataset"]: label}, [attrs["model"]], attrs["protocol"], ["fashionmnist"]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from ffensembles.analyses.weights import weights_histogram
 from ffensembles.plotting.captions import (
@@ -74,6 +74,7 @@ def figure7(
     first.set_ylim(0, 2 * units)
     first.set_yticks([0, *(10**k for k in range(int(np.log10(max(units, 1))) + 1))])
     first.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    first.yaxis.set_minor_locator(NullLocator())
     first.set_xlim(-0.01, 1.01)
     figure.supylabel(f"Units per bin of {1 / bins:g}, mean over runs")
     figure.supxlabel("Fraction of negative weights among those a unit receives")
@@ -137,6 +138,6 @@ def _distribution(axes: Axes, rows: pd.DataFrame, model: str, layer: int, bins: 
     axes.stairs(found["units"].to_numpy(), edges, color=colour, linewidth=0.9)
     none = number(float(_all_negative(rows).mean()), 1)
     axes.text(
-        0.5, 0.96, rf"$\bf{{{MODEL_TITLES[model]}}}$   {none} units all negative",
+        0.5, 0.96, rf"$\bf{{{MODEL_TITLES[model]}}}$   {none} units with negative weights alone",
         transform=axes.transAxes, ha="center", va="top", fontsize=SMALL,
     )  # fmt: skip

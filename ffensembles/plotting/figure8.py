@@ -36,6 +36,7 @@ from ffensembles.plotting.style import (
     new_figure,
     note,
     panel,
+    side_by_side,
     styled,
 )
 from ffensembles.published import PROTOCOL, published
@@ -65,7 +66,7 @@ def figure8(
         Method 1's quantile in both panels.
     """
     figure = new_figure(FULL_WIDTH, 3.4)
-    left, right = figure.subfigures(1, 2, width_ratios=[1.15, 1])
+    left, right = side_by_side(figure, 1.15, 1)
     picked = most_different(method1, method2, quantile)
     if picked is None:
         panel(left, "A", "Ensembles of one class by both methods")
@@ -108,7 +109,7 @@ def caption8(
             f"*A*: mean activation of each unit of layer {layer} for "
             f"{escape(spoken(names[category]))}, {of_run(attrs, labels[attrs['dataset']])}; stars "
             f"mark the {plural(int(one.sum()), 'active unit')} by Method 1, circles the "
-            f"{int(two.sum())} by Method 2, of which {int((one & two).sum())} are active by both. Of "
+            f"{int(two.sum())} by Method 2; {int((one & two).sum())} are active by both. Of "
             "all classes and layers of this run, it is the one where most units are active by one "
             "method only."
         )

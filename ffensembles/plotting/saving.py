@@ -57,7 +57,7 @@ def save_figure(
 @contextmanager
 def _as_they_are(figure: Figure) -> Iterator[None]:
     """Keep images pixel by pixel: a page has no pixels of its own to resample them to."""
-    images: list[AxesImage] = figure.findobj(AxesImage)  # type: ignore[assignment]
+    images: list[AxesImage] = figure.findobj(AxesImage)
     before = [image.get_interpolation() for image in images]
     for image in images:
         image.set_interpolation("none")

@@ -85,6 +85,16 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def side_by_side(part: Figure | SubFigure, *widths: float) -> list[SubFigure]:
+    """Divide a figure into parts of these relative widths, from left to right."""
+    return list(part.subfigures(1, len(widths), width_ratios=widths, squeeze=False)[0])
+
+
+def stacked(part: Figure | SubFigure, *heights: float) -> list[SubFigure]:
+    """Divide a figure into parts of these relative heights, from top to bottom."""
+    return list(part.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
+
+
 def panel(part: Figure | SubFigure, letter: str, title: str = "") -> None:
     """Head a part of a figure with its letter and what it shows."""
     text = title.replace("$", r"\$")
