@@ -1,0 +1,201 @@
+"""What one key demands of another: checked on those groups that are right by themselves."""
+
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from ffensembles.config.problems import Path, Problem, shown, translate, wrong
+from ffensembles.config.schema import (
+    Data,
+    Ensembles,
+    Example,
+    Figure8,
+    Figures,
+    HeldOut,
+    Mathematics,
+    Protocol,
+    Tables,
+)
+
+_PROTOCOL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
+
+
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one mapping over another, key by key, as Snakemake lays configuration files.
+
+    Examples
+    --------
+    >>> merged({"a": {"b": 1, "c": 2}, "d": [1, 2]}, {"a": {"b": 3}, "d": [4]})
+    {'a': {'b': 3, 'c': 2}, 'd': [4]}
+    """
+    result = dict(under)
+    for key, value in over.items():
+        if isinstance(value, Mapping):
+            below = result.get(key)
+            value = merged(below if isinstance(below, Mapping) else {}, value)  # noqa: PLW2901
+        result[key] = value
+    return result
+
+
+def for_dataset(protocol: Protocol, dataset: str) -> Mathematics:
+    """Return a protocol's mathematics for one data set; raises pydantic's ValidationError."""
+    base = protocol.model_dump(exclude={"per_dataset"})
+    return Mathematics.model_validate(merged(base, protocol.per_dataset.get(dataset, {})))
+
+
+def cross_checked(groups: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong between `groups`; a check is left out where one it needs is not there."""
+    for check in _CHECKS:
+        needs = inspect.signature(check).parameters
+        if needs.keys() <= groups.keys():
+            yield from check(**{name: groups[name] for name in needs})
+
+
+def _classes(dataset: str) -> int | None:
+    """Return how many classes a data set has; None if there is no such data set."""
+    entry = _registry().get(dataset)
+    return None if entry is None else len(entry.classes)
+
+
+def _registry() -> Mapping[str, Any]:
+    from ffensembles.datasets import DATASETS
+
+    return DATASETS
+
+
+def _grid(protocols: list[str], recipes: dict[str, Protocol]) -> Iterator[Problem]:
+    for place, protocol in enumerate(protocols):
+        if protocol not in recipes:
+            yield wrong(("protocols", place), protocol, recipes)
+    for name in recipes:
+        if not _PROTOCOL_NAME.fullmatch(name):
+            yield wrong(("recipes", name), name, "letters, digits, points and hyphens")
+
+
+def _datasets(datasets: list[str]) -> Iterator[Problem]:
+    for place, dataset in enumerate(datasets):
+        if dataset not in _registry():
+            yield wrong(("datasets", place), dataset, _registry())
+
+
+def _images(data: Data, datasets: list[str]) -> Iterator[Problem]:
+    most = max((_classes(dataset) or 0 for dataset in datasets), default=0)
+    for key in ("train_images", "test_images"):
+        found = getattr(data, key)
+        if found is not None and found < most:
+            yield wrong(("data", key), found, f"null or a whole number from {most}, one per class")
+
+
+def _per_dataset(recipes: dict[str, Protocol]) -> Iterator[Problem]:
+    for name, protocol in recipes.items():
+        for dataset, over in protocol.per_dataset.items():
+            path: Path = ("recipes", name, "per_dataset", dataset)
+            if dataset not in _registry():
+                yield wrong(path, dataset, _registry())
+                continue
+            try:
+                for_dataset(protocol, dataset)
+            except ValidationError as error:
+                base = protocol.model_dump(exclude={"per_dataset"})
+                yield from translate(error, Mathematics, merged(base, over), path)
+
+
+def _held_out(
+    held_out: list[HeldOut], datasets: list[str], models: list[str], seeds: list[int]
+) -> Iterator[Problem]:
+    seen: dict[tuple[Any, ...], int] = {}
+    for place, entry in enumerate(held_out):
+        path: Path = ("held_out", place)
+        if entry.model not in models:
+            yield wrong((*path, "model"), entry.model, models)
+        if entry.dataset not in datasets:
+            yield wrong((*path, "dataset"), entry.dataset, datasets)
+        n_classes = _classes(entry.dataset)
+        if n_classes is None:
+            continue
+        classes = range(n_classes) if entry.classes == "all" else entry.classes
+        for label in classes:
+            if label >= n_classes:
+                yield wrong((*path, "classes"), label, _labels(entry.dataset, n_classes))
+        chosen = seeds if entry.seeds == "all" else entry.seeds
+        for seed in chosen:
+            if seed not in seeds:
+                yield wrong((*path, "seeds"), seed, seeds)
+        for run in (
+            (entry.model, entry.dataset, label, seed) for label in classes for seed in chosen
+        ):
+            if seen.setdefault(run, place) != place:
+                yield Problem(
+                    path,
+                    f"found class {run[2]} with seed {run[3]}, which held_out[{seen[run]}] has "
+                    "too; allowed: each run once",
+                )
+                break
+
+
+def _shown(figures: Figures, seeds: list[int], datasets: list[str]) -> Iterator[Problem]:
+    if figures.seed != "first" and figures.seed not in seeds:
+        yield wrong(("figures", "seed"), figures.seed, ["first", *seeds])
+    for name, figure in figures:
+        if not isinstance(figure, Example | Figure8):
+            continue
+        if figure.dataset not in _registry():
+            yield wrong(("figures", name, "dataset"), figure.dataset, _registry())
+            continue
+        labels = {"categories": getattr(figure, "categories", [])}
+        labels["held_out"] = [figure.held_out] if hasattr(figure, "held_out") else []
+        for dataset in dict.fromkeys([figure.dataset, *datasets]):
+            n_classes = _classes(dataset)
+            if n_classes is None:  # said by _datasets
+                continue
+            for key, found in labels.items():
+                for label in found:
+                    if label >= n_classes:
+                        yield wrong(("figures", name, key), label, _labels(dataset, n_classes))
+
+
+def _quantiles(tables: Tables, figures: Figures, ensembles: Ensembles) -> Iterator[Problem]:
+    computed = ensembles.method1.quantiles
+    for group, parts in (("tables", tables), ("figures", figures)):
+        for name, part in parts:
+            quantile = getattr(part, "quantile", None)
+            if quantile is not None and quantile not in computed:
+                text = f"{', '.join(map(shown, computed))} (ensembles.method1.quantiles)"
+                yield wrong((group, name, "quantile"), quantile, text)
+
+
+def _layers(
+    figures: Figures, protocols: list[str], datasets: list[str], recipes: dict[str, Protocol]
+) -> Iterator[Problem]:
+    depths = {}
+    for protocol in protocols:
+        for dataset in datasets if protocol in recipes else []:
+            try:
+                depths[protocol] = len(for_dataset(recipes[protocol], dataset).widths)
+            except ValidationError:  # said by _per_dataset
+                continue
+    shallow = min(depths, key=lambda protocol: depths[protocol], default=None)
+    for name, figure in figures:
+        layer = getattr(figure, "layer", None)
+        if shallow is not None and layer is not None and layer > depths[shallow]:
+            text = f"a layer from 1 to {depths[shallow]} (recipes.{shallow}.widths)"
+            yield wrong(("figures", name, "layer"), layer, text)
+
+
+def _labels(dataset: str, n_classes: int) -> str:
+    return f"0 to {n_classes - 1}, the classes of {dataset}"
+
+
+_CHECKS: tuple[Callable[..., Iterator[Problem]], ...] = (
+    _grid,
+    _datasets,
+    _images,
+    _per_dataset,
+    _held_out,
+    _shown,
+    _quantiles,
+    _layers,
+)

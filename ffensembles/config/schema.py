@@ -1,0 +1,277 @@
+"""The keys of the configuration: their types, and what each is for. Values are in config.yaml."""
+
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Le, Len, Lt, MinLen
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from ffensembles.config.problems import Allowed, shown
+from ffensembles.recipe import Model, Norm
+
+
+def _number(value: Any) -> Any:
+    """Read 1e-4 as the number it means: YAML 1.1 takes an exponent without a point for text."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def _unique(values: list[Any]) -> list[Any]:
+    repeated = [value for place, value in enumerate(values) if value in values[:place]]
+    if repeated:
+        text = f"found {shown(repeated[0])} twice; allowed: each value once"
+        raise PydanticCustomError("problem", "{text}", {"text": text})
+    return values
+
+
+def _no_braces(text: str) -> str:
+    if set(text) & set("{}") or not text.strip():
+        raise ValueError
+    return text
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+Positive = Annotated[Number, Gt(0)]
+Share = Annotated[Number, Ge(0), Le(1)]
+Quantile = Annotated[Number, Gt(0), Lt(1)]
+Count = Annotated[int, Ge(1)]
+Seed = Annotated[int, Ge(0)]
+Label = Annotated[int, Ge(0)]
+Folder = Annotated[str, AfterValidator(_no_braces), Allowed("a folder's path, without braces")]
+Unique = AfterValidator(_unique)
+Some = MinLen(1)
+
+
+class Group(BaseModel):
+    """Keys that stand together. None has a default here, and no other key may stand beside them."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class HeldOut(Group):
+    """Runs trained without one class."""
+
+    model: Model = Field(description="the model")
+    dataset: str = Field(description="the data set, one of `datasets`")
+    classes: Literal["all"] | Annotated[list[Label], Some, Unique] = Field(
+        description="labels of the classes to leave out, one run each; or all of them"
+    )
+    seeds: Literal["all"] | Annotated[list[Seed], Some, Unique] = Field(
+        description="seeds of these runs, among `seeds`; or all of them"
+    )
+
+
+class Data(Group):
+    """Where images come from, and how many are used."""
+
+    source: Folder | None = Field(
+        description="local folder or http mirror laid out as {source}/{dataset}/{file}"
+    )
+    folder: Folder = Field(description="where downloads are kept")
+    train_images: Count | None = Field(description="training images used, stratified by class")
+    test_images: Count | None = Field(description="test images used, stratified by class")
+    split_seed: Seed = Field(description="draws which images are used, and the split of `digits`")
+
+
+class Training(Group):
+    """How to compute; what is learnt does not depend on it."""
+
+    engine: Literal["fast", "reference"] = Field(description="implementation of training")
+    device: Literal["auto", "cpu", "cuda"] = Field(description="where to compute")
+    precision: Literal["float32", "tf32", "bf16"] = Field(description="of matrix products on a GPU")
+    block_size: Count = Field(description="presentations computed at once")
+    checkpoint_minutes: Positive = Field(description="minutes between two saved states")
+    record_every: Count = Field(description="epochs between two rows of a history")
+    dead_floor: Annotated[Number, Ge(0)] = Field(
+        description="a layer no unit of which ever exceeds this activation is reported as dead"
+    )
+
+
+class Fit(Group):
+    """Adam's settings."""
+
+    learning_rate: Positive = Field(description="Adam's learning rate")
+    epochs: Count = Field(description="epochs; for FF, of each layer")
+    batch_size: Count | None = Field(description="images per step; null: all of them")
+
+
+class GoodnessFit(Fit):
+    """Adam's settings, and the goodness to reach."""
+
+    theta: Positive = Field(description="threshold of the goodness; for BPFF, of its sum")
+
+
+class Mathematics(Group):
+    """What is learnt and how it is read."""
+
+    widths: Annotated[list[Count], Some] = Field(description="units of each hidden layer")
+    activation: Literal["sigmoid", "relu"] = Field(description="non-linearity")
+    goodness: Norm = Field(description="norm of a layer's activations that is its goodness")
+    normalisation: Norm = Field(description="norm that divides activations between layers")
+    normalise_input: bool = Field(description="whether the first layer's input is divided too")
+    standardisation: Literal["mnist", "own"] = Field(
+        description="whose mean and deviation standardise the images"
+    )
+    label_value: Literal["dataset", "image"] = Field(
+        description="value of the label's pixel: maximum of the data set, or of the image"
+    )
+    prediction: Literal["goodness", "softmax"] = Field(
+        description="sum over layers of the goodness, or of its softmax over labels"
+    )
+    negatives: Literal["once", "each-epoch"] = Field(
+        description="when the wrong label of a negative is drawn"
+    )
+    held_out_negatives: Literal["exclude", "include"] = Field(
+        description="whether negatives may carry the label of a held-out class"
+    )
+    unseen_label: Literal["own", "predicted"] = Field(
+        description="label that images of a held-out class carry when representations are read"
+    )
+    FF: GoodnessFit = Field(description="FF: layer by layer")
+    BPFF: GoodnessFit = Field(
+        description="BP/FF: the same goodness, summed over layers, end to end"
+    )
+    BP: Fit = Field(description="BP: cross-entropy")
+
+
+class Protocol(Mathematics):
+    """A protocol: its mathematics, and where single data sets differ."""
+
+    per_dataset: dict[str, dict[str, Any]] = Field(
+        description="for single data sets, other values of any key above"
+    )
+
+
+class Activations(Group):
+    """Stores of activations."""
+
+    temporary: bool = Field(description="delete them once every result is made")
+    mantissa_bits: Annotated[int, Ge(1), Le(23)] | None = Field(
+        description="bits of float32's mantissa that are kept; null: all"
+    )
+
+
+class Method1(Group):
+    """Method 1: a unit's median over presentations exceeds a quantile of all values."""
+
+    quantiles: Annotated[list[Quantile], Some, Unique] = Field(description="quantiles")
+    saturated: bool = Field(description="whether a median equal to the largest value is active")
+
+
+class Method2(Group):
+    """Method 2: a unit in the low corner of density and rank."""
+
+    epsilon: Positive = Field(description="half width of the window, in units of activation")
+    max_rho: Share = Field(description="the cut in density, as a share of the layer's units")
+    max_n_h: Share = Field(description="the cut in rank, as a share of the layer's units")
+
+
+class Loo(Group):
+    """Leave one out: a unit's mean exceeds (k + 1) times the mean of the others'."""
+
+    k: Annotated[Number, Ge(0)] = Field(description="how far beyond the others a unit must stand")
+
+
+class Ensembles(Group):
+    """Every way to find ensembles, and its parameters."""
+
+    method1: Method1 = Field(description="quantile of all values")
+    method2: Method2 = Field(description="density and rank")
+    loo: Loo = Field(description="leave one out")
+
+
+class Table2(Group):
+    """Table 2."""
+
+    quantile: Quantile = Field(description="Method 1's, one of `ensembles.method1.quantiles`")
+
+
+class Tables(Group):
+    """What tables show."""
+
+    table2: Table2 = Field(description="sizes of ensembles")
+
+
+class Example(Group):
+    """The run that a figure shows."""
+
+    dataset: str = Field(description="the data set of the study's figure")
+    model: Model = Field(description="the model shown")
+    layer: Count = Field(description="the layer shown")
+
+
+class Figure1(Example):
+    """Figure 1: activation patterns and maps."""
+
+    quantile: Quantile = Field(description="Method 1's")
+
+
+class Figure2(Group):
+    """Figure 2: sizes by class."""
+
+    quantile: Quantile = Field(description="Method 1's")
+
+
+class Figure3(Example):
+    """Figure 3: shared units."""
+
+    quantile: Quantile = Field(description="Method 1's")
+    categories: Annotated[list[Label], Len(2, 2), Unique] = Field(
+        description="the two classes of A"
+    )
+
+
+class Figure4(Example):
+    """Figure 4: an unseen class."""
+
+    held_out: Label = Field(description="the class left out")
+
+
+class Figure7(Group):
+    """Figure 7: negative weights by unit."""
+
+    layer: Count = Field(description="the layer shown")
+    bins: Count = Field(description="bins of the histogram")
+
+
+class Figure8(Group):
+    """Figure 8: Method 1 against Method 2."""
+
+    dataset: str = Field(description="the data set of A's example")
+    model: Model = Field(description="the model of A's example")
+    quantile: Quantile = Field(description="Method 1's")
+
+
+class Figures(Group):
+    """What figures show."""
+
+    seed: Literal["first"] | Seed = Field(description="seed of the runs shown as examples")
+    figure1: Figure1 = Field(description="activation patterns and maps")
+    figure2: Figure2 = Field(description="sizes of ensembles by class")
+    figure3: Figure3 = Field(description="units that ensembles share")
+    figure4: Figure4 = Field(description="response to an unseen class")
+    figure5: Example = Field(description="activation map of layer 2")
+    figure6: Example = Field(description="activation map of layer 3")
+    figure7: Figure7 = Field(description="distribution of negative weights")
+    figure8: Figure8 = Field(description="Method 1 against Method 2")
+
+
+class Config(Group):
+    """A whole study."""
+
+    name: Annotated[str, MinLen(1)] = Field(description="the study's name in its report")
+    results: Folder = Field(description="folder of everything this study makes")
+    protocols: Annotated[list[str], Some, Unique] = Field(description="protocols, of `recipes`")
+    datasets: Annotated[list[str], Some, Unique] = Field(description="data sets")
+    models: Annotated[list[Model], Some, Unique] = Field(description="models")
+    seeds: Annotated[list[Seed], Some, Unique] = Field(description="one run of each model per seed")
+    held_out: list[HeldOut] = Field(description="additional runs trained without one class")
+    data: Data = Field(description="where images come from")
+    training: Training = Field(description="how to compute")
+    recipes: dict[str, Protocol] = Field(description="the mathematics of each protocol")
+    activations: Activations = Field(description="stores of activations")
+    ensembles: Ensembles = Field(description="methods to find ensembles")
+    tables: Tables = Field(description="what tables show")
+    figures: Figures = Field(description="what figures show")

@@ -1,0 +1,308 @@
+"""The grid of a study: which runs there are, what each is called and where its files are.
+
+The only place where a path is written. Whatever reads the Snakefile reads this, so nothing slow
+is imported.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cache, cached_property
+from typing import Any
+
+from ffensembles.config import Config, for_dataset
+from ffensembles.config.schema import Mathematics
+from ffensembles.recipe import MODELS, Model, Recipe
+
+WHOLE = "none"
+"""What a path says where no class is held out."""
+
+_RUN = "{protocol}/{dataset}/{model}/held-out-{held_out}/seed-{seed}"
+
+PATTERNS = {
+    "weights": f"runs/{_RUN}/weights.safetensors",
+    "history": f"runs/{_RUN}/history.csv",
+    "metadata": f"runs/{_RUN}/run.json",
+    "checkpoint": f"runs/{_RUN}/checkpoint.safetensors",
+    "activations": f"runs/{_RUN}/activations.zarr.zip",
+    "ensembles": f"runs/{_RUN}/{{method}}.zarr.zip",
+    "tidy": "tidy/{frame}.csv",
+    "table": "tables/{table}.{ending}",
+    "figure": "figures/{figure}{variant}.{ending}",
+    "caption": "figures/{figure}{variant}.rst",
+    "report": "report.html",
+    "log": "logs/{stage}.log",
+    "run_log": f"logs/{{stage}}/{_RUN}.log",
+    "benchmark": "benchmarks/{stage}.tsv",
+    "run_benchmark": f"benchmarks/{{stage}}/{_RUN}.tsv",
+}
+"""Every file of a study, under its results folder."""
+
+TABLES = ("table1", "table2", "table3")
+FIGURES = tuple(f"figure{number}" for number in range(1, 9))
+BY_DATASET = ("figure1", "figure3", "figure4", "figure5", "figure6")
+"""Figures of one run, made for each data set; the others show all data sets at once."""
+
+
+@dataclass(frozen=True, order=True)
+class Run:
+    """One training.
+
+    Attributes
+    ----------
+    protocol, dataset, model
+        As in the configuration.
+    held_out
+        Label of the class left out of training; None: trained on all.
+    seed
+        Seed of everything random in it.
+    """
+
+    protocol: str
+    dataset: str
+    model: Model
+    held_out: int | None
+    seed: int
+
+    @classmethod
+    def from_wildcards(cls, wildcards: Any) -> "Run":
+        """Build a run from a path's wildcards: a mapping, or an object with attributes."""
+        if not isinstance(wildcards, Mapping):
+            wildcards = {field.name: getattr(wildcards, field.name) for field in fields(cls)}
+        held_out = wildcards["held_out"]
+        return cls(
+            protocol=str(wildcards["protocol"]),
+            dataset=str(wildcards["dataset"]),
+            model=wildcards["model"],
+            held_out=None if held_out in (WHOLE, None) else int(held_out),
+            seed=int(wildcards["seed"]),
+        )
+
+    @property
+    def name(self) -> str:
+        """The run's folder, under `runs`."""
+        return _RUN.format_map(self.wildcards)
+
+    @property
+    def wildcards(self) -> dict[str, str]:
+        """What a path's wildcards say of this run."""
+        held_out = WHOLE if self.held_out is None else self.held_out
+        return {key: str(value) for key, value in {**self.keys, "held_out": held_out}.items()}
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """The five keys by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One of the files of a figure: what it shows.
+
+    Attributes
+    ----------
+    protocol
+        The protocol of all its runs.
+    datasets
+        The data sets it shows.
+    run
+        The run shown as an example; None where the figure shows only numbers of all runs.
+    """
+
+    protocol: str
+    datasets: tuple[str, ...]
+    run: Run | None
+
+
+class _Open(dict[str, str]):
+    """Values of some wildcards; the others stay as they are."""
+
+    def __missing__(self, key: str) -> str:
+        return f"{{{key}}}"
+
+
+class Study:
+    """A configured study.
+
+    Examples
+    --------
+    >>> from ffensembles.config import load_config
+    >>> study = Study(load_config("config.yaml"))
+    >>> study.path("weights", study.select(model="BP", seed=3)[0])
+    'results/runs/sigmoid-linf/mnist/BP/held-out-none/seed-3/weights.safetensors'
+    >>> study.pattern("figure", figure="figure3", ending="pdf")
+    'results/figures/figure3{variant}.pdf'
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """Every run: those on all classes, then those without one."""
+        config = self.config
+        whole = [
+            Run(protocol, dataset, model, None, seed)
+            for protocol in config.protocols
+            for dataset in config.datasets
+            for model in config.models
+            for seed in config.seeds
+        ]
+        without = [
+            Run(protocol, entry.dataset, entry.model, label, seed)
+            for protocol in config.protocols
+            for entry in config.held_out
+            for label in (
+                range(len(_categories(entry.dataset))) if entry.classes == "all" else entry.classes
+            )
+            for seed in (config.seeds if entry.seeds == "all" else entry.seeds)
+        ]
+        return tuple(dict.fromkeys(whole + without))
+
+    def select(self, **keys: Any) -> list[Run]:
+        """Return the runs with these keys; each is a value or a collection of values.
+
+        `held_out=None` selects the runs on all classes; without it all runs are meant.
+        """
+        wanted = {
+            key: value if isinstance(value, Collection) and not isinstance(value, str) else (value,)
+            for key, value in keys.items()
+        }
+        return [
+            run
+            for run in self.runs
+            if all(getattr(run, key) in values for key, values in wanted.items())
+        ]
+
+    @property
+    def whole_runs(self) -> list[Run]:
+        """The runs on all classes."""
+        return self.select(held_out=None)
+
+    @property
+    def held_out_runs(self) -> list[Run]:
+        """The runs without one class."""
+        return [run for run in self.runs if run.held_out is not None]
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods that find ensembles."""
+        return list(type(self.config.ensembles).model_fields)
+
+    def recipe(self, run: Run) -> Recipe:
+        """Return the mathematics of a run."""
+        return self._recipe(run.protocol, run.dataset, run.model)
+
+    def data_settings(self, run: Run) -> dict[str, Any]:
+        """Return what `datasets.prepare` wants beside the data set's name."""
+        standardisation = self._mathematics(run.protocol, run.dataset).standardisation
+        return {"standardisation": standardisation, **self.config.data.model_dump()}
+
+    def unseen_label(self, run: Run) -> str:
+        """Return which label images of a held-out class carry when representations are read."""
+        return self._mathematics(run.protocol, run.dataset).unseen_label
+
+    def pattern(self, kind: str, **known: Any) -> str:
+        """Return the pattern of a kind of file; wildcards not `known` stay open."""
+        known = {key: str(value) for key, value in known.items()}
+        return f"{self.config.results}/{PATTERNS[kind].format_map(_Open(known))}"
+
+    def path(self, kind: str, run: Run | None = None, **wildcards: Any) -> str:
+        """Return one file's path.
+
+        Raises
+        ------
+        KeyError
+            If the path has a wildcard of which nothing is said.
+        """
+        known = {**(run.wildcards if run else {}), **wildcards}
+        return f"{self.config.results}/{PATTERNS[kind].format_map(known)}"
+
+    def paths(self, kind: str, runs: Iterable[Run], **wildcards: Any) -> list[str]:
+        """Return the path of a kind of file for each run."""
+        return [self.path(kind, run, **wildcards) for run in runs]
+
+    @cached_property
+    def constraints(self) -> dict[str, str]:
+        """Regular expressions of all wildcards whose values the configuration knows."""
+        config = self.config
+        labels = range(max((len(_categories(name)) for name in config.datasets), default=0))
+        variants = dict.fromkeys(v for name in FIGURES for v in self.figure_variants(name))
+        return {
+            "protocol": _one_of(config.protocols),
+            "dataset": _one_of(config.datasets),
+            "model": _one_of(MODELS),
+            "held_out": _one_of([WHOLE, *labels]),
+            "seed": r"\d+",
+            "method": _one_of(self.methods),
+            "table": _one_of(TABLES),
+            "figure": _one_of(FIGURES),
+            "variant": _one_of(variants),
+            "frame": r"[a-z0-9_]+",
+            "ending": r"[a-z]+",
+        }
+
+    def figure_variants(self, figure: str) -> dict[str, Variant]:
+        """Return the files of a figure, by what their names have after `figure3`.
+
+        The study's own data set and the first protocol carry no addition: `""`; the others
+        `-digits`, `-relu-l2` or `-relu-l2-digits`. Where the data set of the study's figure is
+        not configured the first that is takes its place, as does the first model; and in figure
+        4 the first class that was left out. A figure without any run is not made.
+        """
+        shown = getattr(self.config.figures, figure)
+        by_dataset = figure in BY_DATASET
+        variants: dict[str, Variant] = {}
+        for protocol in self.config.protocols:
+            examples = {
+                dataset: run
+                for dataset in self.config.datasets
+                if (run := self._example(shown, protocol, dataset)) is not None
+            }
+            addition = "" if protocol == self.config.protocols[0] else f"-{protocol}"
+            own = getattr(shown, "dataset", None)
+            own = own if own in examples else next(iter(examples), None)
+            if not by_dataset:
+                run = examples.get(own) if own is not None and hasattr(shown, "dataset") else None
+                variants[addition] = Variant(protocol, tuple(self.config.datasets), run)
+                continue
+            for dataset, run in sorted(examples.items(), key=lambda item: item[0] != own):
+                name = addition if dataset == own else f"{addition}-{dataset}"
+                variants[name] = Variant(protocol, (dataset,), run)
+        return variants
+
+    def _example(self, shown: Any, protocol: str, dataset: str) -> Run | None:
+        """Return the run of a data set that a figure shows."""
+        runs = self.select(protocol=protocol, dataset=dataset)
+        seed = self.config.figures.seed
+        preferences = {
+            "seed": None if seed == "first" else seed,
+            "model": getattr(shown, "model", None),
+            "held_out": getattr(shown, "held_out", None),
+        }
+        unseen = hasattr(shown, "held_out")
+        runs = [run for run in runs if (run.held_out is not None) == unseen]
+        for key in ("held_out", "model", "seed"):
+            preferred = [run for run in runs if getattr(run, key) == preferences[key]]
+            runs = preferred or runs
+        return runs[0] if runs else None
+
+    @cache  # noqa: B019 - a study lives as long as its process
+    def _mathematics(self, protocol: str, dataset: str) -> Mathematics:
+        return for_dataset(self.config.recipes[protocol], dataset)
+
+    @cache  # noqa: B019
+    def _recipe(self, protocol: str, dataset: str, model: Model) -> Recipe:
+        content = self._mathematics(protocol, dataset).model_dump()
+        return Recipe.from_json({"model": model, "theta": None, **content, **content[model]})
+
+
+@cache
+def _categories(dataset: str) -> tuple[str, ...]:
+    from ffensembles.datasets import DATASETS
+
+    return tuple(DATASETS[dataset].classes)
+
+
+def _one_of(values: Iterable[Any]) -> str:
+    return "|".join(re.escape(str(value)) for value in values)
