@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
@@ -189,8 +190,9 @@ def _pattern(activations: xr.DataTree, layer: int, stimulus: int) -> NDArray[np.
     return dataset["activation"].isel(presentation=row).values
 
 
-def _picture(axes, image: NDArray[np.generic]) -> None:  # type: ignore[no-untyped-def]
-    if image.ndim == EXAMPLES:
+def _picture(axes: Axes, image: NDArray[np.generic]) -> None:
+    """Show an image, grey or in colour, whose channels come first."""
+    if image.ndim == 3:
         image = image[0] if len(image) == 1 else np.moveaxis(image, 0, -1)
     axes.imshow(image, cmap="gray", interpolation="nearest")
     frame(axes)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
@@ -30,6 +31,7 @@ from ffensembles.plotting.style import (
 )
 from ffensembles.recipe import MODEL_TITLES
 
+_FLOOR = "Floor of Method 1"
 _BAR = 0.27  # of the distance between two categories
 
 
@@ -74,10 +76,11 @@ def figure2(
             category_ticks(axes, label.categories)
             axes.tick_params(axis="x", length=0)
         line[0].set_ylabel("Active units")
-    handles = {}
+    handles: dict[str, Artist] = {}
     for axes in grid.flat:
         handles |= {name: one for one, name in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=4)
+    handles |= {name: handles.pop(name) for name in [_FLOOR] if name in handles}  # as the last
+    figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=4)
     return figure
 
 
@@ -184,7 +187,5 @@ def _bars(axes: Axes, rows: pd.DataFrame, n_categories: int, foot: float) -> Non
             )  # fmt: skip
     if len(rows):
         floor = float(rows["floor"].iloc[0])
-        axes.axhline(
-            floor, color=INK, linewidth=0.8, linestyle=(0, (4, 2)), label="Floor of Method 1"
-        )
+        axes.axhline(floor, color=INK, linewidth=0.8, linestyle=(0, (4, 2)), label=_FLOOR)
     axes.set_xlim(-0.6, n_categories - 0.4)

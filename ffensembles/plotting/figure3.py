@@ -162,7 +162,7 @@ def _matrix(axes: Axes, count: NDArray[np.floating], names: Sequence[str]) -> No
     axes.imshow(np.where(own, 1.0, np.nan), cmap="Greys", vmin=0, vmax=6)
     for i, j in np.ndindex(count.shape):
         missing = np.isnan(count[i, j])
-        dark = not own[i, j] and between[i, j] > 0.6 * limit
+        dark = not own[i, j] and between[i, j] > 0.7 * limit
         axes.text(
             j, i, "\N{EN DASH}" if missing else f"{count[i, j]:.0f}", ha="center", va="center",
             fontsize=SMALL, color="white" if dark else INK,
