@@ -1,6 +1,7 @@
 """Reading a trained net's representations out: what each unit does on each test image."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -9,14 +10,17 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from ffensembles.analyses.weights import load_weights
+from ffensembles.datasets import DATASETS
+from ffensembles.datasets.prepare import prepare
 from ffensembles.errors import StoreError
-from ffensembles.recipe import Norm, Recipe
+from ffensembles.models.network import embed, hidden, initial_weights, predict
+from ffensembles.provenance import provenance
+from ffensembles.recipe import Recipe
+from ffensembles.store import save_tree
 
 NO_LABEL = -1
 """What `embedded_label` says where no label is embedded (BP)."""
-
-_ORDERS: dict[Norm, float] = {"linf": float("inf"), "l2": 2.0, "l1": 1.0}
-_SMALLEST_NORM = 1e-8  # a row of zeros stays a row of zeros
 
 
 def extract(
@@ -57,8 +61,8 @@ def extract(
     on_value
         Value of a lit label pixel: one for all, or one per image.
     positions
-        Pixels to light for each label, shape (labels,) or (labels, pixels of one label), as
-        indices into a flattened image. Not needed for BP.
+        Pixel to light for each label in every channel, shape (channels, labels), as indices into
+        a flattened image. Not needed for BP.
     held_out
         Label of the class the net was trained without.
     unseen_label
@@ -89,9 +93,12 @@ def extract(
     order = np.argsort(labels, kind="stable")
     labels = labels[order]
     on_values = np.broadcast_to(np.asarray(on_value, dtype=np.float32), labels.shape)[order]
-    net = _Net(weights, recipe, x.shape[1], device)
+    net = _tensors(weights, recipe, x.shape[1], len(categories), device)
     by_label = recipe.model != "BP"
-    lit = _lit(positions, len(categories)) if by_label else ()
+    lit = np.atleast_2d(np.asarray([] if positions is None else positions, dtype=np.int64))
+    if by_label and lit.shape[1] != len(categories):
+        raise ValueError(f"positions: {len(categories)} labels need their pixel, found {positions}")
+    pixels = torch.from_numpy(lit).to(device)
 
     representations = [np.empty((len(labels), width), np.float32) for width in recipe.widths]
     predicted = np.empty(len(labels), np.int64)
@@ -100,20 +107,16 @@ def extract(
         for start in range(0, len(labels), block_size):
             rows = slice(start, start + block_size)
             block = torch.from_numpy(x[order[rows]]).to(device)
+            on = torch.from_numpy(on_values[rows].copy()).to(device)
+            predicted[rows] = predict(net, recipe, block, on, pixels)[0].cpu().numpy()
             if by_label:
-                on = torch.from_numpy(on_values[rows].copy()).to(device)
-                predicted[rows] = net.predict(block, on, lit)
                 embedded[rows] = labels[rows]
                 if unseen_label == "predicted" and held_out is not None:
                     unseen = labels[rows] == held_out
                     embedded[rows][unseen] = predicted[rows][unseen]
-                for label, pixels in enumerate(lit):
-                    of_label = torch.from_numpy(embedded[rows] == label).to(device)
-                    block[of_label] = embed(block[of_label], on[of_label], pixels)
-            layers = net.forward(block)
-            if not by_label:
-                predicted[rows] = net.readout(layers[-1]).argmax(dim=1).cpu().numpy()
-            for whole, layer in zip(representations, layers, strict=True):
+                carried = torch.from_numpy(embedded[rows]).to(device)
+                block = embed(block, carried, on, pixels)
+            for whole, layer in zip(representations, hidden(net, recipe, block), strict=True):
                 whole[rows] = layer.cpu().numpy()
 
     coords = {
@@ -141,89 +144,72 @@ def extract(
     return xr.DataTree.from_dict(tree)
 
 
-def embed(x: Tensor, on: Tensor, pixels: NDArray[np.int64]) -> Tensor:
-    """Return `x` (presentations, pixels) with some pixels lit at each image's value `on`."""
-    lit = x.clone()
-    lit[:, torch.from_numpy(pixels)] = on[:, None]
-    return lit
-
-
-def norm(values: Tensor, kind: Norm) -> Tensor:
-    """Return the norm of each row, shape (presentations,)."""
-    return torch.linalg.vector_norm(values, ord=_ORDERS[kind], dim=1)
-
-
-class _Net:
-    """A trained net as the recipe describes it, only ever read."""
-
-    def __init__(
-        self,
-        weights: Mapping[str, NDArray[np.float32]],
-        recipe: Recipe,
-        pixels: int,
-        device: str,
-    ) -> None:
-        self.recipe = recipe
-        sizes = [pixels, *recipe.widths]
-        names = [f"layer{k}" for k in range(1, len(sizes))]
-        shapes = dict(zip(names, zip(sizes[1:], sizes[:-1], strict=True), strict=True))
-        self.layers = []
-        for name, shape in shapes.items():
-            found = weights[f"{name}.weight"].shape if f"{name}.weight" in weights else None
-            if found != shape:
-                raise StoreError(
-                    f"weights: {name}.weight is {found or 'missing'}, the recipe needs {shape}; "
-                    "train this run again."
-                )
-            self.layers.append(_tensors(weights, name, device))
-        if recipe.model == "BP":
-            self._readout = _tensors(weights, "readout", device)
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """Return each hidden layer's activations, (presentations, units), not normalised."""
-        recipe = self.recipe
-        divide = recipe.model != "BP"  # BP is a plain perceptron
-        non_linearity = torch.sigmoid if recipe.activation == "sigmoid" else torch.relu
-        activations: list[Tensor] = []
-        for weight, bias in self.layers:
-            if divide and (activations or recipe.normalise_input):
-                x = x / norm(x, recipe.normalisation).clamp_min(_SMALLEST_NORM)[:, None]
-            x = non_linearity(torch.nn.functional.linear(x, weight, bias))
-            activations.append(x)
-        return activations
-
-    def readout(self, x: Tensor) -> Tensor:
-        """Return BP's logits, (presentations, labels)."""
-        return torch.nn.functional.linear(x, *self._readout)
-
-    def predict(self, x: Tensor, on: Tensor, lit: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-        """Return the label whose embedding has the most goodness, (presentations,)."""
-        goodness = torch.stack(
-            [
-                torch.stack(
-                    [norm(a, self.recipe.goodness) for a in self.forward(embed(x, on, pixels))]
-                )
-                for pixels in lit
-            ],
-            dim=-1,
-        )  # (layers, presentations, labels)
-        if self.recipe.prediction == "softmax":
-            goodness = goodness.softmax(dim=-1)
-        return goodness.sum(dim=0).argmax(dim=-1).cpu().numpy()
-
-
 def _tensors(
-    weights: Mapping[str, NDArray[np.float32]], name: str, device: str
-) -> tuple[Tensor, Tensor]:
-    try:
-        matrix, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
-    except KeyError as error:
-        raise StoreError(f"weights: {error} is missing; train this run again.") from error
-    return torch.from_numpy(matrix).to(device), torch.from_numpy(bias).to(device)
+    weights: Mapping[str, NDArray[np.float32]],
+    recipe: Recipe,
+    pixels: int,
+    n_labels: int,
+    device: str,
+) -> dict[str, Tensor]:
+    """Return the weights as tensors if they are those of the recipe's net."""
+    wanted = initial_weights(recipe, 0, pixels, n_labels)
+    for name, tensor in wanted.items():
+        found = weights[name].shape if name in weights else None
+        if found != tuple(tensor.shape):
+            raise StoreError(
+                f"weights: {name} is {found or 'missing'}, the recipe needs "
+                f"{tuple(tensor.shape)}; train this run again."
+            )
+    return {name: torch.from_numpy(weights[name]).to(device) for name in wanted}
 
 
-def _lit(positions: ArrayLike | None, n_labels: int) -> list[NDArray[np.int64]]:
-    if positions is None or len(np.asarray(positions)) < n_labels:
-        raise ValueError(f"positions: {n_labels} labels need their pixels, found {positions!r}.")
-    table = np.asarray(positions, dtype=np.int64)
-    return [np.atleast_1d(table[label]) for label in range(n_labels)]
+def read_out(
+    run: Mapping[str, Any],
+    recipe: Recipe,
+    data: Mapping[str, Any],
+    weights: str | Path,
+    store: str | Path,
+    *,
+    unseen_label: Literal["own", "predicted"] = "own",
+    mantissa_bits: int | None = None,
+    threads: int = 1,
+) -> None:
+    """Read a trained run's representations of its test images into a store.
+
+    Parameters
+    ----------
+    run
+        protocol, dataset, model, held_out and seed.
+    recipe, data
+        As for `training.run_training`.
+    weights, store
+        Files to read and to write.
+    unseen_label
+        Which label images of a held-out class carry.
+    mantissa_bits
+        As for `store.save_tree`.
+    threads
+        Threads to compute with.
+
+    Raises
+    ------
+    StoreError
+        If the weights are damaged or do not fit, or the store cannot be written.
+    """
+    torch.set_num_threads(max(1, threads))
+    images = prepare(run["dataset"], "test", recipe, data)
+    categories = DATASETS[run["dataset"]].classes
+    tree = extract(
+        load_weights(weights),
+        recipe,
+        images.x,
+        images.labels,
+        images.stimulus_id,
+        categories=categories,
+        on_value=images.on,
+        positions=images.positions,
+        held_out=run["held_out"],
+        unseen_label=unseen_label,
+        attrs={**provenance(recipe=recipe, run=run, unseen_label=unseen_label), **run},
+    )
+    save_tree(tree, store, mantissa_bits)

@@ -99,7 +99,8 @@ def run_training(
     origins = provenance(recipe=recipe, run=run, device=devices.describe(device))
     with atomic_path(files.weights) as temporary:
         save_file(trained.weights, temporary, metadata=origins)
-    write_rows(files.history, trained.history, engine.HISTORY_COLUMNS)
+    rows = [{k: v for k, v in row.items() if v == v and v != -1} for row in trained.history]
+    write_rows(files.history, rows, engine.HISTORY_COLUMNS)
     write_json(
         files.metadata,
         {

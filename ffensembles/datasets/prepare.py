@@ -7,8 +7,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ffensembles import datasets
 from ffensembles.datasets.labels import blank, label_positions, standardise
+from ffensembles.datasets.loading import load
+from ffensembles.datasets.registry import DATASETS
 from ffensembles.recipe import Recipe
 
 _STUDY = "mnist"  # the study standardises every data set with MNIST's mean and deviation
@@ -71,8 +72,8 @@ def prepare(
     DataError
         If the data set cannot be had, or is not the official one.
     """
-    entry = datasets.DATASETS[name]
-    loaded = datasets.load(
+    entry = DATASETS[name]
+    loaded = load(
         name,
         split,
         source=data["source"],
@@ -80,7 +81,7 @@ def prepare(
         limit=data[f"{split}_images"],
         seed=data["split_seed"],
     )
-    scale = datasets.DATASETS[_STUDY] if data["standardisation"] == "mnist" else entry
+    scale = DATASETS[_STUDY] if data["standardisation"] == "mnist" else entry
     x = standardise(loaded.images, scale.mean, scale.std)
     if recipe.label_value == "dataset":
         on = np.full(len(x), (1 - scale.mean) / scale.std, np.float32)  # a white pixel

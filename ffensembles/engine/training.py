@@ -363,7 +363,7 @@ def _accuracy(
     present = held.labels.unique().tolist()
     lost = [c for c in present if c != task.held_out and not right[held.labels == c].any()]
     return {
-        "network": right.float().mean().item(),
+        "network": round(right.float().mean().item(), 6),
         "layers": [round(value, 6) for value in per_layer],
         "lost_classes": lost,
     }

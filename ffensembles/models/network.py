@@ -107,7 +107,12 @@ def embed(x: Tensor, labels: Tensor, on: Tensor, positions: Tensor) -> Tensor:
 
 
 def predict(
-    weights: Weights, recipe: Recipe, x: Tensor, on: Tensor, positions: Tensor, layers: int | None
+    weights: Weights,
+    recipe: Recipe,
+    x: Tensor,
+    on: Tensor,
+    positions: Tensor,
+    layers: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Predict the class of images that carry no label.
 

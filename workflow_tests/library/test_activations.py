@@ -102,7 +102,7 @@ def test_representations_and_predictions_are_their_definition(
     recipe, weights, (x, labels, ids) = RECIPES[name], make_weights(seed), images
     on = 2.5 if name != "BPFF" else np.linspace(1, 3, N).astype(np.float32)
     tree = extract(
-        weights, recipe, x, labels, ids, categories=NAMES, on_value=on, positions=range(LABELS),
+        weights, recipe, x, labels, ids, categories=NAMES, on_value=on, positions=[range(LABELS)],
         block_size=4, attrs={"model": recipe.model},
     )  # fmt: skip
     on = np.broadcast_to(on, N)
@@ -143,7 +143,7 @@ def test_presentations_are_sorted_by_label_and_keep_their_order_within(
     x, labels, ids = images
     before = x.copy()
     tree = extract(
-        make_weights(), FF, x, labels, ids, categories=NAMES, positions=range(LABELS), on_value=1
+        make_weights(), FF, x, labels, ids, categories=NAMES, positions=[range(LABELS)], on_value=1
     )
     layer = tree["layer1"].to_dataset()
     assert (np.diff(layer.label) >= 0).all()
@@ -157,7 +157,7 @@ def test_a_held_out_class_carries_its_own_or_the_predicted_label(
     images: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
     x, labels, ids = images
-    options = {"categories": NAMES, "on_value": 2.0, "positions": range(LABELS), "held_out": 1}
+    options = {"categories": NAMES, "on_value": 2.0, "positions": [range(LABELS)], "held_out": 1}
     for seed in range(20):  # a net that takes some image of class 1 for another class
         weights = make_weights(seed)
         own = extract(weights, FF, x, labels, ids, **options)["layer1"].to_dataset()
@@ -179,14 +179,14 @@ def test_a_label_may_have_a_pixel_in_every_channel(
     images: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
     x, labels, ids = images
-    pixels = np.array([[0, 4], [1, 5], [2, 6]])
+    pixels = np.array([[0, 1, 2], [4, 5, 6]])
     tree = extract(
         make_weights(), FF, x, labels, ids, categories=NAMES, positions=pixels, on_value=2.0
     )
     first = tree["layer1"].isel(presentation=0)
     i = int(first.stimulus_id) - 100
     lit = x[i].copy()
-    lit[pixels[labels[i]]] = 2.0
+    lit[pixels[:, labels[i]]] = 2.0
     expected = one_image(lit, FF, make_weights())[0]
     np.testing.assert_allclose(first.activation, expected, rtol=1e-5)
 
@@ -196,7 +196,7 @@ def test_the_tree_survives_its_file(
 ) -> None:
     x, labels, ids = images
     tree = extract(
-        make_weights(), FF, x, labels, ids, categories=NAMES, positions=range(LABELS), on_value=1
+        make_weights(), FF, x, labels, ids, categories=NAMES, positions=[range(LABELS)], on_value=1
     )
     save_tree(tree, tmp_path / "a.zarr.zip", mantissa_bits=10)
     back = open_activations(tmp_path / "a.zarr.zip", layer=2, category=1)
@@ -212,11 +212,11 @@ def test_weights_that_do_not_fit_are_told(
 ) -> None:
     x, labels, ids = images
     weights = make_weights()
-    options = {"categories": NAMES, "positions": range(LABELS)}
+    options = {"categories": NAMES, "positions": [range(LABELS)]}
     with pytest.raises(StoreError, match=r"layer1\.weight is \(6, 8\), the recipe needs \(6, 9\)"):
         extract(weights, FF, np.zeros((N, 9), np.float32), labels, ids, **options)
     del weights["layer2.weight"]
     with pytest.raises(StoreError, match=r"layer2\.weight is missing"):
         extract(weights, FF, x, labels, ids, **options)
     with pytest.raises(ValueError, match="positions"):
-        extract(make_weights(), FF, x, labels, ids, categories=NAMES, positions=[0])
+        extract(make_weights(), FF, x, labels, ids, categories=NAMES, positions=[[0]])
