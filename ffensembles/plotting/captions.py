@@ -128,7 +128,7 @@ def of_run(attrs: Mapping[str, Any], label: DatasetLabel) -> str:
     text = f"{model} trained on {escape(label.title)}"
     held_out = attrs.get("held_out")
     if held_out is not None:
-        text += f" without {escape(label.categories[held_out])}"
+        text += f" without {escape(spoken(label.categories[held_out]))}"
     return f"{text} (protocol {attrs['protocol']}, seed {attrs['seed']})"
 
 

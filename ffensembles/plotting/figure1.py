@@ -130,7 +130,11 @@ def caption1(
     sizes = ensemble_sizes(found).values
     known = sizes[np.isfinite(sizes)]
     units = found.sizes["neuroid"]
-    span = f"{number(known.min())} to {number(known.max())}" if known.size else "no"
+    ends = (
+        sorted({number(size) for size in (known.min(), known.max())}, key=float)
+        if known.size
+        else ["no"]
+    )
     return paragraph(
         1,
         "Activation patterns of a trained network",
@@ -139,7 +143,7 @@ def caption1(
         f"{listed(escape(spoken(names[c])) for c in picked)}, units arranged in a square; darker "
         "is more active. Each image is the one nearest to its class's mean activation.",
         f"*B*: mean activation of the {units} units of layer {layer}, by class; dots mark the "
-        f"ensemble that Method 1 finds at quantile {quantile:g}: {span} units, "
+        f"ensemble that Method 1 finds at quantile {quantile:g}: {' to '.join(ends)} units, "
         f"{mean_and_error(known, 1).split(' ')[0]} on average over classes (the method's floor, "
         f"where activations do not depend on the image, is {number((1 - quantile) * units, 1)}).",
         f"*C*: layer {layer}'s activations on the {sum(shown.counts):,} correctly classified test "

@@ -1,12 +1,14 @@
 """Figure 2: sizes of ensembles by class, model and layer."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ffensembles.analyses.tidy import over_seeds
@@ -31,7 +33,7 @@ from ffensembles.plotting.style import (
 )
 from ffensembles.recipe import MODEL_TITLES
 
-_FLOOR = "Floor of Method 1"
+_FLOOR: dict[str, Any] = {"color": INK, "linewidth": 0.8, "linestyle": (0, (4, 2))}
 _BAR = 0.27  # of the distance between two categories
 
 
@@ -76,11 +78,9 @@ def figure2(
             category_ticks(axes, label.categories)
             axes.tick_params(axis="x", length=0)
         line[0].set_ylabel("Active units")
-    handles: dict[str, Artist] = {}
-    for axes in grid.flat:
-        handles |= {name: one for one, name in zip(*axes.get_legend_handles_labels(), strict=True)}
-    handles |= {name: handles.pop(name) for name in [_FLOOR] if name in handles}  # as the last
-    figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=4)
+    models = [Patch(color=MODEL_COLOURS[m], label=MODEL_TITLES[m]) for m in models_in(rows)]
+    floor = Line2D([], [], label="Floor of Method 1", **_FLOOR)
+    figure.legend(handles=[*models, floor], loc="outside upper center", ncols=4)
     return figure
 
 
@@ -156,7 +156,7 @@ def _limits(rows: pd.DataFrame) -> tuple[float, float]:
     if means.empty:
         return 0.5, 10.0
     top = float((averages["mean"] + averages["se"].fillna(0)).max())
-    return min(0.5, float(means.min()) / 2), 2 * max(top, float(rows["floor"].max()))
+    return min(0.5, float(means.min()) / 2), 2 * max(6, top, float(rows["floor"].max()))
 
 
 def _bars(axes: Axes, rows: pd.DataFrame, n_categories: int, foot: float) -> None:
@@ -170,7 +170,6 @@ def _bars(axes: Axes, rows: pd.DataFrame, n_categories: int, foot: float) -> Non
         shown = mean > 0
         axes.bar(
             x[shown], mean[shown] - foot, _BAR, bottom=foot, color=colour, linewidth=0,
-            label=MODEL_TITLES[model],
         )  # fmt: skip
         whiskers = shown & (se > 0)
         low = np.minimum(se, mean - foot)
@@ -187,5 +186,5 @@ def _bars(axes: Axes, rows: pd.DataFrame, n_categories: int, foot: float) -> Non
             )  # fmt: skip
     if len(rows):
         floor = float(rows["floor"].iloc[0])
-        axes.axhline(floor, color=INK, linewidth=0.8, linestyle=(0, (4, 2)), label=_FLOOR)
+        axes.axhline(floor, **_FLOOR)
     axes.set_xlim(-0.6, n_categories - 0.4)

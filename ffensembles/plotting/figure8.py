@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from ffensembles.analyses.regression import paired_sizes, regress, regression_band
@@ -109,7 +110,7 @@ def caption8(
             f"*A*: mean activation of each unit of layer {layer} for "
             f"{escape(spoken(names[category]))}, {of_run(attrs, labels[attrs['dataset']])}; stars "
             f"mark the {plural(int(one.sum()), 'active unit')} by Method 1, circles the "
-            f"{int(two.sum())} by Method 2; {int((one & two).sum())} are active by both. Of "
+            f"{int(two.sum())} by Method 2; both find {int((one & two).sum())}. Of "
             "all classes and layers of this run, it is the one where most units are active by one "
             "method only."
         )
@@ -124,7 +125,7 @@ def caption8(
     line = (
         f"slope {number(fit.slope)} ({number(fit.slope_low)} to {number(fit.slope_high)}), "
         f"intercept {number(fit.intercept)} units ({number(fit.intercept_low)} to "
-        f"{number(fit.intercept_high)}), r = {number(fit.r)}"
+        f"{number(fit.intercept_high)})" + (f", r = {number(fit.r)}" if np.isfinite(fit.r) else "")
     )
     return paragraph(
         8,
@@ -235,5 +236,7 @@ def _all_sizes(axes: Axes, pairs: pd.DataFrame) -> None:
     axes.set_xlim(-0.02 * end, end)
     axes.set_ylim(-0.02 * end, end)
     axes.set_aspect("equal")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(8, integer=True))
     axes.set_xlabel("Active units by Method 2")
     axes.set_ylabel("Active units by Method 1")
