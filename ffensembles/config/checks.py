@@ -33,10 +33,14 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """
     result = dict(under)
     for key, value in over.items():
-        if isinstance(value, Mapping):
-            below = result.get(key)
-            value = merged(below if isinstance(below, Mapping) else {}, value)  # noqa: PLW2901
-        result[key] = value
+        if not isinstance(value, Mapping):
+            result[key] = value
+            continue
+        below = result.get(key, {})
+        if value:
+            result[key] = merged(below if isinstance(below, Mapping) else {}, value)
+        else:  # no key to lay over anything: what is there stays
+            result[key] = below
     return result
 
 
@@ -147,14 +151,13 @@ def _shown(figures: Figures, seeds: list[int], datasets: list[str]) -> Iterator[
             continue
         labels = {"categories": getattr(figure, "categories", [])}
         labels["held_out"] = [figure.held_out] if hasattr(figure, "held_out") else []
-        for dataset in dict.fromkeys([figure.dataset, *datasets]):
-            n_classes = _classes(dataset)
-            if n_classes is None:  # said by _datasets
-                continue
-            for key, found in labels.items():
-                for label in found:
-                    if label >= n_classes:
-                        yield wrong(("figures", name, key), label, _labels(dataset, n_classes))
+        known = [name for name in (figure.dataset, *datasets) if name in _registry()]
+        fewest = min(known, key=lambda name: len(_registry()[name].classes))
+        n_classes = len(_registry()[fewest].classes)
+        for key, found in labels.items():
+            for label in found:
+                if label >= n_classes:
+                    yield wrong(("figures", name, key), label, _labels(fewest, n_classes))
 
 
 def _quantiles(tables: Tables, figures: Figures, ensembles: Ensembles) -> Iterator[Problem]:
@@ -170,18 +173,20 @@ def _quantiles(tables: Tables, figures: Figures, ensembles: Ensembles) -> Iterat
 def _layers(
     figures: Figures, protocols: list[str], datasets: list[str], recipes: dict[str, Protocol]
 ) -> Iterator[Problem]:
-    depths = {}
+    depths = []
     for protocol in protocols:
         for dataset in datasets if protocol in recipes else []:
             try:
-                depths[protocol] = len(for_dataset(recipes[protocol], dataset).widths)
+                depths.append((len(for_dataset(recipes[protocol], dataset).widths), protocol))
             except ValidationError:  # said by _per_dataset
                 continue
-    shallow = min(depths, key=lambda protocol: depths[protocol], default=None)
+    if not depths:
+        return
+    depth, protocol = min(depths)
     for name, figure in figures:
         layer = getattr(figure, "layer", None)
-        if shallow is not None and layer is not None and layer > depths[shallow]:
-            text = f"a layer from 1 to {depths[shallow]} (recipes.{shallow}.widths)"
+        if layer is not None and layer > depth:
+            text = f"a layer from 1 to {depth} (recipes.{protocol}.widths)"
             yield wrong(("figures", name, "layer"), layer, text)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Len, Lt, MinLen
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 Path = tuple[str | int, ...]
 """Where a value stands: keys of groups and places in lists."""
@@ -81,7 +82,7 @@ def wrong(path: Path, found: Any, allowed: Iterable[Any] | str) -> Problem:
 
 def near_names(found: Any, names: Iterable[str]) -> list[str]:
     """Return the name that resembles what was found, if there is one."""
-    return difflib.get_close_matches(str(found), list(names), n=1, cutoff=0.5)
+    return difflib.get_close_matches(str(found), list(names), n=1, cutoff=0.7)
 
 
 def _hint(near: list[str]) -> str:
@@ -109,7 +110,9 @@ def _constrained(base: Any, metadata: Sequence[Any]) -> str:
             return item.text
     text = in_words(base)
     for item in metadata:
-        if isinstance(item, Len) and item.min_length == item.max_length:
+        if isinstance(item, MinLen) and base is str:
+            text = "a text that is not empty"
+        elif isinstance(item, Len) and item.min_length == item.max_length:
             text = text.replace("a list", f"a list of {item.min_length}", 1)
         elif isinstance(item, Len | MinLen) and item.min_length:
             text = text.replace("a list", f"a list of at least {item.min_length}", 1)
@@ -141,10 +144,14 @@ def translate(
             meant.update((*path[:-1], key) for key in near)
             text = f"unknown key; allowed: {', '.join(known)}{_hint(near)}"
             problem = Problem(path, text)
-        elif one["type"] == "problem":
-            problem = Problem(path, one["msg"])
+        elif one["type"] == "problem":  # says more than what another type of a union has to say
+            problems[path] = problem = Problem(path, one["msg"])
         else:
-            problem = wrong(path, _at(data, path), in_words(annotation))
+            found = _at(data, path)
+            problem = wrong(path, found, in_words(annotation))
+            if isinstance(found, str):
+                text = problem.text + _hint(near_names(found, _names(annotation)))
+                problem = Problem(path, text)
         problems.setdefault(path, problem)
     for path, names in missing.items():
         names = [name for name in names if (*path, name) not in meant]  # noqa: PLW2901
@@ -217,9 +224,14 @@ def _field(annotation: Any, part: str | int) -> Any:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         field = annotation.model_fields.get(str(part))
         if field is not None:
-            metadata = tuple(field.metadata)
-            return Annotated[field.annotation, *metadata] if metadata else field.annotation
+            return annotated(field)
     return None
+
+
+def annotated(field: FieldInfo) -> Any:
+    """Return a field's type with its metadata, which pydantic keeps apart."""
+    metadata = tuple(field.metadata)
+    return Annotated[field.annotation, *metadata] if metadata else field.annotation
 
 
 def _keys(annotation: Any) -> list[str]:
@@ -228,6 +240,16 @@ def _keys(annotation: Any) -> list[str]:
         for option in _options(annotation)
         if isinstance(option, type) and issubclass(option, BaseModel)
         for name in option.model_fields
+    ]
+
+
+def _names(annotation: Any) -> list[str]:
+    """Return the words among a type's values."""
+    return [
+        name
+        for option in _options(annotation)
+        if get_origin(option) is Literal
+        for name in get_args(option)
     ]
 
 

@@ -66,7 +66,7 @@ class HeldOut(Group):
 class Data(Group):
     """Where images come from, and how many are used."""
 
-    source: Folder | None = Field(
+    source: Annotated[str, MinLen(1)] | None = Field(
         description="local folder or http mirror laid out as {source}/{dataset}/{file}"
     )
     folder: Folder = Field(description="where downloads are kept")

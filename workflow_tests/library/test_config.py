@@ -1,0 +1,437 @@
+import subprocess
+import sys
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ffensembles.config import Config, load_config, merged
+from ffensembles.config.reference import keys
+from ffensembles.datasets import DATASETS
+from ffensembles.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "config.yaml"
+OVERLAYS = sorted(ROOT.glob("profiles/*/study.yaml"))
+WHOLE = yaml.safe_load(FILE.read_text())
+RECIPE = "recipes.sigmoid-linf"
+
+
+def nested(path, value):
+    """A mapping that holds `value` at a dotted path."""
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return value
+
+
+def said_of(*overlays):
+    with pytest.raises(ConfigError) as caught:
+        load_config(WHOLE, *overlays)
+    return str(caught.value).splitlines()
+
+
+def of(path, value):
+    lines = said_of(nested(path, value))
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def test_the_file_at_the_root_is_a_study():
+    config = load_config(FILE)
+    assert config.seeds == list(range(15))
+    assert config.recipes["sigmoid-linf"].FF.theta == 0.5
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.parent.name)
+def test_every_overlay_gives_a_study_with_results_of_its_own(overlay):
+    config = load_config(FILE, overlay)
+    assert config.name == overlay.parent.name
+    assert config.results == f"results/{overlay.parent.name}"
+
+
+def test_the_study_of_colour_images_and_relu_can_be_configured():
+    config = load_config(FILE, {"protocols": ["relu-l2"], "datasets": [*DATASETS], "held_out": []})
+    assert config.protocols == ["relu-l2"]
+
+
+def test_the_models_have_no_defaults():
+    """config.yaml is the one place of defaults: leaving out any key of it is a problem."""
+    for path, _, _ in keys():
+        if "<protocol>" in path or "[]" in path:
+            continue
+        content = yaml.safe_load(FILE.read_text())
+        *groups, last = path.split(".")
+        group = content
+        for key in groups:
+            group = group[key]
+        del group[last]
+        with pytest.raises(ConfigError, match=rf"{last}: missing"):
+            load_config(content)
+
+
+def test_every_key_of_the_file_is_commented():
+    lines = FILE.read_text().splitlines()
+    waiting = [(yaml.compose(FILE.read_text()), "")]
+    seen = set()
+    while waiting:
+        node, path = waiting.pop()
+        if isinstance(node, yaml.SequenceNode):
+            waiting += [(inner, path) for inner in node.value]
+        if not isinstance(node, yaml.MappingNode) or path.endswith(".per_dataset"):
+            continue
+        for key, value in node.value:
+            line = key.start_mark.line
+            assert "#" in lines[line] or lines[line - 1].lstrip().startswith("#"), lines[line]
+            seen.add(f"{path}.{key.value}".removeprefix("."))
+            waiting.append((value, f"{path}.{key.value}"))
+    described = {
+        path.replace("<protocol>", name).replace("[]", "")
+        for path, _, _ in keys()
+        for name in WHOLE["recipes"]
+    }
+    assert described | {f"recipes.{name}" for name in WHOLE["recipes"]} == seen
+
+
+def test_every_key_is_described():
+    for path, description, _ in keys():
+        assert len(description) > 1, path
+
+
+def test_describing_and_checking_from_the_command_line():
+    run = [sys.executable, "-m", "ffensembles.config"]
+    described = subprocess.run(run, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "training.engine: implementation of training (fast, reference)" in described.stdout
+    checked = subprocess.run(
+        [*run, "config.yaml", "profiles/dgx/profile.yaml"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert checked.returncode == 1
+    assert "profiles/dgx/profile.yaml: default-resources: unknown key" in checked.stderr
+    assert "Traceback" not in checked.stderr
+
+
+# --- what is wrong, said in one line -----------------------------------------------------------
+
+
+def test_unknown_key_names_the_nearest():
+    assert of("results_folder", "x").startswith(
+        "config.yaml: results_folder: unknown key; allowed: "
+    )
+    assert of("trainng", {}).endswith("; did you mean 'training'?")
+    line = of(f"{RECIPE}.FF.thetta", 1.0)
+    assert line == (
+        f"config.yaml: {RECIPE}.FF.thetta: unknown key; "
+        "allowed: learning_rate, epochs, batch_size, theta; did you mean 'theta'?"
+    )
+
+
+def test_a_misspelt_key_is_one_problem_not_two():
+    content = yaml.safe_load(FILE.read_text())
+    recipe = content["recipes"]["sigmoid-linf"]["FF"]
+    recipe["thetta"] = recipe.pop("theta")
+    with pytest.raises(ConfigError) as caught:
+        load_config(content)
+    assert len(str(caught.value).splitlines()) == 1
+    assert "did you mean 'theta'?" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "found", "allowed"),
+    [
+        ("name", 3, "3", "a text that is not empty"),
+        ("name", "", "''", "a text that is not empty"),
+        ("results", "a{b}", "'a{b}'", "a folder's path, without braces"),
+        ("data.train_images", "many", "'many'", "a whole number from 1 or null"),
+        ("training.block_size", 1.5, "1.5", "a whole number from 1"),
+        ("training.block_size", True, "true", "a whole number from 1"),
+        ("training.checkpoint_minutes", 0, "0", "a number above 0"),
+        ("training.checkpoint_minutes", float("nan"), "nan", "a number above 0"),
+        ("training.device", "gpu", "'gpu'", "auto, cpu, cuda"),
+        ("training", 3, "3", "a group of the keys engine, device, precision, block_size, "
+         "checkpoint_minutes, record_every, dead_floor"),
+        ("activations.temporary", "no", "'no'", "true or false"),
+        ("activations.mantissa_bits", 24, "24", "a whole number from 1 and up to 23 or null"),
+        ("ensembles.method2.max_rho", 1.5, "1.5", "a number from 0 and up to 1"),
+        (f"{RECIPE}.FF.epochs", 0, "0", "a whole number from 1"),
+        (f"{RECIPE}.FF.theta", None, "null", "a number above 0"),
+        (f"{RECIPE}.FF.learning_rate", "fast", "'fast'", "a number above 0"),
+        (f"{RECIPE}.goodness", "l3", "'l3'", "linf, l2, l1"),
+        (f"{RECIPE}.widths", [], "[]", "a list of at least 1, each a whole number from 1"),
+        (f"{RECIPE}.widths", 784, "784", "a list of at least 1, each a whole number from 1"),
+        ("seeds", [], "[]", "a list of at least 1, each a whole number from 0"),
+        ("seeds", {"from": 0}, "a group of keys (from)",
+         "a list of at least 1, each a whole number from 0"),
+        ("figures.figure3.categories", [1, 2, 3], "[1, 2, 3]",
+         "a list of 2, each a whole number from 0"),
+    ],
+)  # fmt: skip
+def test_wrong_types_and_values(path, value, found, allowed):
+    assert of(path, value) == f"config.yaml: {path}: found {found}; allowed: {allowed}"
+
+
+def test_places_in_lists_are_named():
+    assert of(f"{RECIPE}.widths", [784, 0]) == (
+        f"config.yaml: {RECIPE}.widths[1]: found 0; allowed: a whole number from 1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "found"),
+    [
+        ("seeds", [0, 1, 1], "1"),
+        ("models", ["FF", "BP", "FF"], "'FF'"),
+        ("datasets", ["fashionmnist", "fashionmnist"], "'fashionmnist'"),
+        ("ensembles.method1.quantiles", [0.9, 0.95, 0.99, 0.9], "0.9"),
+    ],
+)
+def test_nothing_twice(path, value, found):
+    line = of(path, value)
+    assert line == f"config.yaml: {path}: found {found} twice; allowed: each value once"
+
+
+def test_negative_seed():
+    assert of("seeds", [0, -1]) == (
+        "config.yaml: seeds[1]: found -1; allowed: a whole number from 0"
+    )
+
+
+@pytest.mark.parametrize("quantile", [0, 1, 1.5, -0.1])
+def test_quantile_outside_0_and_1(quantile):
+    line = of("ensembles.method1.quantiles", [0.9, 0.95, 0.99, quantile])
+    assert line == (
+        f"config.yaml: ensembles.method1.quantiles[3]: found {quantile}; "
+        "allowed: a number above 0 and below 1"
+    )
+
+
+def test_unknown_model():
+    assert of("models", ["FF", "BP/FF"]) == (
+        "config.yaml: models[1]: found 'BP/FF'; allowed: FF, BPFF, BP; did you mean 'BPFF'?"
+    )
+
+
+def test_unknown_dataset():
+    assert of("datasets", ["fashionmnist", "mnits"]).startswith(
+        "config.yaml: datasets[1]: found 'mnits'; allowed: digits, mnist, "
+    )
+    assert of("datasets", ["fashionmnist", "mnits"]).endswith("; did you mean 'mnist'?")
+
+
+def test_unknown_protocol():
+    assert of("protocols", ["sigmoid-inf"]) == (
+        "config.yaml: protocols[0]: found 'sigmoid-inf'; allowed: sigmoid-linf, relu-l2; "
+        "did you mean 'sigmoid-linf'?"
+    )
+
+
+def test_a_name_of_a_protocol_can_be_part_of_a_path():
+    recipe = WHOLE["recipes"]["relu-l2"]
+    line = said_of({"recipes": {"a/b": recipe}})[0]
+    assert (
+        line
+        == "config.yaml: recipes.a/b: found 'a/b'; allowed: letters, digits, points and hyphens"
+    )
+
+
+def test_a_misspelt_protocol_is_not_a_new_one():
+    line = of("recipes.relu-12", {"activation": "relu"})
+    assert line.startswith("config.yaml: recipes.relu-12: keys missing: widths, goodness, ")
+    assert line.endswith("; did you mean 'relu-l2'?")
+
+
+@pytest.mark.parametrize("model", ["FF", "BPFF"])
+def test_a_goodness_needs_a_threshold(model):
+    content = yaml.safe_load(FILE.read_text())
+    del content["recipes"]["sigmoid-linf"][model]["theta"]
+    with pytest.raises(ConfigError) as caught:
+        load_config(content)
+    assert str(caught.value) == (
+        f"config.yaml: {RECIPE}.{model}.theta: missing; allowed: a number above 0"
+    )
+
+
+def test_back_propagation_has_no_threshold():
+    assert of(f"{RECIPE}.BP.theta", 0.5) == (
+        f"config.yaml: {RECIPE}.BP.theta: unknown key; allowed: learning_rate, epochs, batch_size"
+    )
+
+
+@pytest.mark.parametrize(
+    ("over", "place", "said"),
+    [
+        ({"mnsit": {}}, "mnsit", "found 'mnsit'; allowed: digits, "),
+        (
+            {"mnist": {"FF": {"thetta": 1}}},
+            "mnist.FF.thetta",
+            "unknown key; allowed: learning_rate",
+        ),
+        ({"mnist": {"BP": {"theta": 1}}}, "mnist.BP.theta", "unknown key; allowed: learning_rate"),
+        ({"mnist": {"FF": {"epochs": -1}}}, "mnist.FF.epochs", "found -1; allowed: a whole number"),
+        ({"mnist": {"width": [7]}}, "mnist.width", "unknown key; allowed: widths, "),
+        ({"mnist": {"per_dataset": {}}}, "mnist.per_dataset", "unknown key; allowed: widths, "),
+        ({"mnist": 3}, "mnist", "found 3; allowed: a group of keys"),
+    ],
+)
+def test_what_differs_for_a_data_set_is_checked_as_the_rest(over, place, said):
+    line = of(f"{RECIPE}.per_dataset", over)
+    assert line.startswith(f"config.yaml: {RECIPE}.per_dataset.{place}: {said}")
+
+
+ENTRY = {"model": "FF", "dataset": "fashionmnist", "classes": [0], "seeds": [0]}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"classes": [3, 10]}, "classes: found 10; allowed: 0 to 9, the classes of fashionmnist"),
+        ({"classes": "some"}, "classes: found 'some'; allowed: all or a list of at least 1, each "
+         "a whole number from 0"),
+        ({"classes": [-1]}, "classes[0]: found -1; allowed: a whole number from 0"),
+        ({"classes": [1, 1]}, "classes: found 1 twice; allowed: each value once"),
+        ({"seeds": [0, 15]}, "seeds: found 15; allowed: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, "
+         "13, 14"),
+        ({"dataset": "digits"}, "dataset: found 'digits'; allowed: mnist, fashionmnist"),
+        ({"model": "F"}, "model: found 'F'; allowed: FF, BPFF, BP"),
+        ({"klasses": [1]}, "klasses: unknown key; allowed: model, dataset, classes, seeds; did you "
+         "mean 'classes'?"),
+    ],
+)  # fmt: skip
+def test_held_out_classes(change, said):
+    assert of("held_out", [{**ENTRY, **change}]) == f"config.yaml: held_out[0].{said}"
+
+
+def test_held_out_of_a_model_that_is_not_run():
+    line = said_of({"models": ["BP"], "held_out": [ENTRY]})[0]
+    assert line == "config.yaml: held_out[0].model: found 'FF'; allowed: BP"
+
+
+def test_held_out_runs_named_twice():
+    line = of("held_out", [ENTRY, {**ENTRY, "classes": "all"}])
+    assert line == (
+        "config.yaml: held_out[1]: found class 0 with seed 0, which held_out[0] has too; "
+        "allowed: each run once"
+    )
+
+
+def test_fewer_images_than_classes():
+    assert of("data.test_images", 9) == (
+        "config.yaml: data.test_images: found 9; "
+        "allowed: null or a whole number from 10, one per class"
+    )
+
+
+def test_quantiles_that_are_not_computed():
+    assert of("tables.table2.quantile", 0.8) == (
+        "config.yaml: tables.table2.quantile: found 0.8; "
+        "allowed: 0.9, 0.95, 0.99 (ensembles.method1.quantiles)"
+    )
+    assert len(said_of({"ensembles": {"method1": {"quantiles": [0.99]}}})) == 4
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("seed", 15, "found 15; allowed: first, 0, 1, 2,"),
+        ("figure1.dataset", "minst", "found 'minst'; allowed: digits, mnist, "),
+        ("figure3.categories", [2, 10], "found 10; allowed: 0 to 9, the classes of fashionmnist"),
+        ("figure3.categories", [2, 2], "found 2 twice; allowed: each value once"),
+        ("figure4.held_out", 10, "found 10; allowed: 0 to 9, the classes of fashionmnist"),
+        ("figure5.layer", 4, "found 4; allowed: a layer from 1 to 3 (recipes.sigmoid-linf.widths)"),
+        ("figure8.model", "PB", "found 'PB'; allowed: FF, BPFF, BP"),
+    ],
+)
+def test_figures_that_cannot_be(path, value, said):
+    assert of(f"figures.{path}", value).startswith(f"config.yaml: figures.{path}: {said}")
+
+
+def test_a_figure_may_show_a_data_set_that_is_not_run():
+    load_config(WHOLE, {"datasets": ["digits"], "held_out": []})
+
+
+def test_a_shallow_net_has_no_figure_of_layer_3():
+    lines = said_of({"recipes": {"sigmoid-linf": {"per_dataset": {"mnist": {"widths": [9, 9]}}}}})
+    # FashionMNIST's net is deeper, but figure 6 is made for every data set
+    assert lines == [
+        "config.yaml: figures.figure6.layer: found 3; "
+        "allowed: a layer from 1 to 2 (recipes.sigmoid-linf.widths)"
+    ]
+
+
+def test_all_problems_are_said_at_once():
+    lines = said_of({"seeds": [-1], "datasets": ["mnits"], "models": 3, "figures": {"seed": -2}})
+    assert {line.split(": ")[1] for line in lines} >= {"seeds[0]", "datasets[0]", "models"}
+    assert not any("pydantic" in line or "input" in line.lower() for line in lines)
+
+
+# --- files and layers ------------------------------------------------------------------------------
+
+
+def test_exponents_are_numbers_although_yaml_reads_text(tmp_path):
+    overlay = tmp_path / "study.yaml"
+    overlay.write_text("recipes: {sigmoid-linf: {FF: {learning_rate: 1e-3}}}")
+    assert yaml.safe_load(overlay.read_text())["recipes"]["sigmoid-linf"]["FF"] == {
+        "learning_rate": "1e-3"
+    }
+    assert load_config(FILE, overlay).recipes["sigmoid-linf"].FF.learning_rate == 1e-3
+
+
+def test_a_problem_is_said_of_the_file_it_is_in(tmp_path):
+    overlay = tmp_path / "study.yaml"
+    overlay.write_text("ensembles: {method1: {quantiles: [0.9, 0.99]}}\ntraining: {device: gpu}")
+    with pytest.raises(ConfigError) as caught:
+        load_config(FILE, overlay)
+    lines = str(caught.value).splitlines()
+    assert any(line.startswith(f"{overlay}: training.device:") for line in lines)
+    assert any(line.startswith(f"{FILE}: tables.table2.quantile:") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [1,", "is no YAML in line 1"),
+        ("- a", "holds no keys at its top level"),
+        (None, "cannot be read"),
+    ],
+)
+def test_files_that_are_no_configuration(tmp_path, text, said):
+    path = tmp_path / "study.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ConfigError, match=said) as caught:
+        load_config(FILE, path)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_an_empty_overlay_changes_nothing(tmp_path):
+    empty = tmp_path / "study.yaml"
+    empty.write_text("# nothing\n")
+    assert load_config(FILE, empty) == load_config(FILE)
+
+
+trees = st.recursive(
+    st.none() | st.integers(0, 3) | st.lists(st.integers(0, 3), max_size=2),
+    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=8,
+)
+groups = st.dictionaries(st.sampled_from("abc"), trees, max_size=3)
+
+
+@given(groups, groups)
+def test_overlays_are_laid_as_snakemake_lays_them(under, over):
+    from snakemake.utils import update_config
+
+    before = repr(under)
+    ours = merged(under, over)
+    assert repr(under) == before
+    update_config(under, over)
+    assert ours == under
+
+
+def test_snakemakes_ordered_mapping_is_taken():
+    assert isinstance(load_config(OrderedDict(WHOLE)), Config)
