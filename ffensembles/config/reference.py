@@ -8,16 +8,17 @@ from ffensembles.config.schema import Config, Group
 
 
 def keys(group: type[Group] = Config, under: str = "") -> Iterator[tuple[str, str, str]]:
-    """Yield each key with its path, what it is for and what is allowed; groups before their keys.
+    """Yield each key: its path, what it is for, what is allowed; groups before their keys.
 
     Examples
     --------
     >>> next(keys())
-    ('name', "the study's name in its report", 'a text')
+    ('name', "the study's name in its report", 'a text that is not empty')
     """
     for name, field in group.model_fields.items():
         path, inner = f"{under}{name}", _group_in(field.annotation)
-        addition = {dict: ".<protocol>", list: "[]"}.get(get_origin(field.annotation), "")
+        origin = get_origin(field.annotation)
+        addition = ".<protocol>" if origin is dict else "[]" if origin is list else ""
         if inner is None:
             yield path, field.description or "", in_words(annotated(field))
         else:

@@ -369,7 +369,7 @@ def test_all_problems_are_said_at_once():
     assert not any("pydantic" in line or "input" in line.lower() for line in lines)
 
 
-# --- files and layers ------------------------------------------------------------------------------
+# --- files and layers ---------------------------------------------------------------------------
 
 
 def test_exponents_are_numbers_although_yaml_reads_text(tmp_path):

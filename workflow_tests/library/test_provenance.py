@@ -1,0 +1,246 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import save
+
+from ffensembles import provenance as module
+from ffensembles.provenance import library_files, provenance
+from ffensembles.study import Run
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A function that writes a project's files and finds what modules of it rest on."""
+
+    def rest_on(files, *modules):
+        for name, text in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return library_files(*modules, root=tmp_path)
+
+    return rest_on
+
+
+def test_a_module_rests_on_itself_and_its_package(project):
+    files = {"a/__init__.py": "", "a/b.py": "import json", "a/other.py": ""}
+    assert project(files, "a.b") == ["a/__init__.py", "a/b.py"]
+
+
+def test_imports_are_followed(project):
+    files = {
+        "a/__init__.py": "",
+        "a/one.py": "import a.two",
+        "a/two.py": "from a.three import name",
+        "a/three.py": "from a.one import x\nname = 1",  # a circle ends
+        "a/four.py": "",
+    }
+    assert project(files, "a.one") == ["a/__init__.py", "a/one.py", "a/three.py", "a/two.py"]
+
+
+def test_a_name_may_be_a_module(project):
+    files = {
+        "a/__init__.py": "",
+        "a/one.py": "from a.sub import deep, VALUE",
+        "a/sub/__init__.py": "from a import helper\nVALUE = 1",
+        "a/sub/deep.py": "",
+        "a/sub/unused.py": "",
+        "a/helper.py": "",
+    }
+    assert project(files, "a.one") == [
+        "a/__init__.py",
+        "a/helper.py",
+        "a/one.py",
+        "a/sub/__init__.py",
+        "a/sub/deep.py",
+    ]
+
+
+def test_importing_a_module_runs_every_package_above_it(project):
+    files = {
+        "a/__init__.py": "import b",
+        "a/c/__init__.py": "",
+        "a/c/d.py": "",
+        "b.py": "",
+        "main.py": "import a.c.d",
+    }
+    assert project(files, "main") == [
+        "a/__init__.py",
+        "a/c/__init__.py",
+        "a/c/d.py",
+        "b.py",
+        "main.py",
+    ]
+
+
+def test_relative_imports(project):
+    files = {
+        "a/__init__.py": "",
+        "a/sub/__init__.py": "from .inside import x",
+        "a/sub/inside.py": "from . import beside\nfrom .. import above\nfrom ..far.away import y",
+        "a/sub/beside.py": "",
+        "a/above.py": "",
+        "a/far/away.py": "",
+        "a/far/not.py": "",
+    }
+    assert project(files, "a.sub") == [
+        "a/__init__.py",
+        "a/above.py",
+        "a/far/away.py",
+        "a/sub/__init__.py",
+        "a/sub/beside.py",
+        "a/sub/inside.py",
+    ]
+
+
+def test_imports_count_wherever_they_stand(project):
+    files = {
+        "a/__init__.py": "",
+        "a/one.py": (
+            "def f():\n    from a import two\n"
+            "class C:\n    def g(self):\n        import a.three\n"
+            "try:\n    import a.four\nexcept ImportError:\n    import a.five\n"
+        ),
+        **{f"a/{name}.py": "" for name in ("two", "three", "four", "five", "six")},
+    }
+    assert project(files, "a.one") == [
+        "a/__init__.py",
+        *(f"a/{name}.py" for name in ("five", "four", "one", "three", "two")),
+    ]
+
+
+def test_imports_for_type_checkers_do_not_count(project):
+    files = {
+        "a/__init__.py": "",
+        "a/one.py": (
+            "import typing\nfrom typing import TYPE_CHECKING\n"
+            "if TYPE_CHECKING:\n    from a.two import T\nelse:\n    import a.three\n"
+            "if typing.TYPE_CHECKING:\n    import a.two\n"
+        ),
+        "a/two.py": "",
+        "a/three.py": "",
+    }
+    assert project(files, "a.one") == ["a/__init__.py", "a/one.py", "a/three.py"]
+
+
+LAZY = {
+    "a/__init__.py": (
+        "VERSION = 1\ndef __getattr__(name):\n    from a.heavy import thing\n    return thing\n"
+    ),
+    "a/heavy.py": "from a import light",
+    "a/light.py": "",
+    "a/one.py": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "lazily"),
+    [
+        ("from a import light", False),
+        ("from a import VERSION", False),
+        ("import a.light", False),
+        ("from a import thing", True),
+        ("import a", True),
+    ],
+)
+def test_what_a_package_imports_on_demand_counts_for_who_may_demand_it(project, text, lazily):
+    found = project({**LAZY, "main.py": text}, "main")
+    assert ("a/heavy.py" in found) == lazily
+
+
+def test_several_modules_at_once(project):
+    files = {"one.py": "import three", "two.py": "", "three.py": "", "four.py": ""}
+    assert project(files, "one", "two") == ["one.py", "three.py", "two.py"]
+
+
+def test_a_module_that_is_not_there(project):
+    with pytest.raises(ModuleNotFoundError, match=r"a\.typo"):
+        project({"a/__init__.py": ""}, "a.typo")
+
+
+def test_the_librarys_own_files():
+    files = library_files("ffensembles.analyses.sizes")
+    assert {"ffensembles/analyses/sizes.py", "ffensembles/ensembles.py"} <= set(files)
+    assert all((ROOT / name).is_file() for name in files)
+    # the workflow's own rooms are no part of the science
+    assert "ffensembles/study.py" not in files
+
+
+def test_nothing_that_was_imported_is_missing():
+    """What Python says it loaded, against what was read from the source."""
+    name = "ffensembles.analyses.regression"
+    code = (
+        f"import sys, {name}; "
+        "print(*(m.__file__ for n, m in sys.modules.items() if n.startswith('ffensembles')))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {Path(name).resolve().relative_to(ROOT).as_posix() for name in said.stdout.split()}
+    assert loaded <= set(library_files(name))
+
+
+def test_provenance_is_text_that_any_file_can_hold():
+    found = provenance(run=Run("p", "digits", "FF", None, 0).keys, device="cpu", threads=2)
+    assert json.loads(found["run"])["held_out"] is None
+    assert (found["device"], found["threads"]) == ("cpu", "2")
+    assert {"ffensembles", "git_commit", "git_changed", "python", "numpy", "torch"} <= set(found)
+    save({}, metadata=found)
+
+
+def test_the_same_run_has_the_same_provenance():
+    assert provenance(device="cpu") == provenance(device="cpu")
+
+
+def git(folder, *arguments):
+    subprocess.run(
+        ["git", "-C", folder, "-c", "user.name=n", "-c", "user.email=e@x", *arguments],
+        check=True,
+        capture_output=True,
+    )
+
+
+@pytest.fixture
+def repository(tmp_path):
+    git(tmp_path, "init")
+    (tmp_path / "file").write_text("one")
+    git(tmp_path, "add", "file")
+    git(tmp_path, "commit", "-m", "first")
+    yield tmp_path
+    module._commit.cache_clear()
+
+
+def test_commit_and_changes(repository):
+    commit, changed = module._commit(repository)
+    assert len(commit) == 40
+    assert changed == "false"
+    module._commit.cache_clear()
+    (repository / "file").write_text("two")
+    assert module._commit(repository) == (commit, "true")
+
+
+def test_untracked_files_are_no_change(repository):
+    (repository / "result.csv").write_text("1")
+    assert module._commit(repository)[1] == "false"
+
+
+def test_a_package_installed_within_another_repository_is_not_of_its_commit(repository):
+    (repository / "site-packages").mkdir()
+    assert module._commit(repository / "site-packages") == ("unknown", "unknown")
+
+
+def test_without_git(repository, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert module._commit(repository) == ("unknown", "unknown")
+
+
+def test_versions_are_known_without_importing():
+    code = (
+        "import sys; from ffensembles.provenance import provenance; provenance(); "
+        "print([m for m in ('numpy', 'torch', 'zarr', 'xarray') if m in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
