@@ -26,10 +26,11 @@ PATTERNS = {
     "checkpoint": f"runs/{_RUN}/checkpoint.safetensors",
     "activations": f"runs/{_RUN}/activations.zarr.zip",
     "ensembles": f"runs/{_RUN}/{{method}}.zarr.zip",
+    "data": "data/{dataset}.json",
     "tidy": "tidy/{frame}.csv",
     "table": "tables/{table}.{ending}",
     "figure": "figures/{figure}{variant}.{ending}",
-    "caption": "figures/{figure}{variant}.rst",
+    "configuration": "configuration.yaml",
     "report": "report.html",
     "log": "logs/{stage}.log",
     "run_log": f"logs/{{stage}}/{_RUN}.log",
@@ -40,6 +41,22 @@ PATTERNS = {
 
 TABLES = ("table1", "table2", "table3")
 FIGURES = tuple(f"figure{number}" for number in range(1, 9))
+FRAMES = (
+    "accuracy",
+    "sizes",
+    "positive_weights",
+    "positive_weights_by_unit",
+    "sharing",
+    "regression",
+    "unseen",
+)
+"""Tidy frames; `unseen` is of runs with a held-out class."""
+
+METHODS = ("method1", "method2")
+"""Methods whose ensembles the study's tables and figures ask for."""
+
+_TABLE_ENDINGS, _FIGURE_ENDINGS = ("csv", "md", "tex", "rst"), ("pdf", "png", "rst")
+
 BY_DATASET = ("figure1", "figure3", "figure4", "figure5", "figure6")
 """Figures of one run, made for each data set; the others show all data sets at once."""
 
@@ -271,6 +288,43 @@ class Study:
                 variants[name] = Variant(protocol, (dataset,), run)
         return variants
 
+    @property
+    def figures(self) -> list[str]:
+        """The figures that can be drawn: the fourth needs a run without one class."""
+        return [name for name in FIGURES if self.figure_variants(name)]
+
+    @property
+    def frames(self) -> list[str]:
+        """The tidy frames that can be made."""
+        return [name for name in FRAMES if name != "unseen" or self.held_out_runs]
+
+    def label(self, dataset: str) -> dict[str, Any]:
+        """Return what captions call a data set, and the scale at which it was learnt."""
+        from ffensembles.datasets import DATASETS
+
+        runs = self.select(dataset=dataset, protocol=self.config.protocols[0])
+        return {
+            "title": DATASETS[dataset].title,
+            "categories": _categories(dataset),
+            "n_train": self.config.data.train_images,
+            "epochs": {run.model: self.recipe(run).epochs for run in runs},
+        }
+
+    def stage(self, name: str) -> list[str]:
+        """Return every file of a table, of a figure, or of a stage: tidy, tables, figures."""
+        if name in TABLES:
+            return [self.path("table", table=name, ending=ending) for ending in _TABLE_ENDINGS]
+        if name in FIGURES:
+            return [
+                self.path("figure", figure=name, variant=variant, ending=ending)
+                for variant in self.figure_variants(name)
+                for ending in _FIGURE_ENDINGS
+            ]
+        if name == "tidy":
+            return [self.path("tidy", frame=frame) for frame in self.frames]
+        parts = {"tables": TABLES, "figures": self.figures}[name]
+        return [path for part in parts for path in self.stage(part)]
+
     def _example(self, shown: Any, protocol: str, dataset: str) -> Run | None:
         """Return the run of a data set that a figure shows."""
         runs = self.select(protocol=protocol, dataset=dataset)
@@ -305,4 +359,5 @@ def _categories(dataset: str) -> tuple[str, ...]:
 
 
 def _one_of(values: Iterable[Any]) -> str:
-    return "|".join(re.escape(str(value)) for value in values)
+    # in a group of its own: Snakemake takes an empty expression, of nothing but "", for none at all
+    return f"(?:{'|'.join(re.escape(str(value)) for value in values)})"

@@ -18,6 +18,11 @@ def _number(value: Any) -> Any:
         return value
 
 
+def _whole(value: Any) -> Any:
+    """Read "3" as the number it means: Snakemake takes those in a list of --config for text."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
 def _unique(values: list[Any]) -> list[Any]:
     repeated = [value for place, value in enumerate(values) if value in values[:place]]
     if repeated:
@@ -36,9 +41,10 @@ Number = Annotated[float, BeforeValidator(_number)]
 Positive = Annotated[Number, Gt(0)]
 Share = Annotated[Number, Ge(0), Le(1)]
 Quantile = Annotated[Number, Gt(0), Lt(1)]
-Count = Annotated[int, Ge(1)]
-Seed = Annotated[int, Ge(0)]
-Label = Annotated[int, Ge(0)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+Count = Annotated[Whole, Ge(1)]
+Seed = Annotated[Whole, Ge(0)]
+Label = Annotated[Whole, Ge(0)]
 Folder = Annotated[str, AfterValidator(_no_braces), Allowed("a folder's path, without braces")]
 Unique = AfterValidator(_unique)
 Some = MinLen(1)

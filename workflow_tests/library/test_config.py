@@ -391,6 +391,14 @@ def test_a_problem_is_said_of_the_file_it_is_in(tmp_path):
     assert any(line.startswith(f"{FILE}: tables.table2.quantile:") for line in lines)
 
 
+def test_numbers_of_the_command_line_are_numbers_although_snakemake_gives_text():
+    """`--config seeds=[0,1]` arrives so."""
+    assert load_config(WHOLE, {"seeds": ["0", "1"]}).seeds == [0, 1]
+    assert of("seeds", ["0", "-1"]) == (
+        "config.yaml: seeds[1]: found '-1'; allowed: a whole number from 0"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -139,6 +139,13 @@ def test_only_configured_values_match(full):
     assert not read(full, "weights", weights.replace("-none", "-10"))
 
 
+def test_a_figure_without_additions_matches_nothing_else():
+    one = small()
+    assert one.constraints["variant"]  # an empty one would be none for Snakemake
+    assert read(one, "figure", "results/figures/figure1.pdf")
+    assert not read(one, "figure", "results/figures/figure1-mnist.pdf")
+
+
 def test_no_two_files_share_a_path(full):
     paths = [full.path(kind, run, stage="train") for run in full.runs for kind in PATTERNS
              if "{seed}" in PATTERNS[kind] and kind != "ensembles"]  # fmt: skip
