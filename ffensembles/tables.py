@@ -162,12 +162,13 @@ def table3(weights: pd.DataFrame, titles: Mapping[str, str] | None = None) -> Ta
 
 
 def write_table(table: Table, stem: str | Path) -> list[Path]:
-    """Write a table as `stem`.csv (tidy cells), `stem`.md and `stem`.tex; return the paths."""
+    """Write `stem`.csv (tidy cells), .md, .tex and its caption .rst; return the paths."""
     stem = Path(stem)
-    paths = [stem.with_name(f"{stem.name}.{ending}") for ending in ("csv", "md", "tex")]
+    paths = [stem.with_name(f"{stem.name}.{ending}") for ending in ("csv", "md", "tex", "rst")]
     write_frame(table.cells, paths[0])
     write_text(paths[1], markdown(table))
     write_text(paths[2], latex(table))
+    write_text(paths[3], f"{table.title}. {table.note}\n")
     return paths
 
 

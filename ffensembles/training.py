@@ -99,8 +99,7 @@ def run_training(
     origins = provenance(recipe=recipe, run=run, device=devices.describe(device))
     with atomic_path(files.weights) as temporary:
         save_file(trained.weights, temporary, metadata=origins)
-    rows = [{k: v for k, v in row.items() if v == v and v != -1} for row in trained.history]
-    write_rows(files.history, rows, engine.HISTORY_COLUMNS)
+    write_rows(files.history, [_measured(row) for row in trained.history], engine.HISTORY_COLUMNS)
     write_json(
         files.metadata,
         {
@@ -119,6 +118,12 @@ def run_training(
         },
     )
     files.checkpoint.unlink(missing_ok=True)
+
+
+def _measured(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a row of the history really measured: BP has no goodness and no winners."""
+    absent = {"goodness_positive", "goodness_negative", "winners"} if row["winners"] < 0 else set()
+    return {key: value for key, value in row.items() if key not in absent}
 
 
 def identity(

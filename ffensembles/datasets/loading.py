@@ -1,6 +1,6 @@
 """Loading any data set of the registry: the same call, the same arrays."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Literal
@@ -12,6 +12,7 @@ from ffensembles.datasets.labels import random_stream
 from ffensembles.datasets.registry import DATASETS, Entry
 from ffensembles.datasets.sources import obtain
 from ffensembles.errors import DataError
+from ffensembles.files import write_json
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,21 @@ def fetch(
     """
     entry = _entry(dataset)
     return [obtain(entry, file, source, Path(folder)) for file in entry.files]
+
+
+def fetch_checked(
+    dataset: str, record: str | Path, *, source: str | None, folder: str | Path
+) -> None:
+    """Fetch a data set and write down what it is: titles, licence and checksums.
+
+    Raises
+    ------
+    DataError
+        As `fetch`.
+    """
+    entry = _entry(dataset)
+    fetch(entry, source=source, folder=folder)
+    write_json(record, {key: value for key, value in asdict(entry).items() if key != "loader"})
 
 
 def load(

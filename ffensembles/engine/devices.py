@@ -1,5 +1,6 @@
 """Where to compute: the processor with so many threads, or one of the GPUs there are."""
 
+import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ def choose(wanted: str, threads: int) -> torch.device:
         If `cuda` is wanted and there is no GPU.
     """
     torch.set_num_threads(max(1, threads))
+    _keep_freed_memory()
     if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if not torch.cuda.is_available():
@@ -43,6 +45,21 @@ def choose(wanted: str, threads: int) -> torch.device:
     turn = os.getpid() % n
     index = max(range(n), key=lambda i: (gigabytes[i], (i - turn) % n))
     return torch.device("cuda", index)
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep memory that blocks of work free, for the next block to take.
+
+    By default it hands arrays of some megabytes back to the system at once, and half of a blocked
+    pass goes into fetching zeroed pages again. Where the library is not glibc nothing is done.
+    """
+    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of <malloc.h>
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    mallopt(mmap_threshold, 32 << 20)
+    mallopt(trim_threshold, 1 << 30)
 
 
 def describe(device: torch.device) -> str:

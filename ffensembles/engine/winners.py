@@ -31,6 +31,7 @@ Slope = Callable[[Tensor, bool], Tensor]
 """Maps winning pre-activations and whether they belong to positive data to dLoss/dz."""
 
 _DENSE = 6.0  # candidates per presentation above which a block is screened again in float32
+_CROWDED = 0.3  # share of such blocks above which bfloat16 is given up for `_REVIEW_EPOCHS`
 _QUIET_EPOCHS = 60  # a unit that has won nothing for so long becomes idle: Adam's momentum is gone
 _REVIEW_EPOCHS = 50  # epochs between two reviews of which units are idle
 _EARLY_EPOCHS = 5  # the same, where idle units concern more than `_MISSES` of the presentations
@@ -61,13 +62,14 @@ class Side:
     on: Tensor | None = None
     n_labels: int = 10
 
-    def lamp(self, variant: int, rows: slice | Tensor) -> Tensor | None:
-        """Return the lit label pixels of some rows, shape (rows, labels); None without labels."""
+    def weigh(self, variant: int, rows: slice, weighing: Tensor) -> Tensor:
+        """Put the lit label pixels of some rows beside what else weighs in their bounds."""
         labels = self.labels[variant]
         if labels is None or self.on is None:
-            return None
-        lamp = self.on.new_zeros(len(labels[rows]), self.n_labels)
-        return lamp.scatter_(1, labels[rows][:, None], self.on[rows][:, None])
+            return weighing
+        lamp = self.on.new_zeros(len(weighing), self.n_labels)
+        lamp.scatter_(1, labels[rows, None], self.on[rows, None])
+        return torch.cat([weighing, lamp], dim=1)
 
 
 @dataclass
@@ -95,8 +97,7 @@ class _Screen:
     """A side's inputs as the screen sees them: centred, in the screen's precision."""
 
     coarse: Tensor
-    residue: Tensor  # |x - mean - coarse| per presentation
-    norm: Tensor  # |x - mean| per presentation
+    weighing: Tensor  # (presentations, 3): |x - mean - coarse|, |x - mean| and 1
     reach: list[Tensor] = field(default_factory=list)  # idle units' best, per variant
 
 
@@ -141,6 +142,7 @@ class MaxLayer:
         self._idle_offset: Tensor | None = None
         self._quiet: Tensor | None = None  # epochs since each unit won
         self._since_review = 0
+        self._plain_for = 0  # epochs for which the coarse screen is given up
         self.misses = 0  # presentations of the last step that idle units concerned
         self.candidates = 0  # dot products of the last step
 
@@ -213,14 +215,14 @@ class MaxLayer:
 
     def _prepare(self, side: Side) -> _Screen:
         coarse = torch.empty_like(side.x, dtype=self.precision)
-        residue, norm = torch.empty(len(side.x)), torch.empty(len(side.x))
+        weighing = torch.ones(len(side.x), 3, dtype=side.x.dtype)
         for start in range(0, len(side.x), self.block_size):
             rows = slice(start, start + self.block_size)
             centred = side.x[rows] - self.mean
             coarse[rows] = centred
-            residue[rows] = (centred - coarse[rows]).norm(dim=1)
-            norm[rows] = centred.norm(dim=1)
-        return _Screen(coarse, residue, norm)
+            weighing[rows, 0] = (centred - coarse[rows]).norm(dim=1)
+            weighing[rows, 1] = centred.norm(dim=1)
+        return _Screen(coarse, weighing)
 
     def _begin(self, weight: Tensor, bias: Tensor) -> bool:
         """Choose the idle units if it is time to; say whether this step looks at all units."""
@@ -246,6 +248,9 @@ class MaxLayer:
         for unit in step.winner.values():
             self._quiet[unit] = 0
         self.misses, self.candidates = search.misses, search.candidates
+        self._plain_for -= self._plain_for > 0
+        if search.dense_blocks > _CROWDED * search.blocks:
+            self._plain_for = _REVIEW_EPOCHS
 
     def _forget_idle(self) -> None:
         self._idle = self._busy = self._idle_weight = self._idle_offset = None
@@ -267,84 +272,86 @@ class _Search:
         self.offset = bias + weight @ layer.mean
         self.misses = self.candidates = 0
         self.review = review
-        everything = torch.arange(len(bias))
-        self.all = _Units(self, everything)
         idle, busy = layer._idle, layer._busy
-        if idle is None or busy is None:
-            self.busy, self.idle = self.all, None
-            return
-        self.idle = _Units(self, idle)
-        self.busy = _Units(self, busy)
-        assert layer._idle_weight is not None
-        assert layer._idle_offset is not None
-        moved = weight[idle] - layer._idle_weight
-        self.moved = moved.norm(dim=1).max()
-        self.moved_offset = (self.offset[idle] - layer._idle_offset).abs().max()
-        if lit is not None and layer.positions is not None:
-            self.moved_lit = moved[:, layer.positions].sum(1).abs().max()
+        everything = torch.arange(len(bias))
+        self.idle = None if idle is None else _Units(self, idle, layer.precision)
+        self.dense_blocks = self.blocks = 0
+        self.plain = layer.precision == weight.dtype or layer._plain_for > 0
+        precision = weight.dtype if self.plain else layer.precision
+        self.busy = _Units(self, everything if busy is None else busy, precision)
+        self._precise: _Units | None = None
+        if idle is not None:
+            assert layer._idle_weight is not None
+            assert layer._idle_offset is not None
+            moved = weight[idle] - layer._idle_weight
+            self.moved = moved.norm(dim=1).max()
+            self.moved_offset = (self.offset[idle] - layer._idle_offset).abs().max()
+            if lit is not None and layer.positions is not None:
+                self.moved_lit = moved[:, layer.positions].sum(1).abs().max()
 
     def block(self, index: int, rows: slice) -> list[tuple[Tensor, Tensor]]:
         """Return the winning pre-activation and unit of each row, for each variant."""
         side, screen = self.layer.sides[index], self.layer._screens[index]
-        coarse = screen.coarse[rows]
+        coarse, weighing = screen.coarse[rows], screen.weighing[rows]
         found = []
-        shared = self.busy.product(coarse)
-        shared_idle = self.idle.product(coarse) if self.idle and self.review else None
+        product = self.busy.product(side.x[rows] - self.layer.mean if self.plain else coarse)
+        product_idle = self.idle.product(coarse) if self.idle and self.review else None
         for variant in range(len(side.positive)):
-            value, error = self.busy.approximate(shared, side, screen, variant, rows)
-            best = self.busy.largest(value)
-            floor = self.busy.surely(best, error)  # the winner reaches at least this
-            row, unit = self.busy.may_reach(floor, value, error)
-            if self.busy.coarse and len(row) > _DENSE * len(floor):
-                row, unit = self._dense(self.busy, side, variant, rows, floor)
+            self.blocks += 1
+            weighed = side.weigh(variant, rows, weighing)
+            floor = self.busy.at_least(product, weighed).amax(1)  # the winner reaches this
+            row, unit = self.busy.may_reach(floor, product, weighed)
+            if not self.plain and len(row) > _DENSE * len(floor):
+                self.dense_blocks += 1
+                row, unit = self._dense(side.x[rows], floor, weighed)
             if self.idle is not None:
-                more_row, more_unit = self._idle_pairs(index, variant, rows, floor, shared_idle)
+                more_row, more_unit = self._idle_pairs(
+                    index, variant, rows, floor, weighed, product_idle
+                )
                 row, unit = torch.cat([row, more_row]), torch.cat([unit, more_unit])
             found.append(self._settle(side, variant, rows, row, unit))
         return found
 
-    def _dense(
-        self, units: "_Units", side: Side, variant: int, rows: slice, floor: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _dense(self, x: Tensor, floor: Tensor, weighed: Tensor) -> tuple[Tensor, Tensor]:
         """Screen a block again in full precision where the coarse screen keeps too many."""
-        value = torch.addmm(units.bias, side.x[rows], units.weight.t())
-        lamp = side.lamp(variant, rows)
-        if lamp is not None and units.lit is not None:
-            value.addmm_(lamp, units.lit)
-        slack = 2 * units.slack * (side.x[rows].norm(dim=1) + 1)
-        least = torch.maximum(value.amax(1) - 2 * slack, floor - slack)
-        row, column = (value >= least[:, None]).nonzero(as_tuple=True)
-        return row, units.index[column]
+        if self._precise is None:
+            self._precise = _Units(self, self.busy.index, x.dtype)
+        product = self._precise.product(x - self.layer.mean)
+        floor = torch.maximum(floor, self._precise.at_least(product, weighed).amax(1))
+        return self._precise.may_reach(floor, product, weighed)
 
     def _idle_pairs(
-        self, index: int, variant: int, rows: slice, floor: Tensor, shared: Tensor | None
+        self,
+        index: int,
+        variant: int,
+        rows: slice,
+        floor: Tensor,
+        weighed: Tensor,
+        product: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Return the candidates among idle units, looking only where they could matter."""
         assert self.idle is not None
         side, screen = self.layer.sides[index], self.layer._screens[index]
-        if shared is not None:
-            value, error = self.idle.approximate(shared, side, screen, variant, rows)
-            best = self.idle.largest(value)
-            reach = self.idle.at_most(best, error)
+        if product is not None:
+            reach = self.idle.at_most(product, weighed).amax(1)
             if len(screen.reach) <= variant:
                 screen.reach.append(torch.empty(len(side.x), dtype=reach.dtype))
             screen.reach[variant][rows] = reach
             concerned = (reach >= floor).nonzero()[:, 0]
-            value, error = value[concerned], error[concerned]
+            product = product[concerned]
         else:
             reach = screen.reach[variant][rows] + self.moved_offset
-            reach = reach + self.moved * screen.norm[rows]
+            reach += self.moved * screen.weighing[rows, 1]
             if side.on is not None:
                 reach += self.moved_lit * side.on[rows].abs()
             concerned = (reach >= floor).nonzero()[:, 0]
-            absolute = concerned + rows.start
-            product = self.idle.product(screen.coarse.index_select(0, absolute))
-            value, error = self.idle.approximate(product, side, screen, variant, absolute)
+            product = self.idle.product(screen.coarse[rows].index_select(0, concerned))
         self.misses += len(concerned)
         if not len(concerned):
             return concerned, concerned
-        floor = torch.maximum(floor[concerned], self.idle.surely(self.idle.largest(value), error))
-        row, unit = self.idle.may_reach(floor, value, error)
+        weighed = weighed[concerned]
+        floor = torch.maximum(floor[concerned], self.idle.at_least(product, weighed).amax(1))
+        row, unit = self.idle.may_reach(floor, product, weighed)
         return concerned[row], unit
 
     def _settle(
@@ -374,67 +381,64 @@ class _Search:
 
 
 class _Units:
-    """Some of a layer's units as the screen sees them, and what may be concluded from it.
+    """Some of a layer's units as the screen sees them, and what surely holds of them.
 
-    An approximate pre-activation ``value`` differs from the true one by at most
-    ``error + rounding |value|``.
+    With x the centred input and w the weights, x' and w' as rounded to the screen's precision and
+    p the product x' . w' as it is stored, the true pre-activation differs from ``p + offset`` by
+    at most ``|x - x'| (|w| + |w - w'|) + |x| |w - w'| + u |x'| |w'|``, where u is the rounding
+    of p, and by what sums of d float products may lose: ``d eps |w|`` times the input's norm, here
+    and where candidates are computed.
+    Each term is something of a presentation times something of a unit, so that bounds of all pairs
+    are one more thin product; a presentation's share is `_Screen.weighing`.
     """
 
-    def __init__(self, search: _Search, index: Tensor) -> None:
-        layer, everything = search.layer, len(index) == len(search.bias)
+    def __init__(self, search: _Search, index: Tensor, precision: torch.dtype) -> None:
+        everything = len(index) == len(search.bias)
+        weight = search.weight if everything else search.weight[index]
         self.index = index
-        self.weight = search.weight if everything else search.weight[index]
-        self.bias = search.bias if everything else search.bias[index]
-        self.offset = search.offset if everything else search.offset[index]
-        self.lit = None if search.lit is None else search.lit[index].t().contiguous()
-        self.rough = self.weight.to(layer.precision)
-        self.coarse = layer.precision != self.weight.dtype
-        self.rounding = torch.finfo(layer.precision).eps
-        self.norm = self.weight.norm(dim=1).max()
-        self.residue = (self.weight - self.rough.to(self.weight.dtype)).norm(dim=1).max()
-        # a float sum of d products is off by at most d eps |x| |w|
-        exact = torch.finfo(self.weight.dtype).eps
-        self.slack = exact * (self.weight.shape[1] * self.norm + self.offset.abs().max())
+        self.rough = weight.to(precision)
         self.strands = next(k for k in (8, 7, 6, 5, 4, 3, 2, 1) if len(index) % k == 0)
+        exact = torch.finfo(weight.dtype).eps
+        rounding = torch.finfo(precision).eps / 2
+        norm = weight.norm(dim=1)
+        residue = (weight - self.rough.to(weight.dtype)).norm(dim=1)
+        large = norm + residue
+        slack = 1.25 * weight.shape[1] * exact * norm  # two such sums, u = eps / 2 each, and more
+        offset = search.offset[index]
+        error = torch.stack(
+            [
+                large,
+                residue + rounding * large + slack,
+                slack * (1 + search.layer.mean.norm()) + 4 * exact * offset.abs(),
+            ]
+        )
+        lit = [] if search.lit is None else [search.lit[index].t()]
+        value = torch.zeros_like(error)
+        value[2] = offset
+        self._low = torch.cat([value - error, *lit])
+        self._high = torch.cat([value + error, *lit])
 
     def product(self, coarse: Tensor) -> Tensor:
         """Return the screen's product of inputs and weights, shape (presentations, units)."""
-        return torch.mm(coarse, self.rough.t()).to(self.weight.dtype)
+        return torch.mm(coarse, self.rough.t()).to(self._low.dtype)
 
-    def approximate(
-        self, product: Tensor, side: Side, screen: _Screen, variant: int, rows: slice | Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return approximate pre-activations and the bound `error`, one per presentation."""
-        norm, lamp = screen.norm[rows], side.lamp(variant, rows)
-        value = product + self.offset
-        if lamp is not None and self.lit is not None:
-            value.addmm_(lamp, self.lit)
-        error = screen.residue[rows] * (self.norm + self.residue) + norm * self.residue
-        return value, error + 2 * self.slack * (norm + 1)
+    def at_least(self, product: Tensor, weighed: Tensor) -> Tensor:
+        """Return what each true pre-activation at least is."""
+        return torch.addmm(product, weighed, self._low)
 
-    def largest(self, value: Tensor) -> Tensor:
-        """Return each row's largest value."""
-        return value.amax(1)
+    def at_most(self, product: Tensor, weighed: Tensor) -> Tensor:
+        """Return what each true pre-activation at most is."""
+        return torch.addmm(product, weighed, self._high)
 
-    def surely(self, value: Tensor, error: Tensor) -> Tensor:
-        """Return what the true pre-activation at least is."""
-        return value - error - self.rounding * value.abs()
-
-    def at_most(self, value: Tensor, error: Tensor) -> Tensor:
-        """Return what the true pre-activation at most is."""
-        return value + error + self.rounding * value.abs()
-
-    def may_reach(self, floor: Tensor, value: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
+    def may_reach(self, floor: Tensor, product: Tensor, weighed: Tensor) -> tuple[Tensor, Tensor]:
         """Return (row, unit) of every unit whose true pre-activation may reach its row's floor.
 
-        Solves ``at_most(value) >= floor`` for the value: with r the rounding, it holds only if
-        ``value >= floor - error - 2 r (|floor| + error)`` (r <= 1/4). Rows are looked through by
-        strands of units first, since few strands hold a candidate.
+        Rows are looked through by strands of units first, since few strands hold a candidate.
         """
-        least = floor - error - 2 * self.rounding * (floor.abs() + error)
-        stranded = value.view(len(value), self.strands, -1)
-        row, strand = (stranded.amax(1) >= least[:, None]).nonzero(as_tuple=True)
-        pair, which = (stranded[row, :, strand] >= least[row, None]).nonzero(as_tuple=True)
+        high = self.at_most(product, weighed)
+        stranded = high.view(len(high), self.strands, -1)
+        row, strand = (stranded.amax(1) >= floor[:, None]).nonzero(as_tuple=True)
+        pair, which = (stranded[row, :, strand] >= floor[row, None]).nonzero(as_tuple=True)
         return row[pair], self.index[which * stranded.shape[2] + strand[pair]]
 
 

@@ -1,0 +1,36 @@
+"""What every script does around its one call: keep a log, and say a user's errors in one line."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ffensembles.errors import FFEnsemblesError
+
+
+@contextmanager
+def logged(path: str | Path) -> Iterator[None]:
+    """Log to a file and to standard error while inside; end the process on an error.
+
+    An error that a user can mend is told in its own words; any other with its traceback, in the
+    log as well.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handlers: list[logging.Handler] = [logging.FileHandler(path, mode="w"), logging.StreamHandler()]
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(message)s",
+        datefmt="%H:%M:%S",
+        handlers=handlers,
+        force=True,
+    )
+    try:
+        yield
+    except FFEnsemblesError as error:
+        logging.error("ERROR: %s\n(log: %s)", error, path)
+        sys.exit(1)
+    except Exception:
+        logging.exception("ERROR: not foreseen; please report it with this log (%s)", path)
+        sys.exit(1)

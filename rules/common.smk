@@ -1,0 +1,85 @@
+# Reads the configuration once into a Study; what several rules need to say of it.
+import os
+import sys
+from functools import cache
+
+# jobs import the library from here, whether or not it is installed in their environment
+sys.path.insert(0, str(workflow.basedir))
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(workflow.basedir), os.environ.get("PYTHONPATH")])
+)
+
+from ffensembles.config import load_config
+from ffensembles.errors import ConfigError
+from ffensembles.provenance import library_files
+from ffensembles.study import METHODS, TABLES, Run, Study
+
+try:
+    study = Study(load_config(config))
+except ConfigError as error:
+    sys.exit(str(error))
+
+
+wildcard_constraints:
+    **study.constraints,
+
+
+@cache
+def code(*modules):
+    """Return the library's files that some modules rest on: results follow the science."""
+    return [os.path.relpath(path) for path in library_files(*modules)]
+
+
+def grow(base):
+    """Return a resource that grows with every attempt at a job."""
+    return lambda wildcards, attempt: base * attempt
+
+
+def of_run(quantity):
+    """Return a parameter function: something that the study says of a job's run."""
+    return lambda wildcards: quantity(Run.from_wildcards(wildcards))
+
+
+def keys(runs):
+    """Return the keys of runs, in the order in which their files are inputs."""
+    return [run.keys for run in runs]
+
+
+def images(run):
+    """Return what determines a run's images; where their files lie does not."""
+    data = study.data_settings(run)
+    return {key: data[key] for key in data if key not in ("source", "folder")}
+
+
+def figure_files(figure):
+    """Return the three files of a figure, wildcard `variant` left open."""
+    return {
+        ending: study.pattern("figure", figure=figure, ending=ending)
+        for ending in ("pdf", "png", "rst")
+    }
+
+
+def example(figure, kind, **known):
+    """Return an input function: a file of the run that a figure shows as its example."""
+    return lambda wildcards: study.path(
+        kind, study.figure_variants(figure)[wildcards.variant].run, **known
+    )
+
+
+def protocol(figure):
+    """Return a parameter function: the protocol of the runs that a figure shows."""
+    return lambda wildcards: study.figure_variants(figure)[wildcards.variant].protocol
+
+
+def labels(figure):
+    """Return a parameter function: what the data sets of a figure are called."""
+    return lambda wildcards: {
+        name: study.label(name)
+        for name in study.figure_variants(figure)[wildcards.variant].datasets
+    }
+
+
+def shown(figure, *names):
+    """Return what the configuration says that a figure shows."""
+    settings = getattr(study.config.figures, figure).model_dump()
+    return {name: settings[name] for name in names}

@@ -1,0 +1,9 @@
+from ffensembles.analyses.accuracy import accuracy_frame
+from ffensembles.analyses.tidy import over_runs, write_frame
+from ffensembles.files import read_json
+from ffensembles.scripting import logged
+
+with logged(snakemake.log[0]):
+    runs = zip(snakemake.params.runs, snakemake.input.files, strict=True)
+    frame = over_runs(lambda path: accuracy_frame(read_json(path)), runs)
+    write_frame(frame, snakemake.output[0])

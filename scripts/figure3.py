@@ -1,0 +1,15 @@
+from ffensembles.analyses.tidy import read_frame
+from ffensembles.plotting.captions import DatasetLabel
+from ffensembles.plotting.figure3 import caption3, figure3
+from ffensembles.plotting.saving import save_figure
+from ffensembles.provenance import provenance
+from ffensembles.scripting import logged
+from ffensembles.store import open_tree
+
+with logged(snakemake.log[0]):
+    method1, sharing = open_tree(snakemake.input.method1), read_frame(snakemake.input.sharing)
+    (label,) = (DatasetLabel(**label) for label in snakemake.params.labels.values())
+    shown = snakemake.params.shown
+    figure = figure3(method1, **shown)
+    caption = caption3(method1, sharing, label, **shown)
+    save_figure(figure, snakemake.output.pdf.removesuffix(".pdf"), caption, provenance(shown=shown))

@@ -1,0 +1,14 @@
+from ffensembles.plotting.captions import DatasetLabel
+from ffensembles.plotting.figure5 import caption5, figure5
+from ffensembles.plotting.saving import save_figure
+from ffensembles.provenance import provenance
+from ffensembles.scripting import logged
+from ffensembles.store import open_activations
+
+with logged(snakemake.log[0]):
+    activations = open_activations(snakemake.input.activations)
+    (label,) = (DatasetLabel(**label) for label in snakemake.params.labels.values())
+    shown = snakemake.params.shown
+    figure = figure5(activations, **shown)
+    caption = caption5(activations, label, **shown)
+    save_figure(figure, snakemake.output.pdf.removesuffix(".pdf"), caption, provenance(shown=shown))

@@ -1,0 +1,20 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from ffensembles.files import atomic_path, write_text
+from ffensembles.scripting import logged
+
+with logged(snakemake.log[0]):
+    configuration = snakemake.output.configuration
+    write_text(configuration, yaml.safe_dump(snakemake.params.config, sort_keys=False))
+    with atomic_path(snakemake.output.report) as report, Path(snakemake.log[0]).open("a") as log:
+        # Snakemake reads the ending; its own lock is held by the run that this job is part of
+        page = report.with_suffix(".html")
+        words = ["report_contents", "--nolock", "--configfile", configuration, "--report", page]
+        subprocess.run(
+            [sys.executable, "-m", "snakemake", *words], stdout=log, stderr=log, check=True
+        )
+        page.replace(report)

@@ -1,0 +1,16 @@
+from ffensembles.activations import read_out
+from ffensembles.recipe import Recipe
+from ffensembles.scripting import logged
+from ffensembles.study import Run
+
+with logged(snakemake.log[0]):
+    read_out(
+        Run.from_wildcards(snakemake.wildcards).keys,
+        Recipe.from_json(snakemake.params.recipe),
+        {**snakemake.config["data"], **snakemake.params.images},
+        snakemake.input.weights,
+        snakemake.output[0],
+        unseen_label=snakemake.params.unseen_label,
+        mantissa_bits=snakemake.params.mantissa_bits,
+        threads=snakemake.threads,
+    )

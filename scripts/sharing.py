@@ -1,0 +1,10 @@
+from ffensembles.analyses.sharing import sharing_frame
+from ffensembles.analyses.tidy import over_runs, write_frame
+from ffensembles.scripting import logged
+from ffensembles.store import open_tree
+
+with logged(snakemake.log[0]):
+    runs = zip(snakemake.params.runs, snakemake.input.files, strict=True)
+    quantile = snakemake.params.quantile
+    frame = over_runs(lambda path: sharing_frame(open_tree(path), quantile), runs)
+    write_frame(frame, snakemake.output[0])

@@ -1,0 +1,8 @@
+from ffensembles.analyses.sizes import sizes_frame
+from ffensembles.analyses.tidy import over_runs, write_frame
+from ffensembles.scripting import logged
+from ffensembles.store import open_tree
+
+with logged(snakemake.log[0]):
+    runs = zip(snakemake.params.runs, snakemake.input.files, strict=True)
+    write_frame(over_runs(lambda path: sizes_frame(open_tree(path)), runs), snakemake.output[0])
