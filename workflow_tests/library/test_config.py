@@ -1,11 +1,12 @@
 import subprocess
 import sys
 from collections import OrderedDict
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ffensembles.config import Config, load_config, merged
@@ -62,7 +63,7 @@ def test_the_models_have_no_defaults():
     for path, _, _ in keys():
         if "<protocol>" in path or "[]" in path:
             continue
-        content = yaml.safe_load(FILE.read_text())
+        content = deepcopy(WHOLE)
         *groups, last = path.split(".")
         group = content
         for key in groups:
@@ -132,7 +133,7 @@ def test_unknown_key_names_the_nearest():
 
 
 def test_a_misspelt_key_is_one_problem_not_two():
-    content = yaml.safe_load(FILE.read_text())
+    content = deepcopy(WHOLE)
     recipe = content["recipes"]["sigmoid-linf"]["FF"]
     recipe["thetta"] = recipe.pop("theta")
     with pytest.raises(ConfigError) as caught:
@@ -247,7 +248,7 @@ def test_a_misspelt_protocol_is_not_a_new_one():
 
 @pytest.mark.parametrize("model", ["FF", "BPFF"])
 def test_a_goodness_needs_a_threshold(model):
-    content = yaml.safe_load(FILE.read_text())
+    content = deepcopy(WHOLE)
     del content["recipes"]["sigmoid-linf"][model]["theta"]
     with pytest.raises(ConfigError) as caught:
         load_config(content)
@@ -430,6 +431,7 @@ trees = st.recursive(
 groups = st.dictionaries(st.sampled_from("abc"), trees, max_size=3)
 
 
+@settings(deadline=None)  # of other programs on the machine
 @given(groups, groups)
 def test_overlays_are_laid_as_snakemake_lays_them(under, over):
     from snakemake.utils import update_config
