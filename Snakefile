@@ -11,7 +11,6 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
-include: "rules/targets.smk"
 include: "rules/data.smk"
 include: "rules/train.smk"
 include: "rules/activations.smk"
@@ -20,3 +19,14 @@ include: "rules/analyses.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
+include: "rules/targets.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        study.path("report"),
+        study.stage("tables"),
+        study.stage("figures"),
+        study.stage("tidy"),
+    localrule: True

@@ -38,8 +38,8 @@ def provenance(
     -------
     dict
         Versions of ffensembles, Python and the packages that compute; the commit and whether
-        tracked files differ from it (`true`, `false` or `unknown`); platform; recipe, run and
-        `extra`.
+        tracked files differ from it (`true`, `false` or `unknown`); platform; recipe, run, its
+        seed and `extra`.
     """
     commit, changed = _commit(_ROOT)
     known: dict[str, Any] = {
@@ -54,6 +54,7 @@ def provenance(
         known["recipe"] = recipe.as_json()
     if run is not None:
         known["run"] = dict(run)
+        known["seed"] = run["seed"]
     return {
         key: value if isinstance(value, str) else json.dumps(value)
         for key, value in {**known, **extra}.items()

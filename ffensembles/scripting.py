@@ -1,12 +1,19 @@
-"""What every script does around its one call: keep a log, and say a user's errors in one line."""
+"""What scripts need around their one call: the library on their path, a log, errors in a line."""
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ffensembles.errors import FFEnsemblesError
+
+
+def importable(folder: str | Path) -> None:
+    """Let processes started from this one import what lies in a folder."""
+    former = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([str(folder), *filter(None, former)]))
 
 
 @contextmanager

@@ -3,16 +3,18 @@ import os
 import sys
 from functools import cache
 
-# jobs import the library from here, whether or not it is installed in their environment
 sys.path.insert(0, str(workflow.basedir))
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [str(workflow.basedir), os.environ.get("PYTHONPATH")])
-)
 
 from ffensembles.config import load_config
+from ffensembles.datasets import DATASETS
 from ffensembles.errors import ConfigError
 from ffensembles.provenance import library_files
+from ffensembles.scripting import importable
 from ffensembles.study import METHODS, TABLES, Run, Study
+
+importable(
+    workflow.basedir
+)  # by jobs too, whether or not it is installed where they run
 
 try:
     study = Study(load_config(config))
@@ -28,6 +30,13 @@ wildcard_constraints:
 def code(*modules):
     """Return the library's files that some modules rest on: results follow the science."""
     return [os.path.relpath(path) for path in library_files(*modules)]
+
+
+def code_for_data(*modules):
+    """Return an input function: the same, and the module that reads a job's data set."""
+    return lambda wildcards: code(
+        *modules, f"ffensembles.datasets.{DATASETS[wildcards.dataset].loader}"
+    )
 
 
 def grow(base):

@@ -1,14 +1,4 @@
-# What one may ask for by name: everything, one stage, one table, one figure.
-
-
-rule all:
-    default_target: True
-    input:
-        study.path("report"),
-        study.stage("tables"),
-        study.stage("figures"),
-        study.stage("tidy"),
-    localrule: True
+# What one may ask for by name beside `all`: one stage, one table, one figure.
 
 
 rule train:

@@ -4,7 +4,7 @@
 rule train_run:
     input:
         data=study.pattern("data"),
-        code=code("ffensembles.training"),
+        code=code_for_data("ffensembles.training"),
     output:
         weights=study.pattern("weights"),
         history=study.pattern("history"),

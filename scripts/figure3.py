@@ -9,7 +9,8 @@ from ffensembles.store import open_tree
 with logged(snakemake.log[0]):
     method1, sharing = open_tree(snakemake.input.method1), read_frame(snakemake.input.sharing)
     (label,) = (DatasetLabel(**label) for label in snakemake.params.labels.values())
-    shown = snakemake.params.shown
+    shown = dict(snakemake.params.shown)
+    shown["categories"] = tuple(shown["categories"])
     figure = figure3(method1, **shown)
     caption = caption3(method1, sharing, label, **shown)
     save_figure(figure, snakemake.output.pdf.removesuffix(".pdf"), caption, provenance(shown=shown))

@@ -37,7 +37,7 @@ def test_no_number_is_there_twice() -> None:
         ("regression_intercept", None, None, None, 9.95, None),
     ],
 )
-def test_values_as_printed(  # noqa: PLR0917
+def test_values_as_printed(
     quantity: str,
     dataset: str | None,
     model: str | None,

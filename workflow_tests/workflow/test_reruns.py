@@ -1,0 +1,159 @@
+"""What is redone when something changes: exactly what depends on it."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from workplace import TINY, Workplace, environment
+
+PER_RUN = {"train_run", "read_activations", "find_ensembles"}
+
+
+def test_nothing_is_left_to_do(finished: Workplace):
+    assert finished.jobs("all") == {}
+
+
+def test_touching_the_library_after_a_checkout_redoes_nothing(finished: Workplace, tmp_path: Path):
+    place = finished.copy(tmp_path / "copy")
+    for path in place.folder.glob("ffensembles/**/*.py"):
+        path.touch()
+    assert place.jobs("all") == {}
+
+
+def test_a_figures_parameter_redoes_that_figure(finished: Workplace):
+    other = {"figures": {"figure3": {"categories": [1, 7]}}}
+    assert finished.jobs("figures", **other) == {"draw_figure3": 1, "figures": 1}
+    assert finished.jobs("all", **other) == {"draw_figure3": 1, "make_report": 1, "all": 1}
+
+
+def test_one_figure_alone_needs_only_what_it_shows(fresh: Workplace):
+    wanted = fresh.jobs("figure3")
+    assert wanted == fresh.jobs("results/figures/figure3.pdf") | {"figure3": 1}
+    assert wanted["draw_figure3"] == 1
+    assert not {"unseen", "regression", "draw_figure1", "make_report"} & wanted.keys()
+
+
+def test_method_2s_epsilon_redoes_method_2_and_what_follows(finished: Workplace):
+    jobs = finished.jobs("all", ensembles={"method2": {"epsilon": 0.1}})
+    assert jobs["find_ensembles"] == 7
+    assert not {"train_run", "read_activations", "positive_weights", "sharing"} & jobs.keys()
+    follow = {"sizes", "regression", "unseen", "draw_figure4", "draw_figure8"}
+    assert follow <= jobs.keys()
+    assert not {"draw_figure1", "draw_figure3", "draw_figure5"} & jobs.keys()
+
+
+def test_a_new_seed_adds_runs(finished: Workplace):
+    jobs = finished.jobs("all", seeds=[0, 1, 2])
+    assert jobs["train_run"] == jobs["read_activations"] == 3
+    assert jobs["find_ensembles"] == 6
+
+
+def test_leaving_a_model_out_trains_nothing_and_removes_nothing(finished: Workplace):
+    jobs = finished.jobs("all", models=["FF", "BP"])
+    assert not PER_RUN & jobs.keys()
+    assert list(finished.results.glob("runs/*/*/BPFF/*/*/weights.safetensors"))
+
+
+def test_how_to_compute_changes_no_result(finished: Workplace):
+    only_the_report = {"make_report": 1, "all": 1}  # which holds the configuration
+    changed = {"checkpoint_minutes": 9, "record_every": 3, "block_size": 512}
+    assert finished.jobs("all", training=changed) == only_the_report
+
+
+def test_a_library_function_redoes_what_rests_on_it(finished: Workplace, tmp_path: Path):
+    place = finished.copy(tmp_path / "copy")
+    module = place.folder / "ffensembles" / "plotting" / "figure7.py"
+    module.write_text(module.read_text() + "\nCHANGED = True\n")
+    assert place.jobs("figures") == {"draw_figure7": 1, "figures": 1}
+    module = place.folder / "ffensembles" / "ensembles.py"
+    module.write_text(module.read_text() + "\nCHANGED = True\n")
+    jobs = place.jobs("all")
+    assert jobs["find_ensembles"] == 14
+    assert "train_run" not in jobs
+
+
+def test_bad_configuration_is_told_before_anything_runs(fresh: Workplace):
+    done = fresh.start("all", models=["FF", "BPF"])
+    assert done.returncode != 0
+    assert "models[1]" in done.stdout
+    assert "BPFF" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not fresh.results.exists()
+
+
+def test_a_killed_training_leaves_nothing_that_is_trusted(fresh: Workplace):
+    """Snakemake and its jobs are killed in the middle; started again, everything is made."""
+    target = "results/runs/sigmoid-linf/digits/FF/held-out-none/seed-0/weights.safetensors"
+    long = {"recipes": {"sigmoid-linf": {"FF": {"epochs": 4000, "learning_rate": 0.02}}}}
+    log = fresh.results / "logs/train/sigmoid-linf/digits/FF/held-out-none/seed-0.log"
+    process = subprocess.Popen(
+        fresh.command(target, training={"checkpoint_minutes": 0.01}, **long),
+        cwd=fresh.folder,
+        env=environment(),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    checkpoint = (fresh.folder / target).with_name("checkpoint.safetensors")
+    deadline = time.monotonic() + 60
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert checkpoint.exists(), log.read_text() if log.exists() else "no log"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (fresh.folder / target).exists()
+    assert fresh.start("--unlock", **long).returncode == 0
+    again = fresh.start(target, "--rerun-incomplete", **long)
+    assert again.returncode == 0, again.stdout[-3000:]
+    assert "going on at stage" in log.read_text()
+    assert (fresh.folder / target).exists()
+    assert not checkpoint.exists()
+
+
+def test_profiles_write_to_folders_of_their_own(fresh: Workplace):
+    written = set()
+    for words in (["--profile", "profiles/demo"], ["--profile", "profiles/laptop"], []):
+        done = subprocess.run(
+            [*fresh.command()[:3], "all", *words, "--cores", "2", "--dry-run"],
+            cwd=fresh.folder,
+            env=environment(),
+            text=True,
+            capture_output=True,
+            check=True,
+        )
+        said = done.stdout + done.stderr
+        written.add(
+            next(w for w in said.split() if w.strip(",").endswith("report.html")).strip(",")
+        )
+    assert written == {
+        "results/demo/report.html",
+        "results/laptop/report.html",
+        "results/report.html",
+    }
+
+
+def test_the_dgx_profile_lists_the_full_study_in_ten_seconds(fresh: Workplace):
+    began = time.monotonic()
+    done = subprocess.run(
+        [*fresh.command()[:3], "--profile", "dgx", "all", "-n"],
+        cwd=fresh.folder,
+        env=environment(),
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    said = done.stdout + done.stderr
+    assert "train_run             240" in said
+    assert "find_ensembles        480" in said
+    assert time.monotonic() - began < 10
+
+
+def test_a_missing_data_file_is_told_in_one_message(fresh: Workplace, tmp_path: Path):
+    nowhere = {"source": str(tmp_path / "empty"), "folder": str(tmp_path / "data")}
+    environment_ = {"data": {**TINY["data"], **nowhere}, "datasets": ["svhn"], "held_out": []}
+    done = fresh.start("results/data/svhn.json", **environment_)
+    assert done.returncode != 0
+    assert "svhn: train_32x32.mat is not to be had" in done.stdout
+    assert "FFENSEMBLES_DATA" in done.stdout
