@@ -14,13 +14,14 @@ def load(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return images (n, 3, 32, 32) and labels; the files call the digit 0 class 10."""
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     path = folder / entry.folder / f"{split}_32x32.mat"
     try:
         content = loadmat(path)
         pixels, labels = content["X"], content["y"].ravel().astype(np.int64)
         images = np.ascontiguousarray(np.transpose(pixels, (3, 2, 0, 1)))
-    except (OSError, KeyError, ValueError, NotImplementedError, TypeError) as error:
+    except (MatReadError, OSError, KeyError, ValueError, NotImplementedError, TypeError) as error:
         raise DataError(
             f"{path}: cannot be read ({error}); delete it and run again to fetch it anew."
         ) from error

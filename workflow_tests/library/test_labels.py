@@ -1,0 +1,100 @@
+"""Labels in images, wrong labels, and streams of random numbers."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ffensembles.datasets.labels import (
+    blank,
+    embed,
+    label_positions,
+    negative_labels,
+    random_stream,
+    standardise,
+)
+
+
+def test_a_grey_images_label_pixels_are_its_first_ten():
+    assert label_positions((1, 28, 28), 10).tolist() == [list(range(10))]
+
+
+def test_a_colour_images_label_stands_in_the_first_row_of_every_channel():
+    positions = label_positions((3, 32, 32), 10)
+    assert positions.shape == (3, 10)
+    assert positions[:, 4].tolist() == [4, 1024 + 4, 2048 + 4]
+
+
+def test_embedding_by_hand():
+    x = np.arange(12, dtype=np.float32).reshape(2, 6)
+    positions = np.array([[0, 1, 2]])
+    lit = embed(blank(x, positions), np.array([2, -1]), np.array([9.0, 9.0]), positions)
+    assert lit.tolist() == [[0, 0, 9, 3, 4, 5], [0, 0, 0, 9, 10, 11]]
+    assert x[0, 0] == 0
+    assert x[1, 0] == 6  # the original is left as it was
+
+
+@given(st.integers(0, 10**6), st.integers(1, 20), st.integers(1, 3))
+def test_embedding_changes_label_pixels_only(seed, n, channels):
+    rng = np.random.default_rng(seed)
+    positions = label_positions((channels, 4, 5), 4)
+    x = rng.normal(size=(n, channels * 20)).astype(np.float32)
+    labels = rng.integers(-1, 4, n)
+    lit = embed(blank(x, positions), labels, 7.0, positions)
+    others = np.setdiff1d(np.arange(x.shape[1]), positions)
+    assert np.array_equal(lit[:, others], x[:, others])
+    assert ((lit[:, positions.ravel()] == 7).sum(1) == channels * (labels >= 0)).all()
+    assert all(
+        lit[i, positions[c, k]] == 7
+        for i, k in enumerate(labels)
+        if k >= 0
+        for c in range(channels)
+    )
+
+
+def test_standardisation_by_hand():
+    images = np.array([[[[0, 255]]]], dtype=np.uint8)
+    np.testing.assert_allclose(standardise(images, 0.5, 0.25), [[-2, 2]])
+
+
+@given(st.integers(0, 10**6), st.integers(2, 10), st.booleans())
+def test_a_negative_never_carries_the_true_label_nor_the_excluded_one(seed, n_classes, left_out):
+    rng = np.random.default_rng(seed)
+    exclude = int(rng.integers(n_classes)) if left_out and n_classes > 2 else None
+    labels = rng.integers(0, n_classes, 300)
+    labels = labels[labels != exclude]
+    wrong = negative_labels(labels, n_classes, rng, exclude)
+    assert not (wrong == labels).any()
+    assert not (wrong == exclude).any()
+    assert ((wrong >= 0) & (wrong < n_classes)).all()
+
+
+@pytest.mark.parametrize("exclude", [None, 0, 9])
+def test_wrong_labels_are_equally_likely(exclude):
+    labels = np.full(90_000, 3)
+    drawn = negative_labels(labels, 10, np.random.default_rng(0), exclude)
+    counts = np.bincount(drawn, minlength=10)
+    allowed = [k for k in range(10) if k not in (3, exclude)]
+    expected = len(labels) / len(allowed)
+    assert (np.abs(counts[allowed] - expected) < 5 * expected**0.5).all()
+    assert counts.sum() == counts[allowed].sum()
+
+
+def test_an_image_of_the_excluded_class_is_refused():
+    with pytest.raises(ValueError, match="excluded class"):
+        negative_labels(np.array([1, 2]), 4, np.random.default_rng(0), exclude=2)
+
+
+def test_a_stream_depends_on_seed_purpose_and_index_alone():
+    def first(*key):
+        return random_stream(*key).integers(0, 2**63)
+
+    assert first(1, "weights", 2) == first(1, "weights", 2)
+    others = {
+        first(1, "weights", 2),
+        first(2, "weights", 2),
+        first(1, "negatives", 2),
+        first(1, "weights", 3),
+    }
+    assert len(others) == 4
+    assert first(0, "weights") == 6465559029600296246  # and not on the version of anything
