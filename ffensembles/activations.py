@@ -97,7 +97,9 @@ def extract(
     by_label = recipe.model != "BP"
     lit = np.atleast_2d(np.asarray([] if positions is None else positions, dtype=np.int64))
     if by_label and lit.shape[1] != len(categories):
-        raise ValueError(f"positions: {len(categories)} labels need their pixel, found {positions}")
+        raise ValueError(
+            f"positions: {len(categories)} labels need their pixel, found {positions!r}"
+        )
     pixels = torch.from_numpy(lit).to(device)
 
     representations = [np.empty((len(labels), width), np.float32) for width in recipe.widths]
