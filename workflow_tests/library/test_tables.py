@@ -104,7 +104,7 @@ def test_an_all_missing_cell_is_a_dash() -> None:
 def test_files(tmp_path: Path) -> None:
     table = table2(make_sizes())
     paths = write_table(table, tmp_path / "tables" / "table2")
-    assert [path.name for path in paths] == ["table2.csv", "table2.md", "table2.tex"]
+    assert [path.name for path in paths] == ["table2.csv", "table2.md", "table2.tex", "table2.rst"]
     cells = pd.read_csv(paths[0])
     assert cells.shape == table.cells.shape
     assert cells["published"].tolist() == pytest.approx([2.7, 5.5, 287.7, 133.4])
