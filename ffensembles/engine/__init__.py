@@ -1,13 +1,25 @@
 """The same mathematics as in `ffensembles.models`, made fast: one interface, `train`."""
 
+from ffensembles.engine.looking import Held
+from ffensembles.engine.stages import takes_many
 from ffensembles.engine.training import (
     HISTORY_COLUMNS,
-    Held,
     Settings,
     State,
     Stopped,
     Trained,
     train,
+    train_block,
 )
 
-__all__ = ["HISTORY_COLUMNS", "Held", "Settings", "State", "Stopped", "Trained", "train"]
+__all__ = [
+    "HISTORY_COLUMNS",
+    "Held",
+    "Settings",
+    "State",
+    "Stopped",
+    "Trained",
+    "takes_many",
+    "train",
+    "train_block",
+]

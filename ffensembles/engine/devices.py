@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ffensembles.engine.training import Held
+from ffensembles.engine.looking import Held
 from ffensembles.errors import TrainingError
 from ffensembles.models.reference import Task
 from ffensembles.recipe import Recipe

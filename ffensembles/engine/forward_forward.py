@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from ffensembles.engine.adam import Adam
-from ffensembles.engine.slopes import activation_slope, loss_slope, loss_sum
+from ffensembles.engine.inputs import activations_below, images
+from ffensembles.engine.slopes import activation_slope, loss_slope, loss_terms
 from ffensembles.engine.winners import MaxLayer, Side
-from ffensembles.models.network import activate, embed, layer_input
+from ffensembles.models.network import activate
 from ffensembles.models.reference import Measures, Task
 
 
@@ -27,7 +28,7 @@ class WinnerStage:
         first = layer == 1
         labels = (task.labels, task.negatives(0))
         if first:
-            x, on = self._images()
+            x, on = images(task, block_size)
             sides = [Side(x, (True, False), labels, on, task.n_labels)]
         else:
             sides = [
@@ -63,45 +64,15 @@ class WinnerStage:
         step = self.search.step(self.trained["weight"], self.trained["bias"], slope)
         self.adam.step({"weight": step.weight, "bias": step.bias})
         goodness = {positive: activate(z, recipe) for positive, z in step.z.items()}
-        loss = sum(float(loss_sum(g, positive, theta)) for positive, g in goodness.items()) / n
+        loss = (
+            sum(float(loss_terms(g, positive, theta).sum()) for positive, g in goodness.items()) / n
+        )
         winners = len(torch.cat(list(step.winner.values())).unique())
         means = float(goodness[True].mean()), float(goodness[False].mean())
         return Measures(loss, *means, winners=winners)
 
-    def _images(self) -> tuple[Tensor, Tensor]:
-        """Return the images and their label pixels' values as the first layer reads them."""
-        task = self.task
-        if not task.recipe.normalise_input:
-            return task.x, task.on
-        x, on = torch.empty_like(task.x), torch.empty_like(task.on)
-        pixel = task.positions[0, 0]
-        for rows in self._blocks():
-            zeros = torch.zeros_like(task.labels[rows])
-            lit = embed(task.x[rows], zeros, task.on[rows], task.positions)
-            lit = layer_input(lit, task.recipe, 1)
-            on[rows] = lit[:, pixel]
-            lit[:, task.positions.flatten()] = 0
-            x[rows] = lit
-        return x, on
-
     def _below(self, labels: Tensor) -> Tensor:
-        """Return the normalised activations of the layer below on images carrying `labels`."""
-        task, recipe = self.task, self.task.recipe
-        out = task.x.new_empty(len(task.x), recipe.widths[self.layer - 2])
-        for rows in self._blocks():
-            h = embed(task.x[rows], labels[rows], task.on[rows], task.positions)
-            for layer in range(1, self.layer):
-                h = layer_input(h, recipe, layer)
-                weight, bias = (self.weights[f"layer{layer}.{k}"] for k in ("weight", "bias"))
-                h = activate(torch.nn.functional.linear(h, weight, bias), recipe)
-            out[rows] = layer_input(h, recipe, self.layer)
-        return out
-
-    def _blocks(self) -> list[slice]:
-        return [
-            slice(start, start + self.block_size)
-            for start in range(0, len(self.task.x), self.block_size)
-        ]
+        return activations_below(self.task, self.weights, self.layer, labels, self.block_size)
 
     def state(self) -> dict[str, Tensor]:
         """Return Adam's memory; winners are found the same whatever the search remembers."""

@@ -7,9 +7,9 @@ from torch.nn.functional import softplus
 from ffensembles.recipe import Recipe
 
 
-def loss_sum(goodness: Tensor, positive: bool, theta: float) -> Tensor:
-    """Return the sum of softplus(theta - g) for positive, softplus(g - theta) for negative data."""
-    return softplus(theta - goodness if positive else goodness - theta).sum()
+def loss_terms(goodness: Tensor, positive: bool, theta: float) -> Tensor:
+    """Return softplus(theta - g) of positive, softplus(g - theta) of negative presentations."""
+    return softplus(theta - goodness if positive else goodness - theta)
 
 
 def loss_slope(goodness: Tensor, positive: bool, theta: float) -> Tensor:

@@ -7,20 +7,20 @@ of plain arrays; a run resumed from it ends with the same weights, bit for bit.
 import logging
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ffensembles.engine.end_to_end import EndToEndStage
-from ffensembles.engine.forward_forward import WinnerStage
+from ffensembles.engine.looking import Held, accuracy, dead_layers
+from ffensembles.engine.stages import Stage, open_stage, place, stage_kind
 from ffensembles.errors import TrainingError
-from ffensembles.models.network import embed, hidden, initial_weights, predict
-from ffensembles.models.reference import Measures, ReferenceStage, Task
+from ffensembles.models.network import initial_weights
+from ffensembles.models.reference import Measures, Task
 
 log = logging.getLogger(__name__)
 
@@ -37,25 +37,6 @@ HISTORY_COLUMNS = (
 """What a row of a run's history tells; layer 0 is the whole net."""
 
 _STEADY_SECONDS = 15.0  # between two lines of progress
-_LOOKED_AT = 4096  # training images looked at for dead layers
-
-
-class Stage(Protocol):
-    """What is trained at a time: a layer of FF, or the whole of another net."""
-
-    layer: int
-
-    def epoch(self, index: int) -> Measures:
-        """Take every batch once."""
-
-    def state(self) -> dict[str, Tensor]:
-        """Return what must be remembered beside the weights."""
-
-    def restore(self, memory: dict[str, Tensor]) -> None:
-        """Take up what `state` returned."""
-
-    def close(self) -> None:
-        """Let go of what training needed."""
 
 
 @dataclass(frozen=True)
@@ -89,21 +70,17 @@ class Settings:
     dead_floor: float = 0.01
 
 
-@dataclass(frozen=True)
-class Held:
-    """Images to measure accuracy on: standardised, label pixels as in training, with classes."""
-
-    x: Tensor
-    labels: Tensor
-    on: Tensor
-
-
 @dataclass
 class State:
     """A training between two epochs: arrays by name, and where it stands as plain numbers."""
 
     arrays: dict[str, NDArray[Any]]
     progress: dict[str, Any]
+
+    def of_runs(self, runs: slice) -> "State":
+        """Return the same moment for some of a block's runs alone."""
+        arrays = {name: a[runs] if a.ndim else a for name, a in self.arrays.items()}
+        return State(arrays, {**self.progress, "histories": self.progress["histories"][runs]})
 
 
 @dataclass
@@ -120,8 +97,9 @@ class Trained:
         On held images: of the whole `network`, and of each layer alone under `layers`.
     warnings, dead_layers, lost_classes
         What a reader should know before trusting the run: in words, by layer, by class.
-    engine, seconds
-        Which stages trained it, and for how long in all, interruptions apart.
+    engine, seconds, runs_together
+        Which kind of stage trained it, for how long in all, interruptions apart, and how many runs
+        had that time together.
     """
 
     weights: dict[str, NDArray[np.float32]]
@@ -132,22 +110,11 @@ class Trained:
     lost_classes: list[int]
     engine: str
     seconds: float
+    runs_together: int
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: it was asked for
     """Training was asked to stop and has saved its state."""
-
-
-@dataclass
-class _Story:
-    """What is told and recorded along the way."""
-
-    history: list[dict[str, Any]] = field(default_factory=list)
-    seconds: float = 0.0
-    began: float = field(default_factory=time.monotonic)
-
-    def elapsed(self) -> float:
-        return self.seconds + time.monotonic() - self.began
 
 
 def train(
@@ -159,22 +126,43 @@ def train(
     save: Callable[[State], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Trained:
-    """Train one run.
+    """Train one run; see `train_block`."""
+    (trained,) = train_block([task], settings, held, state=state, save=save, stop=stop)
+    return trained
+
+
+def train_block(
+    tasks: Sequence[Task],
+    settings: Settings,
+    held: Held | None = None,
+    *,
+    state: State | None = None,
+    save: Callable[[State], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[Trained]:
+    """Train some runs at once: of one recipe, on the same images, with seeds of their own.
 
     Parameters
     ----------
-    task
-        The run and its training images, on the device to train on.
+    tasks
+        The runs and their training images, on the device to train on. More than one only where
+        `stages.takes_many`.
     settings
-        How to train it.
+        How to train them.
     held
         Test images for accuracies.
     state
-        Where an earlier attempt stood, to go on from there.
+        Where an earlier attempt at the same runs stood, to go on from there.
     save
         Called with the state every `checkpoint_minutes` and when asked to stop.
     stop
         Asked after every epoch; if true, the state is saved and `Stopped` raised.
+
+    Returns
+    -------
+    list of Trained
+        What each run brings. Its random numbers are its own, whatever shares the block; its
+        weights then agree with those of a lone run up to float rounding.
 
     Raises
     ------
@@ -183,157 +171,162 @@ def train(
     Stopped
         If `stop` said so.
     """
-    recipe = task.recipe
-    weights = initial_weights(recipe, task.seed, task.x.shape[1], task.n_labels)
-    weights = {name: w.to(task.x.device, task.x.dtype) for name, w in weights.items()}
-    story, done = _Story(), {"stage": 0, "epoch": 0}
-    if state is not None:
-        _fit(state, weights)
-        done = {key: int(state.progress[key]) for key in done}
-        story.history = list(state.progress["history"])
-        story.seconds = float(state.progress["seconds"])
-        log.info("going on at stage %(stage)d, epoch %(epoch)d", done)
-    stages = list(range(1, len(recipe.widths) + 1)) if recipe.model == "FF" else [0]
-    engines = []
-    for number, layer in enumerate(stages):
-        kind = stage_kind(task, settings)
-        engines.append(kind.__name__)
-        if number < done["stage"]:
-            continue
-        stage = _open(kind, task, weights, layer, settings)
-        first = 0
-        if number == done["stage"] and state is not None and done["epoch"]:
-            first = done["epoch"]
-            stage.restore(_memory(state, task.x.device))
-        _run_stage(stage, number, first, len(stages), task, settings, weights, story, save, stop)
+    training = _Training(tasks, settings, held, save, stop)
+    done = training.take_up(state) if state is not None else (0, 0)
+    for number, layer in enumerate(training.layers):
+        if number >= done[0]:
+            first = done[1] if number == done[0] else 0
+            training.train_stage(number, layer, first, state if first else None)
+    return training.results()
+
+
+class _Training:
+    """A block of runs in training: their weights, stacked, and their stories."""
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        settings: Settings,
+        held: Held | None,
+        save: Callable[[State], None] | None,
+        stop: Callable[[], bool],
+    ) -> None:
+        self.tasks, self.task, self.recipe = tasks, tasks[0], tasks[0].recipe
+        self.settings, self.held, self.save, self.stop = settings, held, save, stop
+        self.layers = list(range(1, len(self.recipe.widths) + 1))
+        if self.recipe.model != "FF":
+            self.layers = [0]
+        self.kind = stage_kind(self.task, settings.engine)
+        x = self.task.x
+        drawn = [initial_weights(self.recipe, t.seed, x.shape[1], t.n_labels) for t in tasks]
+        self.weights = {
+            name: torch.stack([own[name] for own in drawn]).to(x.device, x.dtype)
+            for name in drawn[0]
+        }
+        self.histories: list[list[dict[str, Any]]] = [[] for _ in tasks]
+        self.before, self.began = 0.0, time.monotonic()
+
+    def own(self, run: int) -> dict[str, Tensor]:
+        """Return one run's weights, as views into the stack."""
+        return {name: stacked[run] for name, stacked in self.weights.items()}
+
+    def elapsed(self) -> float:
+        """Return the seconds of this attempt and those before it."""
+        return self.before + time.monotonic() - self.began
+
+    def train_stage(self, number: int, layer: int, first: int, state: State | None) -> None:
+        """Train a layer of FF, or the whole net, from epoch `first` on."""
+        stage = open_stage(self.kind, self.tasks, self.weights, layer, self.settings.block_size)
+        if state is not None:
+            stage.restore(_memory(state, self.task.x.device))
+        self._epochs(stage, number, first)
         stage.close()
-        if held is not None:
-            reached = float(_accuracy(weights, task, held, layer or None)["network"])
-            story.history[-1]["accuracy"] = reached
-            log.info("%s: accuracy %.4f", _place(task, layer), reached)
-        if save is not None and number + 1 < len(stages):
-            save(_state(None, number + 1, 0, weights, story))
-    accuracy: dict[str, Any] = _accuracy(weights, task, held, None) if held is not None else {}
-    dead, warnings = _dead_layers(weights, task, settings.dead_floor)
-    lost = accuracy.pop("lost_classes", [])
-    if lost:
-        warnings.append(
-            f"no test image of class {', '.join(map(str, lost))} is classified correctly"
-        )
-    for warning in warnings:
-        log.warning("WARNING: %s", warning)
-    arrays = {name: w.detach().cpu().float().numpy() for name, w in weights.items()}
-    return Trained(
-        arrays, story.history, accuracy, warnings, dead, lost, "+".join(dict.fromkeys(engines)),
-        round(story.elapsed(), 3),
-    )  # fmt: skip
+        if self.held is not None:
+            for run, task in enumerate(self.tasks):
+                reached = accuracy(self.own(run), task, self.held, layer or None)["network"]
+                self.histories[run][-1]["accuracy"] = reached
+                log.info("%s, seed %d: accuracy %.4f", place(task, layer), task.seed, reached)
+        if self.save is not None and number + 1 < len(self.layers):
+            self.save(self.state(None, number + 1, 0))
 
+    def _epochs(self, stage: Stage, number: int, first: int) -> None:
+        epochs = self.recipe.epochs
+        began = spoke = saved = time.monotonic()
+        for epoch in range(first, epochs):
+            seen = stage.epoch(epoch)
+            self._check(stage, epoch + 1, seen)
+            now, done = time.monotonic(), epoch + 1
+            last = done == epochs
+            if last or epoch == 0 or done % self.settings.record_every == 0:
+                at = {"layer": stage.layer, "epoch": done}
+                for history, of_run in zip(self.histories, seen, strict=True):
+                    history.append({**at, **asdict(of_run), "seconds": round(self.elapsed(), 3)})
+            if last or now - spoke >= _STEADY_SECONDS:
+                spoke = now
+                self._tell(stage, number, seen, done, (now - began) / (done - first))
+            halt = self.stop()
+            late = now - saved >= 60 * self.settings.checkpoint_minutes
+            if self.save is not None and not last and (halt or late):
+                saved = now
+                self.save(self.state(stage, number, done))
+            if halt and not last:
+                raise Stopped
 
-def stage_kind(task: Task, settings: Settings) -> type:
-    """Return the fastest kind of stage that trains exactly what the recipe asks for."""
-    if settings.engine == "fast":
-        for kind in (WinnerStage, EndToEndStage):
-            if kind.serves(task):
-                return kind
-    return ReferenceStage
+    def _check(self, stage: Stage, epoch: int, seen: Sequence[Measures]) -> None:
+        for task, of_run in zip(self.tasks, seen, strict=True):
+            if not math.isfinite(of_run.loss):
+                raise TrainingError(
+                    f"{place(task, stage.layer)}, seed {task.seed}: the loss is {of_run.loss} in "
+                    f"epoch {epoch}; try a learning rate below {self.recipe.learning_rate}."
+                )
 
-
-def _open(
-    kind: type, task: Task, weights: dict[str, Tensor], layer: int, settings: Settings
-) -> Stage:
-    why = {
-        WinnerStage: "only winners are computed",
-        EndToEndStage: "gradients by hand, in blocks",
-        ReferenceStage: "plain autograd",
-    }
-    log.info("%s: %s (%s) on %s", _place(task, layer), kind.__name__, why[kind], task.x.device)
-    if kind is WinnerStage:
-        return WinnerStage(task, weights, layer, settings.block_size)
-    if kind is EndToEndStage:
-        return EndToEndStage(task, weights, settings.block_size)
-    return ReferenceStage(task, weights, layer)
-
-
-def _run_stage(
-    stage: Stage,
-    number: int,
-    first: int,
-    stages: int,
-    task: Task,
-    settings: Settings,
-    weights: dict[str, Tensor],
-    story: _Story,
-    save: Callable[[State], None] | None,
-    stop: Callable[[], bool],
-) -> None:
-    epochs = task.recipe.epochs
-    began = spoke = saved = time.monotonic()
-    for epoch in range(first, epochs):
-        measures = stage.epoch(epoch)
-        if not math.isfinite(measures.loss):
-            raise TrainingError(
-                f"{_place(task, stage.layer)}: the loss is {measures.loss} in epoch {epoch + 1}; "
-                f"try a learning rate below {task.recipe.learning_rate}."
+    def _tell(
+        self, stage: Stage, number: int, seen: Sequence[Measures], done: int, pace: float
+    ) -> None:
+        epochs, extra = self.recipe.epochs, ""
+        left = pace * (epochs - done + epochs * (len(self.layers) - number - 1))
+        mean = Measures.of_epoch(seen)
+        if self.recipe.model != "BP":
+            extra = (
+                f", goodness {mean.goodness_positive:.3f} / {mean.goodness_negative:.3f}, "
+                f"{mean.winners} winners"
             )
-        now, done = time.monotonic(), epoch + 1
-        last = done == epochs
-        if last or epoch == 0 or done % settings.record_every == 0:
-            row = {"layer": stage.layer, "epoch": done, **asdict(measures)}
-            story.history.append({**row, "seconds": round(story.elapsed(), 3)})
-        if last or now - spoke >= _STEADY_SECONDS:
-            spoke = now
-            _tell(stage, number, stages, task, measures, done, (now - began) / (done - first))
-        halt = stop()
-        late = now - saved >= 60 * settings.checkpoint_minutes
-        if save is not None and not last and (halt or late):
-            saved = now
-            save(_state(stage, number, done, weights, story))
-        if halt and not last:
-            raise Stopped
+        runs = "" if len(self.tasks) == 1 else f" ({len(self.tasks)} runs)"
+        log.info(
+            "%s%s: epoch %d/%d, %.3f s each, %s left, loss %.4f%s",
+            place(self.task, stage.layer), runs, done, epochs, pace, _clock(left), mean.loss,
+            extra,
+        )  # fmt: skip
+
+    def state(self, stage: Stage | None, number: int, epoch: int) -> State:
+        """Put down where training stands: at an epoch of a stage, or before one (`stage` None)."""
+        arrays = {f"weights/{name}": _plain(w) for name, w in self.weights.items()}
+        for name, value in (stage.state() if stage is not None else {}).items():
+            arrays[f"memory/{name}"] = _plain(value)
+        histories = [[dict(row) for row in history] for history in self.histories]
+        where = {"stage": number, "epoch": epoch, "seconds": self.elapsed()}
+        return State(arrays, {**where, "histories": histories})
+
+    def take_up(self, state: State) -> tuple[int, int]:
+        """Copy a saved state into place; return the stage and epoch that it stands at."""
+        for name, weight in self.weights.items():
+            found = state.arrays.get(f"weights/{name}")
+            if found is None or found.shape != tuple(weight.shape):
+                raise TrainingError(f"the checkpoint's {name} does not fit the recipe; delete it.")
+            weight.copy_(torch.from_numpy(np.array(found)))
+        self.histories = [list(history) for history in state.progress["histories"]]
+        self.before = float(state.progress["seconds"])
+        done = int(state.progress["stage"]), int(state.progress["epoch"])
+        log.info("going on at stage %d, epoch %d", *done)
+        return done
+
+    def results(self) -> list[Trained]:
+        """Return what each run brings, and say aloud what is wrong with any."""
+        found = []
+        for run, (task, history) in enumerate(zip(self.tasks, self.histories, strict=True)):
+            weights = self.own(run)
+            reached: dict[str, Any] = {}
+            if self.held is not None:
+                reached = accuracy(weights, task, self.held, None)
+            dead, warnings = dead_layers(weights, task, self.settings.dead_floor)
+            lost = reached.pop("lost_classes", [])
+            if lost:
+                classes = ", ".join(map(str, lost))
+                warnings.append(f"no test image of class {classes} is classified correctly")
+            for warning in warnings:
+                log.warning("WARNING: seed %d: %s", task.seed, warning)
+            arrays = {name: np.asarray(_plain(w.float())) for name, w in weights.items()}
+            seconds = round(self.elapsed(), 3)
+            kind = self.kind.__name__
+            found.append(
+                Trained(arrays, history, reached, warnings, dead, lost, kind, seconds,
+                        len(self.tasks))
+            )  # fmt: skip
+        return found
 
 
-def _tell(
-    stage: Stage, number: int, stages: int, task: Task, seen: Measures, done: int, pace: float
-) -> None:
-    epochs = task.recipe.epochs
-    left = pace * (epochs - done + epochs * (stages - number - 1))
-    extra = ""
-    if task.recipe.model != "BP":
-        extra = (
-            f", goodness {seen.goodness_positive:.3f} / {seen.goodness_negative:.3f}, "
-            f"{seen.winners} winners"
-        )
-    log.info(
-        "%s: epoch %d/%d, %.3f s each, %s left, loss %.4f%s",
-        _place(task, stage.layer), done, epochs, pace, _clock(left), seen.loss, extra,
-    )  # fmt: skip
-
-
-def _state(
-    stage: Stage | None, number: int, epoch: int, weights: dict[str, Tensor], story: _Story
-) -> State:
-    """Put down where training stands: at an epoch of a stage, or before one (`stage` None)."""
-    arrays = {f"weights/{name}": w.detach().cpu().numpy().copy() for name, w in weights.items()}
-    for name, value in (stage.state() if stage is not None else {}).items():
-        arrays[f"memory/{name}"] = value.detach().cpu().numpy().copy()
-    return State(
-        arrays,
-        {
-            "stage": number,
-            "epoch": epoch,
-            "history": [dict(row) for row in story.history],
-            "seconds": story.elapsed(),
-        },
-    )
-
-
-def _fit(state: State, weights: dict[str, Tensor]) -> None:
-    """Copy a saved state's weights into place."""
-    for name, weight in weights.items():
-        found = state.arrays.get(f"weights/{name}")
-        if found is None or found.shape != tuple(weight.shape):
-            raise TrainingError(f"the checkpoint's {name} does not fit the recipe; delete it.")
-        weight.copy_(torch.from_numpy(np.array(found)))
+def _plain(value: Tensor) -> NDArray[Any]:
+    return value.detach().cpu().numpy().copy()
 
 
 def _memory(state: State, device: torch.device) -> dict[str, Tensor]:
@@ -343,51 +336,6 @@ def _memory(state: State, device: torch.device) -> dict[str, Tensor]:
         for name, value in state.arrays.items()
         if name.startswith(prefix)
     }
-
-
-def _accuracy(
-    weights: dict[str, Tensor], task: Task, held: Held, layers: int | None, block: int = 2000
-) -> dict[str, Any]:
-    """Measure how many held images each layer alone and all together classify correctly."""
-    nets, alone = [], []
-    with torch.inference_mode():
-        for start in range(0, len(held.x), block):
-            rows = slice(start, start + block)
-            net, each = predict(
-                weights, task.recipe, held.x[rows], held.on[rows], task.positions, layers
-            )
-            nets.append(net == held.labels[rows])
-            alone.append(each == held.labels[rows])
-    right = torch.cat(nets)
-    per_layer = torch.cat(alone, dim=1).float().mean(1).tolist()
-    present = held.labels.unique().tolist()
-    lost = [c for c in present if c != task.held_out and not right[held.labels == c].any()]
-    return {
-        "network": round(right.float().mean().item(), 6),
-        "layers": [round(value, 6) for value in per_layer],
-        "lost_classes": lost,
-    }
-
-
-def _dead_layers(
-    weights: dict[str, Tensor], task: Task, floor: float
-) -> tuple[list[int], list[str]]:
-    """Return layers in which no unit exceeds `floor` on any image looked at, and the words."""
-    x = task.x[:_LOOKED_AT]
-    if task.recipe.model != "BP":
-        x = embed(x, task.labels[:_LOOKED_AT], task.on[:_LOOKED_AT], task.positions)
-    with torch.inference_mode():
-        largest = [float(h.max()) for h in hidden(weights, task.recipe, x)]
-    dead = [layer for layer, value in enumerate(largest, 1) if value < floor]
-    words = [
-        f"layer {layer} is dead: no unit exceeds {floor} (largest: {largest[layer - 1]:.2g})"
-        for layer in dead
-    ]
-    return dead, words
-
-
-def _place(task: Task, layer: int) -> str:
-    return f"{task.recipe.model} layer {layer}" if layer else task.recipe.model
 
 
 def _clock(seconds: float) -> str:

@@ -16,7 +16,7 @@ from ffensembles.recipe import Norm, Recipe
 Weights = Mapping[str, Tensor]
 
 _ORDER: dict[Norm, float] = {"linf": float("inf"), "l2": 2.0, "l1": 1.0}
-_SMALLEST = 1e-8
+SMALLEST = 1e-8
 """A norm below this does not divide: a layer in which no unit is active stays silent."""
 
 
@@ -51,7 +51,7 @@ def norm(h: Tensor, kind: Norm) -> Tensor:
 
 def normalise(h: Tensor, kind: Norm) -> Tensor:
     """Divide each presentation's activations by their norm."""
-    return h / norm(h, kind).clamp_min(_SMALLEST).unsqueeze(-1)
+    return h / norm(h, kind).clamp_min(SMALLEST).unsqueeze(-1)
 
 
 def activate(z: Tensor, recipe: Recipe) -> Tensor:

@@ -1,6 +1,7 @@
 """Every fast way of training against the plain reference, and what a run owes its user."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,9 +12,10 @@ from hypothesis import strategies as st
 
 from ffensembles import engine
 from ffensembles.engine.adam import Adam
-from ffensembles.engine.end_to_end import EndToEndStage
+from ffensembles.engine.batched import BatchedStage
 from ffensembles.engine.forward_forward import WinnerStage
-from ffensembles.engine.training import stage_kind
+from ffensembles.engine.rows import add_rows, add_rows_in_pieces
+from ffensembles.engine.stages import Solo, open_stage, stage_kind
 from ffensembles.errors import TrainingError
 from ffensembles.models.network import initial_weights, predict
 from ffensembles.models.reference import ReferenceStage, Task
@@ -79,53 +81,96 @@ def held_of(task: Task) -> engine.Held:
     return engine.Held(task.x, task.labels, task.on)
 
 
-def stages_of(task: Task) -> tuple[object, object, int]:
-    """Open the fast and the reference stage of the last layer on equal weights."""
-    layer = len(task.recipe.widths) if task.recipe.model == "FF" else 0
-    kind = stage_kind(task, engine.Settings())
-    opened = []
-    for each in (kind, ReferenceStage):
-        drawn = initial_weights(task.recipe, task.seed, task.x.shape[1], N_LABELS)
-        weights = {name: w.to(task.x.dtype) for name, w in drawn.items()}
-        extra = {"block_size": 16} if each is not ReferenceStage else {}
-        if each is EndToEndStage:
-            opened.append(each(task, weights, **extra))
-        else:
-            opened.append(each(task, weights, layer, **extra))
-    return opened[0], opened[1], layer
-
-
-def gradients_after_one_epoch(stage: object) -> dict[str, torch.Tensor]:
-    """Return the gradient of a first full-batch step, read off Adam's memory (mean = 0.1 g)."""
-    stage.epoch(0)  # type: ignore[attr-defined]
-    memory = stage.state()  # type: ignore[attr-defined]
+def weights_of(tasks: Sequence[Task]) -> dict[str, torch.Tensor]:
+    """Draw the weights of some runs, stacked."""
+    drawn = [initial_weights(t.recipe, t.seed, t.x.shape[1], N_LABELS) for t in tasks]
     return {
-        name.removesuffix(".mean").removesuffix(".exp_avg").split(".")[-1]
-        + name.split(".")[0].removesuffix("weight").removesuffix("bias"): value / 0.1
-        for name, value in memory.items()
-        if name.endswith((".mean", ".exp_avg"))
+        name: torch.stack([own[name] for own in drawn]).to(tasks[0].x.dtype) for name in drawn[0]
     }
 
 
-full_batch = [r for r in VARIANTS if r.batch_size is None and r.goodness == "linf"]
+def first_gradients(kind: type, tasks: Sequence[Task]) -> list[dict[str, torch.Tensor]]:
+    """Return each run's gradients in the first step of the last stage.
+
+    They are read off Adam's memory, whose first mean is a tenth of the first gradient.
+    """
+    recipe = tasks[0].recipe
+    layer = len(recipe.widths) if recipe.model == "FF" else 0
+    stage = open_stage(kind, tasks, weights_of(tasks), layer, block_size=16)
+    stage.epoch(0)
+    means = {
+        name.removesuffix(".exp_avg").removeprefix(f"layer{layer}."): value / 0.1
+        for name, value in stage.state().items()
+        if name.endswith(".exp_avg")
+    }
+    if isinstance(stage, Solo):
+        return [means]
+    return [{name: value[run] for name, value in means.items()} for run in range(len(tasks))]
 
 
-@pytest.mark.parametrize("recipe", full_batch, ids=name_of)
+def assert_close(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], by: float) -> None:
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        torch.testing.assert_close(value, other[name], rtol=by, atol=by, msg=f"{name} differs")
+
+
+@pytest.mark.parametrize("recipe", [*VARIANTS, BP, BP.but(activation="relu")], ids=name_of)
 @settings(deadline=None, max_examples=12)
 @given(rows=st.integers(3, 60), pixels=st.integers(N_LABELS, 40), seed=st.integers(0, 10**6))
 def test_gradients_are_the_references(recipe, rows, pixels, seed):
+    recipe = recipe.but(batch_size=None)  # the whole epoch is one step
     for dtype, tolerance in ((torch.float64, 1e-10), (torch.float32, 1e-5)):
         task = make_task(recipe, rows, pixels, seed, dtype)
-        fast, reference, _ = stages_of(task)
-        if isinstance(fast, ReferenceStage):
-            return
-        ours, theirs = gradients_after_one_epoch(fast), gradients_after_one_epoch(reference)
-        assert len(ours) == len(theirs)
-        for (_, one), (_, other) in zip(sorted(ours.items()), sorted(theirs.items()), strict=True):
-            torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
+        (theirs,) = first_gradients(ReferenceStage, [task])
+        for kind in {stage_kind(task, "fast"), BatchedStage}:
+            (ours,) = first_gradients(kind, [task])
+            assert_close(ours, theirs, tolerance)
 
 
-@pytest.mark.parametrize("recipe", VARIANTS, ids=name_of)
+@pytest.mark.parametrize("recipe", [*VARIANTS, BP], ids=name_of)
+def test_a_block_of_runs_is_the_runs_one_by_one(recipe):
+    recipe = recipe.but(epochs=3)
+    tasks = [replace(make_task(recipe), seed=seed) for seed in (3, 4, 9)]
+    weights = weights_of(tasks)
+    block = [weights]
+    seen = {}
+    for layer in range(1, 4) if recipe.model == "FF" else [0]:
+        stage = open_stage(BatchedStage, tasks, weights, layer, block_size=16)
+        for epoch in range(recipe.epochs):
+            seen[layer] = stage.epoch(epoch)
+    for run, task in enumerate(tasks):
+        alone = engine.train(task, engine.Settings(engine="reference"))
+        for name, weight in alone.weights.items():
+            np.testing.assert_allclose(block[0][name][run], weight, rtol=1e-6, atol=1e-7)
+        last = alone.history[-1]
+        assert seen[last["layer"]][run].loss == pytest.approx(last["loss"], rel=1e-9)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    runs=st.integers(1, 3), units=st.integers(1, 9), rows=st.integers(1, 1500),
+    shared=st.booleans(), seed=st.integers(0, 10**6), favourite=st.booleans(),
+)  # fmt: skip
+def test_rows_are_summed_by_unit_in_pieces_as_one_by_one(
+    runs, units, rows, shared, seed, favourite
+):
+    g = torch.Generator().manual_seed(seed)
+    unit = torch.randint(0, 1 if favourite else units, (runs, rows), generator=g)
+    shape = (rows, 3) if shared else (runs, rows, 3)
+    x, scale = torch.randn(shape, generator=g).double(), torch.randn(runs, rows).double()
+    expected, found = (torch.ones(runs, units, 3).double() for _ in range(2))
+    for run in range(runs):
+        for row in range(rows):
+            own = x if shared else x[run]
+            expected[run, unit[run, row]] += scale[run, row] * own[row]
+    add_rows_in_pieces(found, unit, x, scale)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    once = torch.ones(runs, units, 3).double()
+    add_rows(once, unit, x, scale)
+    torch.testing.assert_close(once, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("recipe", [*VARIANTS, BP], ids=name_of)
 def test_whole_runs_are_the_references(recipe):
     task = make_task(recipe)
     fast, plain = (
@@ -140,15 +185,17 @@ def test_whole_runs_are_the_references(recipe):
     for ours, theirs in zip(fast.history, plain.history, strict=True):
         assert (ours["layer"], ours["epoch"]) == (theirs["layer"], theirs["epoch"])
         for key in ("loss", "goodness_positive", "goodness_negative", "winners"):
-            assert ours[key] == pytest.approx(theirs[key], rel=1e-9)
+            assert ours[key] == pytest.approx(theirs[key], rel=1e-9, nan_ok=True)
 
 
 def test_the_fast_engine_is_chosen_where_it_is_exact_and_says_so(caplog):
     caplog.set_level(logging.INFO)
-    assert stage_kind(make_task(FF), engine.Settings()) is WinnerStage
-    assert stage_kind(make_task(BPFF), engine.Settings()) is EndToEndStage
-    assert stage_kind(make_task(BP), engine.Settings()) is ReferenceStage
-    assert stage_kind(make_task(FF), engine.Settings(engine="reference")) is ReferenceStage
+    assert stage_kind(make_task(FF), "fast") is WinnerStage
+    assert stage_kind(make_task(FF.but(goodness="l2")), "fast") is BatchedStage
+    assert stage_kind(make_task(FF.but(batch_size=5)), "fast") is BatchedStage
+    assert stage_kind(make_task(BPFF), "fast") is BatchedStage
+    assert stage_kind(make_task(BP), "fast") is BatchedStage
+    assert stage_kind(make_task(FF), "reference") is ReferenceStage
     engine.train(make_task(FF.but(epochs=1)), engine.Settings())
     assert "FF layer 3: WinnerStage" in caplog.text
 
@@ -232,7 +279,7 @@ def test_dead_layers_are_said_loudly(caplog):
     task = make_task(FF.but(theta=-20.0, learning_rate=0.5, epochs=40))
     trained = engine.train(task, engine.Settings(), held_of(task))
     assert 1 in trained.dead_layers
-    assert "WARNING: layer 1 is dead: no unit exceeds 0.01" in caplog.text
+    assert "WARNING: seed 3: layer 1 is dead: no unit exceeds 0.01" in caplog.text
 
 
 def test_lost_classes_are_said_loudly(caplog):
@@ -243,7 +290,7 @@ def test_lost_classes_are_said_loudly(caplog):
     held = engine.Held(task.x, (predicted + 1) % N_LABELS, task.on)  # every answer is wrong
     trained = engine.train(task, engine.Settings(), held)
     assert trained.lost_classes == held.labels.unique().tolist()
-    assert "WARNING: no test image of class" in caplog.text
+    assert "WARNING: seed 3: no test image of class" in caplog.text
     assert trained.accuracy["network"] == 0
 
 

@@ -1,0 +1,58 @@
+"""What a layer reads, computed once: inputs of a layer of FF never change while it trains."""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from ffensembles.models.network import activate, embed, layer_input
+from ffensembles.models.reference import Task
+
+
+def blocks(n: int, size: int) -> Iterator[slice]:
+    """Cut so many presentations into blocks."""
+    return (slice(start, min(start + size, n)) for start in range(0, n, size))
+
+
+def images(task: Task, block_size: int) -> tuple[Tensor, Tensor]:
+    """Return the images with blank label pixels as the first layer reads them, and a lit pixel.
+
+    Every label lights as many pixels with the same value, so that an image's norm does not depend
+    on the label that it carries.
+
+    Returns
+    -------
+    tuple of Tensor
+        Images (presentations, pixels); value of a lit label pixel (presentations,).
+    """
+    if task.recipe.model == "BP" or not task.recipe.normalise_input:
+        return task.x, task.on
+    x, on = torch.empty_like(task.x), torch.empty_like(task.on)
+    pixel = task.positions[0, 0]
+    for rows in blocks(len(x), block_size):
+        zeros = torch.zeros_like(task.labels[rows])
+        lit = embed(task.x[rows], zeros, task.on[rows], task.positions)
+        lit = layer_input(lit, task.recipe, 1)
+        on[rows] = lit[:, pixel]
+        lit[:, task.positions.flatten()] = 0
+        x[rows] = lit
+    return x, on
+
+
+def activations_below(
+    task: Task, weights: Mapping[str, Tensor], layer: int, labels: Tensor, block_size: int
+) -> Tensor:
+    """Return what `layer` (from 2) reads of all images carrying `labels`.
+
+    These are the normalised activations of the layer below, (presentations, units).
+    """
+    recipe = task.recipe
+    out = task.x.new_empty(len(task.x), recipe.widths[layer - 2])
+    for rows in blocks(len(out), block_size):
+        h = embed(task.x[rows], labels[rows], task.on[rows], task.positions)
+        for below in range(1, layer):
+            h = layer_input(h, recipe, below)
+            weight, bias = (weights[f"layer{below}.{k}"] for k in ("weight", "bias"))
+            h = activate(torch.nn.functional.linear(h, weight, bias), recipe)
+        out[rows] = layer_input(h, recipe, layer)
+    return out

@@ -1,0 +1,89 @@
+"""Which way of training serves a recipe: what one stage of it is, and how it is opened."""
+
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+from ffensembles.engine.batched import BatchedStage
+from ffensembles.engine.forward_forward import WinnerStage
+from ffensembles.models.reference import Measures, ReferenceStage, Task
+
+log = logging.getLogger(__name__)
+
+Kind = type[BatchedStage] | type[WinnerStage] | type[ReferenceStage]
+
+_GPU_BLOCKS = 8  # times as many presentations per block as fit a CPU's cache
+
+_WHY: dict[Kind, str] = {
+    WinnerStage: "only winners are computed",
+    BatchedStage: "gradients by hand, in blocks",
+    ReferenceStage: "plain autograd",
+}
+
+
+class Stage(Protocol):
+    """What is trained at a time, for a block of runs: a layer of FF, or the whole of a net."""
+
+    layer: int
+
+    def epoch(self, index: int) -> list[Measures]:
+        """Take every batch once; return what was seen, for each run."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what must be remembered beside the weights."""
+
+    def restore(self, memory: dict[str, Tensor]) -> None:
+        """Take up what `state` returned."""
+
+    def close(self) -> None:
+        """Let go of what training needed."""
+
+
+class Solo:
+    """A stage that knows one run only, as a block of one."""
+
+    def __init__(self, stage: WinnerStage | ReferenceStage) -> None:
+        self.stage, self.layer = stage, stage.layer
+        self.state, self.restore, self.close = stage.state, stage.restore, stage.close
+
+    def epoch(self, index: int) -> list[Measures]:
+        """Take every batch once."""
+        return [self.stage.epoch(index)]
+
+
+def stage_kind(task: Task, engine: str) -> Kind:
+    """Return the fastest kind of stage that trains exactly what the recipe asks for."""
+    if engine == "reference":
+        return ReferenceStage
+    return WinnerStage if WinnerStage.serves(task) else BatchedStage
+
+
+def takes_many(task: Task, engine: str) -> bool:
+    """Whether several runs like this one gain by being trained at once.
+
+    Products of one run fill a CPU; a GPU takes several together.
+    """
+    return stage_kind(task, engine) is BatchedStage and task.x.is_cuda
+
+
+def open_stage(
+    kind: Kind, tasks: Sequence[Task], weights: dict[str, Tensor], layer: int, block_size: int
+) -> Stage:
+    """Open a stage for a block of runs, whose weights are stacked: (runs, units, inputs)."""
+    log.info("%s: %s (%s) on %s", place(tasks[0], layer), kind.__name__, _WHY[kind],
+             tasks[0].x.device)  # fmt: skip
+    if kind is BatchedStage:
+        larger = _GPU_BLOCKS if tasks[0].x.is_cuda else 1
+        return BatchedStage(tasks, weights, layer, larger * block_size)
+    (task,) = tasks
+    own = {name: stacked[0] for name, stacked in weights.items()}
+    if kind is WinnerStage:
+        return Solo(WinnerStage(task, own, layer, block_size))
+    return Solo(ReferenceStage(task, own, layer))
+
+
+def place(task: Task, layer: int) -> str:
+    """Name what is being trained, for the log."""
+    return f"{task.recipe.model} layer {layer}" if layer else task.recipe.model
