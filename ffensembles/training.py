@@ -6,13 +6,14 @@ A killed run goes on from its checkpoint when started again, and ends with the s
 import json
 import logging
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -21,6 +22,7 @@ from ffensembles.datasets.prepare import Presentations, prepare
 from ffensembles.engine import devices
 from ffensembles.errors import TrainingError
 from ffensembles.files import atomic_path, checksum, write_json, write_rows
+from ffensembles.models.reference import Task
 from ffensembles.provenance import provenance
 from ffensembles.recipe import Recipe
 
@@ -45,12 +47,28 @@ def run_training(
     files: RunFiles,
     threads: int = 1,
 ) -> None:
-    """Train one run and write its files.
+    """Train one run and write its files; see `run_block`."""
+    run_block([run], recipe, data, training, [files], threads)
+
+
+def run_block(
+    runs: Sequence[Mapping[str, Any]],
+    recipe: Recipe,
+    data: Mapping[str, Any],
+    training: Mapping[str, Any],
+    files: Sequence[RunFiles],
+    threads: int = 1,
+) -> None:
+    """Train runs that differ in their seed alone, and write the files of each.
+
+    A GPU trains them at once, a CPU one after another. Where memory does not suffice for all,
+    half of them are trained at a time; where a loss stops being finite, each is trained alone, so
+    that only the sick one fails.
 
     Parameters
     ----------
-    run
-        protocol, dataset, model, held_out (class or None) and seed.
+    runs
+        protocol, dataset, model, held_out (class or None) and seed of each.
     recipe
         The mathematics.
     data
@@ -59,7 +77,7 @@ def run_training(
     training
         The configuration's `training` section.
     files
-        Where results and checkpoint go.
+        Where results and checkpoints go; a block's checkpoint is its first run's.
     threads
         Threads to compute with.
 
@@ -72,52 +90,138 @@ def run_training(
     StoreError
         If a result cannot be written; the last checkpoint stays.
     """
-    held_out, seed = run["held_out"], int(run["seed"])
-    device = devices.choose(training["device"], threads)
-    images = prepare(run["dataset"], "train", recipe, data).without(held_out)
-    test = prepare(run["dataset"], "test", recipe, data)
-    log.info("%d training images of %s, seed %d", len(images.labels), run["dataset"], seed)
-    settings = engine.Settings(
-        **{key: training[key] for key in training if key != "device"}, device=str(device)
-    )
-    origin = identity(run, recipe, data, settings)
-    with devices.precision(settings.precision), _asked_to_stop() as stop:
+    job = _Job(runs[0], recipe, data, training, threads)
+    left = list(zip(runs, files, strict=True))
+    many = engine.takes_many(job.task(0), job.settings.engine)
+    size, sick = len(left) if many else 1, []
+    with devices.precision(job.settings.precision), _asked_to_stop() as stop:
+        while left:
+            block = left[: job.begun(left) or size]
+            try:
+                job.train(block, stop)
+            except torch.OutOfMemoryError as error:
+                if len(block) == 1:
+                    raise TrainingError(
+                        f"{job.device}: out of memory with one run ({error}); lower "
+                        f"training.block_size, now {job.settings.block_size}."
+                    ) from None
+                size = len(block) // 2
+                log.warning("out of GPU memory with %d runs at once; now %d", len(block), size)
+                job.split(block, size)
+                continue
+            except TrainingError as error:
+                if isinstance(error.__cause__, engine.Stopped):
+                    raise
+                if len(block) == 1:
+                    sick.append(str(error))
+                else:
+                    log.warning("%s Now each run alone.", error)
+                    size = 1
+                    job.split(block, size)
+                    continue
+            left = left[len(block) :]
+    if sick:
+        raise TrainingError(" ".join(sick))
+
+
+class _Job:
+    """What the runs of a block have in common: data, device, recipe."""
+
+    def __init__(
+        self,
+        run: Mapping[str, Any],
+        recipe: Recipe,
+        data: Mapping[str, Any],
+        training: Mapping[str, Any],
+        threads: int,
+    ) -> None:
+        self.recipe, self.data, self.held_out = recipe, data, run["held_out"]
+        self.device = devices.choose(training["device"], threads)
+        images = prepare(run["dataset"], "train", recipe, data).without(self.held_out)
+        test = prepare(run["dataset"], "test", recipe, data)
+        self.n_train, self.n_test = len(images.labels), len(test.labels)
+        log.info("%d training images of %s", self.n_train, run["dataset"])
+        names = [field.name for field in fields(engine.Settings)]
+        known = {key: training[key] for key in names if key in training}
+        self.settings = engine.Settings(**{**known, "device": str(self.device)})
+        self._task = devices.task(images, recipe, 0, self.held_out, self.device)
+        self.held = devices.held(test, self.device)
+
+    def task(self, seed: int) -> Task:
+        """Return a run's task; all share the images."""
+        return replace(self._task, seed=seed)
+
+    def train(self, block: Sequence[tuple[Mapping[str, Any], RunFiles]], stop: Any) -> None:
+        """Train a block of runs, from its checkpoint if there is one, and write their files."""
+        runs, checkpoint = [run for run, _ in block], block[0][1].checkpoint
+        log.info("seed %s", ", ".join(str(run["seed"]) for run in runs))
+        origin = self.identity(runs)
         try:
-            trained = engine.train(
-                devices.task(images, recipe, seed, held_out, device),
-                settings,
-                devices.held(test, device),
-                state=read_checkpoint(files.checkpoint, origin),
-                save=lambda state: write_checkpoint(files.checkpoint, state, origin),
+            trained = engine.train_block(
+                [self.task(int(run["seed"])) for run in runs],
+                self.settings,
+                self.held,
+                state=read_checkpoint(checkpoint, origin),
+                save=lambda state: write_checkpoint(checkpoint, state, origin),
                 stop=stop,
             )
-        except engine.Stopped:
+        except engine.Stopped as stopped:
             raise TrainingError(
-                f"{files.checkpoint}: training was asked to stop and its state is saved here; "
+                f"{checkpoint}: training was asked to stop and its state is saved here; "
                 "start the same command again and it goes on."
-            ) from None
-    origins = provenance(recipe=recipe, run=run, device=devices.describe(device))
-    with atomic_path(files.weights) as temporary:
-        save_file(trained.weights, temporary, metadata=origins)
-    write_rows(files.history, [_measured(row) for row in trained.history], engine.HISTORY_COLUMNS)
-    write_json(
-        files.metadata,
-        {
-            "run": dict(run),
-            "recipe": recipe.as_json(),
-            "n_train": len(images.labels),
-            "n_test": len(test.labels),
-            "accuracy": trained.accuracy,
-            "warnings": trained.warnings,
-            "dead_layers": trained.dead_layers,
-            "lost_classes": trained.lost_classes,
-            "engine": trained.engine,
-            "seconds": trained.seconds,
-            "weights_sha256": checksum(files.weights),
-            "provenance": origins,
-        },
-    )
-    files.checkpoint.unlink(missing_ok=True)
+            ) from stopped
+        for (run, files), result in zip(block, trained, strict=True):
+            self.write(run, files, result)
+        checkpoint.unlink(missing_ok=True)
+
+    def identity(self, runs: Sequence[Mapping[str, Any]]) -> str:
+        """Return what a checkpoint of these runs must agree with."""
+        return identity(runs, self.recipe, self.data, self.settings)
+
+    def begun(self, left: Sequence[tuple[Mapping[str, Any], RunFiles]]) -> int:
+        """Return how many of the runs left have been begun together; 0 if none."""
+        origin = _origin(left[0][1].checkpoint)
+        runs = [run for run, _ in left]
+        known = (n for n in range(len(left), 0, -1) if self.identity(runs[:n]) == origin)
+        return next(known, 0)
+
+    def split(self, block: Sequence[tuple[Mapping[str, Any], RunFiles]], size: int) -> None:
+        """Cut a block's checkpoint into those of smaller blocks."""
+        runs, checkpoint = [run for run, _ in block], block[0][1].checkpoint
+        state = read_checkpoint(checkpoint, self.identity(runs))
+        if state is None:
+            return
+        for start in reversed(range(0, len(block), size)):  # the first, which is the whole's, last
+            part = slice(start, start + size)
+            origin = self.identity(runs[part])
+            write_checkpoint(block[start][1].checkpoint, state.of_runs(part), origin)
+
+    def write(self, run: Mapping[str, Any], files: RunFiles, trained: engine.Trained) -> None:
+        """Write a run's weights, history and metadata."""
+        device = devices.describe(self.device)
+        origins = provenance(recipe=self.recipe, run=run, device=device)
+        with atomic_path(files.weights) as temporary:
+            save_file(trained.weights, temporary, metadata=origins)
+        rows = [_measured(row) for row in trained.history]
+        write_rows(files.history, rows, engine.HISTORY_COLUMNS)
+        write_json(
+            files.metadata,
+            {
+                "run": dict(run),
+                "recipe": self.recipe.as_json(),
+                "n_train": self.n_train,
+                "n_test": self.n_test,
+                "accuracy": trained.accuracy,
+                "warnings": trained.warnings,
+                "dead_layers": trained.dead_layers,
+                "lost_classes": trained.lost_classes,
+                "engine": trained.engine,
+                "seconds": trained.seconds,
+                "runs_together": trained.runs_together,
+                "weights_sha256": checksum(files.weights),
+                "provenance": origins,
+            },
+        )
 
 
 def _measured(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,16 +231,20 @@ def _measured(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def identity(
-    run: Mapping[str, Any], recipe: Recipe, data: Mapping[str, Any], settings: engine.Settings
+    runs: Sequence[Mapping[str, Any]],
+    recipe: Recipe,
+    data: Mapping[str, Any],
+    settings: engine.Settings,
 ) -> str:
     """Return what a checkpoint must agree with to be gone on from, as JSON.
 
-    The engine is part of it: the fast one and the reference keep different memories. Where data
-    come from is not.
+    The engine and kind of device are part of it: each keeps a memory of its own. Where data come
+    from is not.
     """
     shape = {key: data[key] for key in sorted(data) if key not in ("source", "folder")}
-    content = {"run": dict(run), "recipe": recipe.as_json(), "data": shape}
-    return json.dumps({**content, "engine": settings.engine}, sort_keys=True)
+    content = {"runs": [dict(run) for run in runs], "recipe": recipe.as_json(), "data": shape}
+    kind = settings.device.partition(":")[0]
+    return json.dumps({**content, "engine": settings.engine, "device": kind}, sort_keys=True)
 
 
 def write_checkpoint(path: Path, state: engine.State, origin: str) -> None:
@@ -166,6 +274,15 @@ def read_checkpoint(path: Path, origin: str) -> engine.State | None:
         return None
 
 
+def _origin(path: Path) -> str | None:
+    """Return what a checkpoint says it is of; None where there is none that can be read."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return (file.metadata() or {}).get("origin")
+    except (SafetensorError, OSError):
+        return None
+
+
 @contextmanager
 def _asked_to_stop() -> Iterator[Any]:
     """Turn SIGTERM and SIGINT into a wish that is asked for between epochs."""
@@ -183,4 +300,12 @@ def _asked_to_stop() -> Iterator[Any]:
             signal.signal(number, handler)
 
 
-__all__ = ["Presentations", "RunFiles", "identity", "read_checkpoint", "run_training"]
+__all__ = [
+    "Presentations",
+    "RunFiles",
+    "identity",
+    "read_checkpoint",
+    "run_block",
+    "run_training",
+    "write_checkpoint",
+]

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,16 @@ from safetensors.numpy import load_file
 
 from ffensembles import engine
 from ffensembles.engine import devices
+from ffensembles.engine.batched import BatchedStage
 from ffensembles.errors import StoreError, TrainingError
 from ffensembles.recipe import Recipe
-from ffensembles.training import RunFiles, read_checkpoint, run_training, write_checkpoint
+from ffensembles.training import (
+    RunFiles,
+    read_checkpoint,
+    run_block,
+    run_training,
+    write_checkpoint,
+)
 
 RUN = {"protocol": "sigmoid-linf", "dataset": "digits", "model": "FF", "held_out": None, "seed": 3}
 RECIPE = Recipe(
@@ -169,13 +176,13 @@ def test_no_image_of_a_held_out_class_is_trained_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     seen = []
-    real = engine.train
+    real = engine.train_block
 
-    def watch(task: Any, *args: Any, **options: Any) -> Any:
-        seen.append(task)
-        return real(task, *args, **options)
+    def watch(tasks: Any, *args: Any, **options: Any) -> Any:
+        seen.extend(tasks)
+        return real(tasks, *args, **options)
 
-    monkeypatch.setattr(engine, "train", watch)
+    monkeypatch.setattr(engine, "train_block", watch)
     train(tmp_path, RECIPE.but(epochs=2, negatives="each-epoch"), held_out=7)
     (task,) = seen
     assert 7 not in task.labels
@@ -245,3 +252,92 @@ def test_threads_are_those_of_the_rule():
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def train_three(folder: Path, **changes: Any) -> list[dict[str, np.ndarray]]:
+    """Train a block of three seeds; return their weights."""
+    folders = [folder / str(seed) for seed in (3, 4, 5)]
+    runs = [{**RUN, "seed": int(each.name)} for each in folders]
+    files = [files_in(each) for each in folders]
+    run_block(runs, RECIPE.but(epochs=6), DATA, {**TRAINING, **changes}, files)
+    return [load_file(each.weights) for each in files]
+
+
+@pytest.fixture
+def like_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the CPU train blocks at once, as a GPU does."""
+    monkeypatch.setattr(engine, "takes_many", lambda task, kind: True)
+    monkeypatch.setattr("ffensembles.engine.training.stage_kind", lambda task, kind: BatchedStage)
+
+
+def test_a_block_of_runs_gives_each_run_its_own(like_a_gpu: None, tmp_path: Path):
+    block = train_three(tmp_path / "block")
+    for seed, weights in zip((3, 4, 5), block, strict=True):
+        alone = train(tmp_path / "alone" / str(seed), RECIPE.but(epochs=6), seed=seed)
+        for name, weight in alone.items():
+            np.testing.assert_allclose(weights[name], weight, atol=2e-5)
+        metadata = json.loads(files_in(tmp_path / "block" / str(seed)).metadata.read_text())
+        assert metadata["run"]["seed"] == seed
+        assert metadata["runs_together"] == 3
+    assert not list(tmp_path.rglob("checkpoint*"))
+
+
+def test_out_of_memory_halves_the_block_and_goes_on(
+    like_a_gpu: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    whole = train_three(tmp_path / "whole", checkpoint_minutes=0)
+    real, sizes = BatchedStage.epoch, []
+
+    def small_memory(self: BatchedStage, index: int) -> Any:
+        if self.layer == 2 and index == 3 and self.runs > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        sizes.append((self.layer, index, self.runs))
+        return real(self, index)
+
+    monkeypatch.setattr(BatchedStage, "epoch", small_memory)
+    halved = train_three(tmp_path / "halved", checkpoint_minutes=0)
+    assert "out of GPU memory with 3 runs at once; now 1" in caplog.text
+    assert (1, 0, 1) not in sizes  # nothing was trained again
+    assert sizes.count((2, 3, 1)) == 3
+    for one, other in zip(whole, halved, strict=True):
+        for name, weight in one.items():
+            np.testing.assert_allclose(other[name], weight, atol=2e-5)
+
+
+def test_one_sick_run_does_not_take_the_others_along(
+    like_a_gpu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    real = BatchedStage.epoch
+
+    def sick(self: BatchedStage, index: int) -> Any:
+        seen = real(self, index)
+        ill = [task.seed == 4 and index == 2 for task in self.tasks]
+        return [replace(m, loss=float("nan")) if i else m for m, i in zip(seen, ill, strict=True)]
+
+    monkeypatch.setattr(BatchedStage, "epoch", sick)
+    with pytest.raises(TrainingError, match=r"FF layer 1, seed 4: the loss is nan in epoch 3"):
+        train_three(tmp_path)
+    assert [p.parent.name for p in sorted(tmp_path.rglob("run.json"))] == ["3", "5"]
+
+
+def test_a_stopped_block_is_taken_up_as_a_block(
+    like_a_gpu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    whole = train_three(tmp_path / "whole")
+    real = BatchedStage.epoch
+
+    def interrupted(self: BatchedStage, index: int) -> Any:
+        if self.layer == 2 and index == 3:
+            signal.raise_signal(signal.SIGTERM)
+        return real(self, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BatchedStage, "epoch", interrupted)
+        with pytest.raises(TrainingError, match=r"3/checkpoint.safetensors: training was asked"):
+            train_three(tmp_path / "stopped")
+    resumed = train_three(tmp_path / "stopped")
+    for one, other in zip(whole, resumed, strict=True):
+        assert same(one, other)
