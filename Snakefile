@@ -18,6 +18,7 @@ include: "rules/ensembles.smk"
 include: "rules/analyses.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
+include: "rules/costs.smk"
 include: "rules/report.smk"
 include: "rules/targets.smk"
 

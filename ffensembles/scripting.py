@@ -2,6 +2,7 @@
 
 import logging
 import os
+import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +18,11 @@ def importable(folder: str | Path) -> None:
 
 
 @contextmanager
-def logged(path: str | Path) -> Iterator[None]:
+def logged(path: str | Path, result: str | Path) -> Iterator[None]:
     """Log to a file and to standard error while inside; end the process on an error.
 
     An error that a user can mend is told in its own words; any other with its traceback, in the
-    log as well.
+    log as well. Either says how to make just this `result` again.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,11 +34,23 @@ def logged(path: str | Path) -> Iterator[None]:
         handlers=handlers,
         force=True,
     )
+    logging.info(_whereabouts())
+    way_out = f"(log: {path}; to make just this: snakemake, your usual options, {result})"
     try:
         yield
     except FFEnsemblesError as error:
-        logging.error("ERROR: %s\n(log: %s)", error, path)
+        logging.error("ERROR: %s\n%s", error, way_out)
         sys.exit(1)
     except Exception:
-        logging.exception("ERROR: not foreseen; please report it with this log (%s)", path)
+        logging.exception("ERROR: not foreseen; please report it with this log\n%s", way_out)
         sys.exit(1)
+
+
+def _whereabouts() -> str:
+    """Say on which machine this runs, as which Slurm job, with which GPUs."""
+    known = {
+        "on": platform.node(),
+        "Slurm job": os.environ.get("SLURM_JOB_ID"),
+        "GPU": os.environ.get("CUDA_VISIBLE_DEVICES"),
+    }
+    return ", ".join(f"{name} {value}" for name, value in known.items() if value)

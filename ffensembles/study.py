@@ -19,11 +19,15 @@ WHOLE = "none"
 
 _RUN = "{protocol}/{dataset}/{model}/held-out-{held_out}/seed-{seed}"
 
+_BLOCK = "{protocol}/{dataset}/{model}/held-out-{held_out}/seeds-{seeds}"
+
 PATTERNS = {
     "weights": f"runs/{_RUN}/weights.safetensors",
     "history": f"runs/{_RUN}/history.csv",
     "metadata": f"runs/{_RUN}/run.json",
     "checkpoint": f"runs/{_RUN}/checkpoint.safetensors",
+    "kept": "kept",
+    "block": f"blocks/{_BLOCK}.json",
     "activations": f"runs/{_RUN}/activations.zarr.zip",
     "ensembles": f"runs/{_RUN}/{{method}}.zarr.zip",
     "data": "data/{dataset}.json",
@@ -36,6 +40,8 @@ PATTERNS = {
     "run_log": f"logs/{{stage}}/{_RUN}.log",
     "benchmark": "benchmarks/{stage}.tsv",
     "run_benchmark": f"benchmarks/{{stage}}/{_RUN}.tsv",
+    "block_log": f"logs/blocks/{_BLOCK}.log",
+    "block_benchmark": f"benchmarks/blocks/{_BLOCK}.tsv",
 }
 """Every file of a study, under its results folder."""
 
@@ -219,6 +225,22 @@ class Study:
         """Return which label images of a held-out class carry when representations are read."""
         return self._mathematics(run.protocol, run.dataset).unseen_label
 
+    def block(self, run: Run) -> str:
+        """Return the seeds of the runs that share a job with one, as a path names them: `0-1-2`.
+
+        They lie together and all else is alike. Which they are depends on the seeds alone, so that
+        a new seed makes its own block anew and no other.
+        """
+        size = self.config.training.runs_per_job
+        alike = self.select(**{key: value for key, value in run.keys.items() if key != "seed"})
+        seeds = sorted(other.seed for other in alike if other.seed // size == run.seed // size)
+        return "-".join(map(str, seeds))
+
+    def block_runs(self, wildcards: Any) -> list[Run]:
+        """Return the runs of a block, from its path's wildcards."""
+        seeds = wildcards.seeds.split("-")
+        return [Run.from_wildcards({**wildcards, "seed": int(seed)}) for seed in seeds]
+
     def pattern(self, kind: str, **known: Any) -> str:
         """Return the pattern of a kind of file; wildcards not `known` stay open."""
         known = {key: str(value) for key, value in known.items()}
@@ -251,6 +273,7 @@ class Study:
             "model": _one_of(MODELS),
             "held_out": _one_of([WHOLE, *labels]),
             "seed": r"\d+",
+            "seeds": r"\d+(?:-\d+)*",
             "method": _one_of(self.methods),
             "table": _one_of(TABLES),
             "figure": _one_of(FIGURES),

@@ -6,6 +6,7 @@ A killed run goes on from its checkpoint when started again, and ends with the s
 import json
 import logging
 import signal
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
@@ -21,7 +22,8 @@ from ffensembles import engine
 from ffensembles.datasets.prepare import Presentations, prepare
 from ffensembles.engine import devices
 from ffensembles.errors import TrainingError
-from ffensembles.files import atomic_path, checksum, write_json, write_rows
+from ffensembles.files import atomic_path, checksum, read_json, write_json, write_rows
+from ffensembles.kept import Kept
 from ffensembles.models.reference import Task
 from ffensembles.provenance import provenance
 from ffensembles.recipe import Recipe
@@ -38,6 +40,11 @@ class RunFiles:
     metadata: Path
     checkpoint: Path
 
+    @property
+    def results(self) -> tuple[Path, Path, Path]:
+        """What stays: weights, history, metadata."""
+        return self.weights, self.history, self.metadata
+
 
 def run_training(
     run: Mapping[str, Any],
@@ -46,9 +53,10 @@ def run_training(
     training: Mapping[str, Any],
     files: RunFiles,
     threads: int = 1,
+    kept: Kept | None = None,
 ) -> None:
     """Train one run and write its files; see `run_block`."""
-    run_block([run], recipe, data, training, [files], threads)
+    run_block([run], recipe, data, training, [files], threads, kept)
 
 
 def run_block(
@@ -58,6 +66,7 @@ def run_block(
     training: Mapping[str, Any],
     files: Sequence[RunFiles],
     threads: int = 1,
+    kept: Kept | None = None,
 ) -> None:
     """Train runs that differ in their seed alone, and write the files of each.
 
@@ -80,6 +89,8 @@ def run_block(
         Where results and checkpoints go; a block's checkpoint is its first run's.
     threads
         Threads to compute with.
+    kept
+        Trained runs to take from where they are there, and to add to.
 
     Raises
     ------
@@ -90,8 +101,15 @@ def run_block(
     StoreError
         If a result cannot be written; the last checkpoint stays.
     """
-    job = _Job(runs[0], recipe, data, training, threads)
-    left = list(zip(runs, files, strict=True))
+    left = []
+    for run, own in zip(runs, files, strict=True):
+        if kept is not None and kept.take(meaning([run], recipe, data), own.results):
+            log.info("seed %s is trained already: taken from %s", run["seed"], kept.folder)
+        else:
+            left.append((run, own))
+    if not left:
+        return
+    job = _Job(runs[0], recipe, data, settings_of(training, threads), kept)
     many = engine.takes_many(job.task(0), job.settings.engine)
     size, sick = len(left) if many else 1, []
     with devices.precision(job.settings.precision), _asked_to_stop() as stop:
@@ -124,6 +142,31 @@ def run_block(
         raise TrainingError(" ".join(sick))
 
 
+def fill(
+    kept: Kept,
+    runs: Sequence[Mapping[str, Any]],
+    recipe: Recipe,
+    data: Mapping[str, Any],
+    training: Mapping[str, Any],
+    checkpoints: Sequence[Path],
+    report: Path,
+    threads: int = 1,
+) -> None:
+    """Train a block of runs only to keep them, and write a report that names them; see `run_block`.
+
+    Runs that are kept already are not trained again.
+    """
+    report.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=report.parent, prefix=".") as folder:
+        files = []
+        for run, checkpoint in zip(runs, checkpoints, strict=True):
+            weights, history, metadata = (Path(folder, str(run["seed"]), n) for n in kept.names)
+            files.append(RunFiles(weights, history, metadata, checkpoint))
+        run_block(runs, recipe, data, training, files, threads, kept)
+        trained = [read_json(own.metadata)["weights_sha256"] for own in files]
+    write_json(report, {"runs": [dict(run) for run in runs], "weights_sha256": trained})
+
+
 class _Job:
     """What the runs of a block have in common: data, device, recipe."""
 
@@ -132,18 +175,15 @@ class _Job:
         run: Mapping[str, Any],
         recipe: Recipe,
         data: Mapping[str, Any],
-        training: Mapping[str, Any],
-        threads: int,
+        settings: engine.Settings,
+        kept: Kept | None,
     ) -> None:
         self.recipe, self.data, self.held_out = recipe, data, run["held_out"]
-        self.device = devices.choose(training["device"], threads)
+        self.settings, self.kept, self.device = settings, kept, torch.device(settings.device)
         images = prepare(run["dataset"], "train", recipe, data).without(self.held_out)
         test = prepare(run["dataset"], "test", recipe, data)
         self.n_train, self.n_test = len(images.labels), len(test.labels)
         log.info("%d training images of %s", self.n_train, run["dataset"])
-        names = [field.name for field in fields(engine.Settings)]
-        known = {key: training[key] for key in names if key in training}
-        self.settings = engine.Settings(**{**known, "device": str(self.device)})
         self._task = devices.task(images, recipe, 0, self.held_out, self.device)
         self.held = devices.held(test, self.device)
 
@@ -172,6 +212,8 @@ class _Job:
             ) from stopped
         for (run, files), result in zip(block, trained, strict=True):
             self.write(run, files, result)
+            if self.kept is not None:
+                self.kept.keep(meaning([run], self.recipe, self.data), files.results)
         checkpoint.unlink(missing_ok=True)
 
     def identity(self, runs: Sequence[Mapping[str, Any]]) -> str:
@@ -200,8 +242,10 @@ class _Job:
         """Write a run's weights, history and metadata."""
         device = devices.describe(self.device)
         origins = provenance(recipe=self.recipe, run=run, device=device)
+        # as one text: safetensors would write several in any order, and the same run other bytes
+        metadata = {"provenance": json.dumps(origins)}
         with atomic_path(files.weights) as temporary:
-            save_file(trained.weights, temporary, metadata=origins)
+            save_file(trained.weights, temporary, metadata=metadata)
         rows = [_measured(row) for row in trained.history]
         write_rows(files.history, rows, engine.HISTORY_COLUMNS)
         write_json(
@@ -219,6 +263,8 @@ class _Job:
                 "seconds": trained.seconds,
                 "runs_together": trained.runs_together,
                 "weights_sha256": checksum(files.weights),
+                "code_sha256": None if self.kept is None else self.kept.code,
+                "meaning": json.loads(meaning([run], self.recipe, self.data)),
                 "provenance": origins,
             },
         )
@@ -230,21 +276,36 @@ def _measured(row: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key not in absent}
 
 
+def settings_of(training: Mapping[str, Any], threads: int) -> engine.Settings:
+    """Return how to compute, from the configuration's `training` section; chooses the device."""
+    names = [field.name for field in fields(engine.Settings)]
+    known = {key: training[key] for key in names if key in training}
+    device = devices.choose(training["device"], threads)
+    return engine.Settings(**{**known, "device": str(device)})
+
+
+def meaning(runs: Sequence[Mapping[str, Any]], recipe: Recipe, data: Mapping[str, Any]) -> str:
+    """Return all that determines some runs up to float rounding, as JSON.
+
+    Where data come from is no part of it, nor on what the runs are computed.
+    """
+    shape = {key: data[key] for key in sorted(data) if key not in ("source", "folder")}
+    content = {"runs": [dict(run) for run in runs], "recipe": recipe.as_json(), "data": shape}
+    return json.dumps(content, sort_keys=True)
+
+
 def identity(
     runs: Sequence[Mapping[str, Any]],
     recipe: Recipe,
     data: Mapping[str, Any],
     settings: engine.Settings,
 ) -> str:
-    """Return what a checkpoint must agree with to be gone on from, as JSON.
+    """Return what a checkpoint must agree with: the runs, and what computes them.
 
-    The engine and kind of device are part of it: each keeps a memory of its own. Where data come
-    from is not.
+    Each engine, and each kind of device, keeps a memory of its own.
     """
-    shape = {key: data[key] for key in sorted(data) if key not in ("source", "folder")}
-    content = {"runs": [dict(run) for run in runs], "recipe": recipe.as_json(), "data": shape}
     kind = settings.device.partition(":")[0]
-    return json.dumps({**content, "engine": settings.engine, "device": kind}, sort_keys=True)
+    return f"{meaning(runs, recipe, data)} {settings.engine} {kind}"
 
 
 def write_checkpoint(path: Path, state: engine.State, origin: str) -> None:
@@ -303,7 +364,9 @@ def _asked_to_stop() -> Iterator[Any]:
 __all__ = [
     "Presentations",
     "RunFiles",
+    "fill",
     "identity",
+    "meaning",
     "read_checkpoint",
     "run_block",
     "run_training",

@@ -32,6 +32,17 @@ rule report_contents:
             for figure in study.figures
             for variant, shows in study.figure_variants(figure).items()
         ],
+        report(
+            study.path("figure", figure="costs", variant="", ending="png"),
+            caption=os.path.abspath(
+                study.path("figure", figure="costs", variant="", ending="rst")
+            ),
+            category="3 Costs",
+        ),
+        report(
+            study.path("table", table="costs", ending="csv"),
+            category="3 Costs",
+        ),
     # never run: Snakemake's report shows what this rule names, with captions made by the run itself
     localrule: True
 
@@ -41,6 +52,7 @@ rule make_report:
         study.stage("tables"),
         study.stage("figures"),
         study.stage("tidy"),
+        rules.costs.output,
     output:
         report=study.path("report"),
         configuration=study.path("configuration"),

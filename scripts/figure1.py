@@ -5,7 +5,7 @@ from ffensembles.provenance import provenance
 from ffensembles.scripting import logged
 from ffensembles.store import open_activations, open_tree
 
-with logged(snakemake.log[0]):
+with logged(snakemake.log[0], snakemake.output[0]):
     activations = open_activations(snakemake.input.activations)
     method1 = open_tree(snakemake.input.method1)
     (label,) = (DatasetLabel(**label) for label in snakemake.params.labels.values())

@@ -6,7 +6,7 @@ from ffensembles.provenance import provenance
 from ffensembles.scripting import logged
 from ffensembles.store import open_tree
 
-with logged(snakemake.log[0]):
+with logged(snakemake.log[0], snakemake.output[0]):
     method1, sharing = open_tree(snakemake.input.method1), read_frame(snakemake.input.sharing)
     (label,) = (DatasetLabel(**label) for label in snakemake.params.labels.values())
     shown = dict(snakemake.params.shown)

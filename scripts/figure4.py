@@ -6,7 +6,7 @@ from ffensembles.provenance import provenance
 from ffensembles.scripting import logged
 from ffensembles.store import open_activations, open_tree
 
-with logged(snakemake.log[0]):
+with logged(snakemake.log[0], snakemake.output[0]):
     activations = open_activations(snakemake.input.activations)
     method2, unseen = open_tree(snakemake.input.method2), read_frame(snakemake.input.unseen)
     (label,) = (DatasetLabel(**label) for label in snakemake.params.labels.values())

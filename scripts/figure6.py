@@ -5,7 +5,7 @@ from ffensembles.provenance import provenance
 from ffensembles.scripting import logged
 from ffensembles.store import open_activations
 
-with logged(snakemake.log[0]):
+with logged(snakemake.log[0], snakemake.output[0]):
     activations = open_activations(snakemake.input.activations)
     (label,) = (DatasetLabel(**label) for label in snakemake.params.labels.values())
     shown = snakemake.params.shown

@@ -5,7 +5,7 @@ from ffensembles.plotting.saving import save_figure
 from ffensembles.provenance import provenance
 from ffensembles.scripting import logged
 
-with logged(snakemake.log[0]):
+with logged(snakemake.log[0], snakemake.output[0]):
     by_unit = read_frame(snakemake.input.by_unit).query("protocol == @snakemake.params.protocol")
     labels = {name: DatasetLabel(**label) for name, label in snakemake.params.labels.items()}
     shown = snakemake.params.shown

@@ -6,7 +6,7 @@ from ffensembles.provenance import provenance
 from ffensembles.scripting import logged
 from ffensembles.store import open_tree
 
-with logged(snakemake.log[0]):
+with logged(snakemake.log[0], snakemake.output[0]):
     trees = open_tree(snakemake.input.method1), open_tree(snakemake.input.method2)
     sizes = read_frame(snakemake.input.sizes).query("protocol == @snakemake.params.protocol")
     labels = {name: DatasetLabel(**label) for name, label in snakemake.params.labels.items()}

@@ -7,7 +7,7 @@ import yaml
 from ffensembles.files import atomic_path, write_text
 from ffensembles.scripting import logged
 
-with logged(snakemake.log[0]):
+with logged(snakemake.log[0], snakemake.output[0]):
     configuration = snakemake.output.configuration
     write_text(configuration, yaml.safe_dump(snakemake.params.config, sort_keys=False))
     with atomic_path(snakemake.output.report) as report, Path(snakemake.log[0]).open("a") as log:

@@ -3,7 +3,7 @@ from ffensembles.recipe import Recipe
 from ffensembles.scripting import logged
 from ffensembles.study import Run
 
-with logged(snakemake.log[0]):
+with logged(snakemake.log[0], snakemake.output[0]):
     read_out(
         Run.from_wildcards(snakemake.wildcards).keys,
         Recipe.from_json(snakemake.params.recipe),

@@ -2,7 +2,7 @@ from ffensembles.analyses.regression import paired_sizes, regress
 from ffensembles.analyses.tidy import read_frame, write_frame
 from ffensembles.scripting import logged
 
-with logged(snakemake.log[0]):
+with logged(snakemake.log[0], snakemake.output[0]):
     sizes = read_frame(snakemake.input.sizes)
     seen = sizes[sizes.held_out.isna()]
     pairs = paired_sizes(seen, snakemake.params.quantile)

@@ -3,7 +3,7 @@ from ffensembles.analyses.tidy import over_runs, write_frame
 from ffensembles.scripting import logged
 from ffensembles.store import open_tree
 
-with logged(snakemake.log[0]):
+with logged(snakemake.log[0], snakemake.output[0]):
     runs = zip(snakemake.params.runs, snakemake.input.files, strict=True)
     quantile = snakemake.params.quantile
     frame = over_runs(lambda path: sharing_frame(open_tree(path), quantile), runs)

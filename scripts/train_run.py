@@ -1,20 +1,19 @@
 from pathlib import Path
 
+from ffensembles.kept import Kept, code_digest
 from ffensembles.recipe import Recipe
 from ffensembles.scripting import logged
 from ffensembles.study import Run
 from ffensembles.training import RunFiles, run_training
 
-with logged(snakemake.log[0]):
-    out = snakemake.output
-    files = RunFiles(
-        *map(Path, (out.weights, out.history, out.metadata)), Path(snakemake.params.checkpoint)
-    )
+with logged(snakemake.log[0], snakemake.output[0]):
+    out, params = snakemake.output, snakemake.params
     run_training(
         Run.from_wildcards(snakemake.wildcards).keys,
-        Recipe.from_json(snakemake.params.recipe),
-        {**snakemake.config["data"], **snakemake.params.images},
+        Recipe.from_json(params.recipe),
+        {**snakemake.config["data"], **params.images},
         snakemake.config["training"],
-        files,
+        RunFiles(*map(Path, (out.weights, out.history, out.metadata, params.checkpoint))),
         threads=snakemake.threads,
+        kept=Kept(Path(params.kept), code_digest(snakemake.input.code)),
     )

@@ -88,6 +88,7 @@ class Training(Group):
     device: Literal["auto", "cpu", "cuda"] = Field(description="where to compute")
     precision: Literal["float32", "tf32", "bf16"] = Field(description="of matrix products on a GPU")
     block_size: Count = Field(description="presentations computed at once")
+    runs_per_job: Count = Field(description="runs, different in their seed alone, that share a job")
     checkpoint_minutes: Positive = Field(description="minutes between two saved states")
     record_every: Count = Field(description="epochs between two rows of a history")
     dead_floor: Annotated[Number, Ge(0)] = Field(

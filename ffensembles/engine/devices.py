@@ -1,10 +1,13 @@
 """Where to compute: the processor with so many threads, or one of the GPUs there are."""
 
 import ctypes
+import fcntl
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,8 +25,8 @@ def choose(wanted: str, threads: int) -> torch.device:
     """Return the device to train on and set how many threads the processor uses.
 
     `auto` takes a GPU where there is one. Only the GPUs that CUDA_VISIBLE_DEVICES names are seen;
-    of these, the one with the most free memory, so that jobs which start together on a
-    workstation spread out (equals are told apart by process number).
+    of these, the one with the most free memory that no other process of this user has chosen, so
+    that jobs which start together on a workstation spread out.
 
     Raises
     ------
@@ -42,9 +45,30 @@ def choose(wanted: str, threads: int) -> torch.device:
         )
     n = torch.cuda.device_count()
     gigabytes = [torch.cuda.mem_get_info(index)[0] >> 30 for index in range(n)]
-    turn = os.getpid() % n
-    index = max(range(n), key=lambda i: (gigabytes[i], (i - turn) % n))
-    return torch.device("cuda", index)
+    return torch.device("cuda", _claim(sorted(range(n), key=lambda index: -gigabytes[index])))
+
+
+_claims: list[IO[str]] = []  # open as long as this process lives
+
+
+def _claim(indices: Sequence[int]) -> int:
+    """Return the first GPU that is free, and mark it as taken until this process ends.
+
+    Where all are taken, the first of all.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else [str(index) for index in sorted(indices)]
+    for index in indices:
+        path = Path(tempfile.gettempdir(), f"ffensembles-{os.getuid()}-gpu-{names[index]}.lock")
+        claim = path.open("a")
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            claim.close()
+            continue
+        _claims.append(claim)
+        return index
+    return indices[0]
 
 
 def _keep_freed_memory() -> None:

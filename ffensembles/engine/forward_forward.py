@@ -75,12 +75,17 @@ class WinnerStage:
         return activations_below(self.task, self.weights, self.layer, labels, self.block_size)
 
     def state(self) -> dict[str, Tensor]:
-        """Return Adam's memory; winners are found the same whatever the search remembers."""
-        return self.adam.state()
+        """Return Adam's memory and the search's."""
+        searched = {f"search.{name}": value for name, value in self.search.state().items()}
+        return {**self.adam.state(), **searched}
 
     def restore(self, memory: dict[str, Tensor]) -> None:
         """Take up the memory that `state` returned."""
         self.adam.restore(memory)
+        prefix = "search."
+        self.search.restore(
+            {key.removeprefix(prefix): v for key, v in memory.items() if key.startswith(prefix)}
+        )
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -7,20 +7,21 @@ presentation, one number and one index, where the plain algorithm writes two arr
 presentations x units and multiplies them again on the way back.
 
 Why the result is exact. Winners are found in two stages. A *screen* computes approximate
-pre-activations (a product in bfloat16 where the processor is faster at it, otherwise in float32)
-together with a bound on their error, and keeps every unit that could still be the largest. The
-kept candidates, seldom more than two, are then computed one by one as float32 dot products, each
-in the same order of summation, and the largest of these is the winner; among equals the lowest
-index, as `torch.max` does. The screen decides only where not to look, never a value: weights come
-out the same, bit for bit, whatever the screen and whatever units are idle (the block size changes
-the order in which the gradient is summed, hence its last bits). Units that have not won for a while
-are *idle*: their largest pre-activation per presentation is remembered from
-when they were last looked at, and a unit that has moved by dw and db since can have gained at
-most ``|dw| |x| + |db|`` (Cauchy-Schwarz). While that stays below what the other units reach, no
-product with them is needed; as accelerated k-means does (Hamerly 2010).
+pre-activations (a product in bfloat16 where the processor has instructions for it, otherwise in
+float32) together with a bound on their error, and keeps every unit that could still be the
+largest. The kept candidates, seldom more than two, are then computed one by one as dot products,
+each in the same order of summation, and the largest of these is the winner; among equals the
+lowest index, as `torch.max` does. The screen decides only where not to look, never a value. Units
+that have not won for a while are *idle*: their largest pre-activation per presentation is
+remembered from when they were last looked at, and a unit that has moved by dw and db since can
+have gained at most ``|dw| |x| + |db|`` (Cauchy-Schwarz). While that stays below what the other
+units reach, no product with them is needed; as accelerated k-means does (Hamerly 2010). Where
+many units are equal but for rounding, as deeper layers make them, nothing can be screened out:
+such a *crowded* block takes the full product in its own precision and its maximum, as the plain
+algorithm does. Whether a block is crowded follows from the numbers and from what the layer
+remembers, which `state` hands out, so that a resumed run takes the same way to the last bit.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -30,8 +31,8 @@ from torch import Tensor
 Slope = Callable[[Tensor, bool], Tensor]
 """Maps winning pre-activations and whether they belong to positive data to dLoss/dz."""
 
-_DENSE = 6.0  # candidates per presentation above which a block is screened again in float32
-_CROWDED = 0.3  # share of such blocks above which bfloat16 is given up for `_REVIEW_EPOCHS`
+_CROWD = 6.0  # candidates per presentation above which a block is crowded
+_CROWDED = 0.3  # share of such blocks above which a side is not screened for `_REVIEW_EPOCHS`
 _QUIET_EPOCHS = 60  # a unit that has won nothing for so long becomes idle: Adam's momentum is gone
 _REVIEW_EPOCHS = 50  # epochs between two reviews of which units are idle
 _EARLY_EPOCHS = 5  # the same, where idle units concern more than `_MISSES` of the presentations
@@ -114,7 +115,7 @@ class MaxLayer:
     block_size
         Presentations per block; a block's products should stay in the processor's cache.
     screen
-        `bfloat16`, `float32`, or `auto`: the faster of the two as measured on the first block.
+        `bfloat16`, `float32`, or `auto`: bfloat16 where the processor has instructions for it.
     """
 
     def __init__(
@@ -134,7 +135,7 @@ class MaxLayer:
         elif screen == "bfloat16":
             self.precision = torch.bfloat16
         else:
-            self.precision = _faster_precision(first[:block_size])
+            self.precision = torch.bfloat16 if _multiplies_bfloat16() else first.dtype
         self._screens = [self._prepare(side) for side in sides]
         self._idle: Tensor | None = None  # indices of idle units
         self._busy: Tensor | None = None
@@ -142,7 +143,7 @@ class MaxLayer:
         self._idle_offset: Tensor | None = None
         self._quiet: Tensor | None = None  # epochs since each unit won
         self._since_review = 0
-        self._plain_for = 0  # epochs for which the coarse screen is given up
+        self._unscreened = [0 for _ in sides]  # epochs for which a side is not screened
         self.misses = 0  # presentations of the last step that idle units concerned
         self.candidates = 0  # dot products of the last step
 
@@ -248,14 +249,44 @@ class MaxLayer:
         for unit in step.winner.values():
             self._quiet[unit] = 0
         self.misses, self.candidates = search.misses, search.candidates
-        self._plain_for -= self._plain_for > 0
-        if search.dense_blocks > _CROWDED * search.blocks:
-            self._plain_for = _REVIEW_EPOCHS
+        for index, crowded in enumerate(search.crowded):
+            self._unscreened[index] -= self._unscreened[index] > 0
+            blocks = len(range(0, len(self.sides[index].x), self.block_size))
+            if crowded > _CROWDED * blocks * len(self.sides[index].positive):
+                self._unscreened[index] = _REVIEW_EPOCHS
 
     def _forget_idle(self) -> None:
         self._idle = self._busy = self._idle_weight = self._idle_offset = None
         for screen in self._screens:
             screen.reach = []
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what the search remembers from step to step; `restore` takes it up again."""
+        memory = {
+            "counts": torch.tensor([self._since_review, self.misses, *self._unscreened]),
+            **_named("quiet", self._quiet),
+            **_named("idle", self._idle),
+            **_named("idle_weight", self._idle_weight),
+            **_named("idle_offset", self._idle_offset),
+        }
+        for index, screen in enumerate(self._screens):
+            for variant, reach in enumerate(screen.reach):
+                memory[f"reach.{index}.{variant}"] = reach
+        return memory
+
+    def restore(self, memory: dict[str, Tensor]) -> None:
+        """Take up the memory that `state` returned."""
+        self._since_review, self.misses, *self._unscreened = memory["counts"].tolist()
+        self._quiet = memory.get("quiet")
+        self._idle = memory.get("idle")
+        self._idle_weight, self._idle_offset = memory.get("idle_weight"), memory.get("idle_offset")
+        if self._idle is not None and self._quiet is not None:
+            busy = torch.ones(len(self._quiet), dtype=torch.bool)
+            busy[self._idle] = False
+            self._busy = busy.nonzero()[:, 0]
+        for index, screen in enumerate(self._screens):
+            names = (f"reach.{index}.{variant}" for variant in range(2))
+            screen.reach = [memory[name] for name in names if name in memory]
 
     @property
     def _presentations(self) -> int:
@@ -275,11 +306,8 @@ class _Search:
         idle, busy = layer._idle, layer._busy
         everything = torch.arange(len(bias))
         self.idle = None if idle is None else _Units(self, idle, layer.precision)
-        self.dense_blocks = self.blocks = 0
-        self.plain = layer.precision == weight.dtype or layer._plain_for > 0
-        precision = weight.dtype if self.plain else layer.precision
-        self.busy = _Units(self, everything if busy is None else busy, precision)
-        self._precise: _Units | None = None
+        self.crowded = [0 for _ in layer.sides]  # crowded blocks among those screened
+        self.busy = _Units(self, everything if busy is None else busy, layer.precision)
         if idle is not None:
             assert layer._idle_weight is not None
             assert layer._idle_offset is not None
@@ -293,32 +321,49 @@ class _Search:
         """Return the winning pre-activation and unit of each row, for each variant."""
         side, screen = self.layer.sides[index], self.layer._screens[index]
         coarse, weighing = screen.coarse[rows], screen.weighing[rows]
+        whole: Tensor | None = None
+        screened = not self.layer._unscreened[index]
         found = []
-        product = self.busy.product(side.x[rows] - self.layer.mean if self.plain else coarse)
-        product_idle = self.idle.product(coarse) if self.idle and self.review else None
+        product = self.busy.product(coarse) if screened else coarse
+        reviewed = self.idle.product(coarse) if self.idle and self.review else None
         for variant in range(len(side.positive)):
-            self.blocks += 1
             weighed = side.weigh(variant, rows, weighing)
-            floor = self.busy.at_least(product, weighed).amax(1)  # the winner reaches this
-            row, unit = self.busy.may_reach(floor, product, weighed)
-            if not self.plain and len(row) > _DENSE * len(floor):
-                self.dense_blocks += 1
-                row, unit = self._dense(side.x[rows], floor, weighed)
-            if self.idle is not None:
-                more_row, more_unit = self._idle_pairs(
-                    index, variant, rows, floor, weighed, product_idle
-                )
-                row, unit = torch.cat([row, more_row]), torch.cat([unit, more_unit])
-            found.append(self._settle(side, variant, rows, row, unit))
+            if self.idle is not None and reviewed is not None:
+                self._remember(index, variant, rows, self.idle.at_most(reviewed, weighed))
+            if screened:
+                floor = self.busy.at_least(product, weighed).amax(1)  # the winner reaches this
+                row, unit = self.busy.may_reach(floor, product, weighed)
+                if len(row) <= _CROWD * len(floor):
+                    if self.idle is not None:
+                        more_row, more_unit = self._idle_pairs(index, variant, rows, floor, weighed)
+                        row, unit = torch.cat([row, more_row]), torch.cat([unit, more_unit])
+                    found.append(self._settle(side, variant, rows, row, unit))
+                    continue
+                self.crowded[index] += 1
+            if whole is None:
+                whole = torch.addmm(self.bias, side.x[rows], self.weight.t())
+            found.append(self._largest(whole, side, variant, rows))
         return found
 
-    def _dense(self, x: Tensor, floor: Tensor, weighed: Tensor) -> tuple[Tensor, Tensor]:
-        """Screen a block again in full precision where the coarse screen keeps too many."""
-        if self._precise is None:
-            self._precise = _Units(self, self.busy.index, x.dtype)
-        product = self._precise.product(x - self.layer.mean)
-        floor = torch.maximum(floor, self._precise.at_least(product, weighed).amax(1))
-        return self._precise.may_reach(floor, product, weighed)
+    def _largest(
+        self, whole: Tensor, side: Side, variant: int, rows: slice
+    ) -> tuple[Tensor, Tensor]:
+        """Return each row's largest pre-activation and its unit, from the full product."""
+        labels = side.labels[variant]
+        if labels is not None and side.on is not None and self.lit is not None:
+            lamp = whole.new_zeros(len(whole), side.n_labels)
+            lamp.scatter_(1, labels[rows, None], side.on[rows, None])
+            whole = torch.addmm(whole, lamp, self.lit.t())
+        self.candidates += len(whole)
+        largest = whole.max(1)
+        return largest.values, largest.indices
+
+    def _remember(self, index: int, variant: int, rows: slice, most: Tensor) -> None:
+        """Remember what idle units at most reach on some rows."""
+        side, screen = self.layer.sides[index], self.layer._screens[index]
+        if len(screen.reach) <= variant:
+            screen.reach.append(torch.empty(len(side.x), dtype=most.dtype))
+        screen.reach[variant][rows] = most.amax(1)
 
     def _idle_pairs(
         self,
@@ -327,25 +372,16 @@ class _Search:
         rows: slice,
         floor: Tensor,
         weighed: Tensor,
-        product: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Return the candidates among idle units, looking only where they could matter."""
         assert self.idle is not None
         side, screen = self.layer.sides[index], self.layer._screens[index]
-        if product is not None:
-            reach = self.idle.at_most(product, weighed).amax(1)
-            if len(screen.reach) <= variant:
-                screen.reach.append(torch.empty(len(side.x), dtype=reach.dtype))
-            screen.reach[variant][rows] = reach
-            concerned = (reach >= floor).nonzero()[:, 0]
-            product = product[concerned]
-        else:
-            reach = screen.reach[variant][rows] + self.moved_offset
-            reach += self.moved * screen.weighing[rows, 1]
-            if side.on is not None:
-                reach += self.moved_lit * side.on[rows].abs()
-            concerned = (reach >= floor).nonzero()[:, 0]
-            product = self.idle.product(screen.coarse[rows].index_select(0, concerned))
+        reach = screen.reach[variant][rows] + self.moved_offset
+        reach += self.moved * screen.weighing[rows, 1]
+        if side.on is not None:
+            reach += self.moved_lit * side.on[rows].abs()
+        concerned = (reach >= floor).nonzero()[:, 0]
+        product = self.idle.product(screen.coarse[rows].index_select(0, concerned))
         self.misses += len(concerned)
         if not len(concerned):
             return concerned, concerned
@@ -442,15 +478,10 @@ class _Units:
         return row[pair], self.index[which * stranded.shape[2] + strand[pair]]
 
 
-def _faster_precision(x: Tensor, repeats: int = 3) -> torch.dtype:
-    """Measure in which precision this processor multiplies such a block faster."""
-    times = {}
-    for precision in (torch.float32, torch.bfloat16):
-        block = x.to(precision)
-        weight = block[: min(len(block), 512)]
-        torch.mm(block, weight.t())
-        began = time.perf_counter()
-        for _ in range(repeats):
-            torch.mm(block, weight.t())
-        times[precision] = time.perf_counter() - began
-    return min(times, key=lambda precision: times[precision])
+def _named(name: str, value: Tensor | None) -> dict[str, Tensor]:
+    return {} if value is None else {name: value}
+
+
+def _multiplies_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 faster than float32."""
+    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()

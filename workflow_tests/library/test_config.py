@@ -155,7 +155,7 @@ def test_a_misspelt_key_is_one_problem_not_two():
         ("training.checkpoint_minutes", float("nan"), "nan", "a number above 0"),
         ("training.device", "gpu", "'gpu'", "auto, cpu, cuda"),
         ("training", 3, "3", "a group of the keys engine, device, precision, block_size, "
-         "checkpoint_minutes, record_every, dead_floor"),
+         "runs_per_job, checkpoint_minutes, record_every, dead_floor"),
         ("activations.temporary", "no", "'no'", "true or false"),
         ("activations.mantissa_bits", 24, "24", "a whole number from 1 and up to 23 or null"),
         ("ensembles.method2.max_rho", 1.5, "1.5", "a number from 0 and up to 1"),

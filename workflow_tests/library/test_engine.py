@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ffensembles import engine
+from ffensembles.datasets.prepare import prepare
+from ffensembles.engine import devices
 from ffensembles.engine.adam import Adam
 from ffensembles.engine.batched import BatchedStage
 from ffensembles.engine.forward_forward import WinnerStage
@@ -186,6 +188,42 @@ def test_whole_runs_are_the_references(recipe):
         assert (ours["layer"], ours["epoch"]) == (theirs["layer"], theirs["epoch"])
         for key in ("loss", "goodness_positive", "goodness_negative", "winners"):
             assert ours[key] == pytest.approx(theirs[key], rel=1e-9, nan_ok=True)
+
+
+DATA = {"standardisation": "own", "source": None, "folder": "data", "train_images": 600,
+        "test_images": 300, "split_seed": 0}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("recipe", "dtype"),
+    [
+        (FF, torch.float32),
+        (FF.but(activation="relu", goodness="l2", normalisation="l2", batch_size=128, theta=3.0),
+         torch.float32),
+        (BPFF, torch.float32),
+        (BP.but(batch_size=64, learning_rate=0.001), torch.float64),  # float32 roundings grow
+    ],
+    ids=["FF", "FF-l2", "BPFF", "BP"],
+)  # fmt: skip
+def test_fifty_epochs_on_real_images_are_the_references(recipe, dtype):
+    recipe = recipe.but(widths=(128, 96, 64), epochs=50)
+    images, test = (prepare("digits", split, recipe, DATA) for split in ("train", "test"))
+    cpu = torch.device("cpu")
+    task, held = devices.task(images, recipe, 0, None, cpu), devices.held(test, cpu)
+    task = replace(task, x=task.x.to(dtype), on=task.on.to(dtype))
+    held = replace(held, x=held.x.to(dtype), on=held.on.to(dtype))
+    fast, plain = (
+        engine.train(task, engine.Settings(engine=kind, record_every=1), held)
+        for kind in ("fast", "reference")
+    )
+    for ours, theirs in zip(fast.history, plain.history, strict=True):
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
+    for name, weight in plain.weights.items():
+        difference = np.abs(fast.weights[name] - weight)
+        assert np.median(difference) < 1e-6
+        # where a gradient is nothing but rounding, Adam makes a step of it
+        assert difference.max() < recipe.learning_rate
+    assert fast.accuracy["network"] == pytest.approx(plain.accuracy["network"], abs=0.004)
 
 
 def test_the_fast_engine_is_chosen_where_it_is_exact_and_says_so(caplog):

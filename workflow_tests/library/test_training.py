@@ -163,7 +163,7 @@ def test_files_carry_their_origin(tmp_path: Path):
     train(tmp_path, RECIPE.but(epochs=3), held_out=2)
     files = files_in(tmp_path)
     with safe_open(files.weights, framework="numpy") as stored:
-        metadata = stored.metadata()
+        metadata = json.loads(stored.metadata()["provenance"])
     assert json.loads(metadata["run"]) == {**RUN, "held_out": 2}
     assert json.loads(metadata["recipe"])["epochs"] == 3
     assert {"ffensembles", "python", "torch", "device", "git_commit"} <= metadata.keys()
@@ -233,16 +233,20 @@ def test_a_gpu_that_is_wanted_but_not_there_is_told(monkeypatch: pytest.MonkeyPa
         devices.choose("cuda", threads)
 
 
-def test_jobs_spread_over_the_gpus_there_are(monkeypatch: pytest.MonkeyPatch):
+def test_jobs_spread_over_the_gpus_there_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     free = [10, 70, 70, 20]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: len(free))
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (free[index] << 30, 80 << 30))
-    chosen = set()
-    for pid in range(4):
-        monkeypatch.setattr(os, "getpid", lambda pid=pid: pid)
-        chosen.add(devices.choose("auto", torch.get_num_threads()).index)
-    assert chosen == {1, 2}
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(devices, "_claims", [])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7")
+    # a lock is of the open file, so that one process stands for several here
+    chosen = [devices.choose("auto", torch.get_num_threads()).index for _ in range(5)]
+    assert chosen == [1, 2, 3, 0, 1]
+    assert sorted(path.name[-6:] for path in tmp_path.iterdir()) == [
+        f"{n}.lock" for n in (4, 5, 6, 7)
+    ]
 
 
 def test_threads_are_those_of_the_rule():

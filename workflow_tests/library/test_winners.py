@@ -150,6 +150,33 @@ def test_idle_units_that_move_are_never_overlooked(deeper, drift):
         assert idle_won  # the case really lets idle units come back
 
 
+@pytest.mark.parametrize("deeper", [False, True])
+def test_what_is_remembered_can_be_handed_on(deeper):
+    """With idle units and crowded blocks, another layer goes on to the same bits."""
+    case = Case(300, 20, 40, torch.float32, 5)
+    case.weight[10:] *= 0.05
+    case.bias[10:] -= 8
+    case.weight[:10] = case.weight[0] + 1e-6 * case.weight[:10]  # ten equals: crowded
+    case.bias[:10] = 0
+    case.other[:150] += 3
+    make = case.deeper_layer if deeper else case.first_layer
+    first = make(screen="bfloat16", block_size=64)
+    generator = torch.Generator().manual_seed(0)
+    for epoch in range(150):
+        case.weight[10:] += 1e-4 * torch.randn(30, 20, generator=generator)
+        step = first.step(case.weight, case.bias, slope)
+        if epoch == 100:
+            second = make(screen="bfloat16", block_size=64)
+            second.restore({name: value.clone() for name, value in first.state().items()})
+        elif epoch > 100:
+            other = second.step(case.weight, case.bias, slope)
+            assert torch.equal(step.weight, other.weight)
+            assert torch.equal(step.z[False], other.z[False])
+            assert second.state().keys() == first.state().keys()
+    assert first.n_idle > 5
+    assert any(first._unscreened)
+
+
 def test_labels_can_be_replaced():
     case = Case(50, 12, 9, torch.float32, 1)
     layer = case.first_layer()

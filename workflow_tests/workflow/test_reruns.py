@@ -1,6 +1,7 @@
 """What is redone when something changes: exactly what depends on it."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -20,6 +21,49 @@ def test_touching_the_library_after_a_checkout_redoes_nothing(finished: Workplac
     for path in place.folder.glob("ffensembles/**/*.py"):
         path.touch()
     assert place.jobs("all") == {}
+
+
+def test_a_comment_in_a_script_redoes_nothing(finished: Workplace, tmp_path: Path):
+    place = finished.copy(tmp_path / "copy")
+    for path in place.folder.glob("scripts/*.py"):
+        path.write_text(path.read_text() + "# a comment\n")
+    assert place.jobs("all") == {}
+
+
+def test_a_slow_clock_redoes_nothing(finished: Workplace, tmp_path: Path):
+    """Outputs of a machine whose clock is behind look older than what they were made from."""
+    place = finished.copy(tmp_path / "copy")
+    for path in place.results.rglob("*"):
+        if path.is_file() and path.suffix in {".safetensors", ".json", ".zip", ".csv"}:
+            seconds = hash(path.name) % 20
+            os.utime(path, (path.stat().st_atime, path.stat().st_mtime - seconds))
+    assert place.jobs("all") == {}
+
+
+def test_what_was_trained_once_is_taken_not_trained_again(finished: Workplace, tmp_path: Path):
+    place = finished.copy(tmp_path / "copy")
+    weights = next(place.results.glob("runs/*/*/BP/*/seed-1/weights.safetensors"))
+    before = weights.read_bytes()
+    weights.unlink()
+    done = place.start(str(weights.relative_to(place.folder)))
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "seed 1 is trained already" in done.stdout
+    assert weights.read_bytes() == before
+
+
+def test_a_block_of_runs_shares_a_job_and_stays_runs(finished: Workplace, fresh: Workplace):
+    three = {"training": {"device": "cpu", "runs_per_job": 3}}
+    done = fresh.start("train", **three)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert fresh.jobs("train", **three) == {}
+    weights = sorted(finished.results.glob("runs/**/weights.safetensors"))
+    for path in weights:
+        again = fresh.results / path.relative_to(finished.results)
+        assert again.read_bytes() == path.read_bytes()
+    more = fresh.start("train", seeds=[0, 1, 2], **three)
+    assert more.returncode == 0, more.stdout[-3000:]
+    trained = re.findall(r"(?:FF layer 1|BPFF|BP), seed (\d): accuracy", more.stdout)
+    assert trained == ["2"] * 3  # and no other
 
 
 def test_a_figures_parameter_redoes_that_figure(finished: Workplace):

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 _FILES = ("Snakefile", "config.yaml")
 _FOLDERS = ("rules", "scripts", "envs", "report", "profiles", "ffensembles")
 
@@ -57,12 +57,13 @@ class Workplace:
             check=False,
         )
 
-    def command(self, *words: str, **overlay: Any) -> list[str]:
+    def command(self, *words: str, profile: str = "profiles/local", **overlay: Any) -> list[str]:
         files = []
         for name, content in (("tiny", TINY), ("overlay", overlay)):
             files.append(str(self.folder / f"{name}.yaml"))
             Path(files[-1]).write_text(yaml.safe_dump(content))
-        return [sys.executable, "-m", "snakemake", *words, "--cores", "2", "--configfile", *files]
+        given = [*words, "--profile", profile, "--configfile", *files]
+        return [sys.executable, "-m", "snakemake", *given]
 
     def jobs(self, *words: str, **overlay: Any) -> dict[str, int]:
         """Return how many jobs of each rule a dry run names."""
@@ -86,7 +87,8 @@ class Workplace:
 def environment() -> dict[str, str]:
     """Return an environment in which only the copy's library can be found first."""
     kept = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    return {**kept, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
+    return {**kept, "PATH": programs, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 
 
 def new_workplace(folder: Path) -> Workplace:

@@ -1,0 +1,19 @@
+from pathlib import Path
+
+from ffensembles.kept import Kept, code_digest
+from ffensembles.recipe import Recipe
+from ffensembles.scripting import logged
+from ffensembles.training import fill
+
+with logged(snakemake.log[0], snakemake.output[0]):
+    params = snakemake.params
+    fill(
+        Kept(Path(params.kept), code_digest(snakemake.input.code)),
+        params.runs,
+        Recipe.from_json(params.recipe),
+        {**snakemake.config["data"], **params.images},
+        snakemake.config["training"],
+        [Path(path) for path in params.checkpoints],
+        Path(snakemake.output[0]),
+        threads=snakemake.threads,
+    )

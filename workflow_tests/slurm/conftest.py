@@ -1,0 +1,21 @@
+"""A real Slurm for these tests; where none can be had they are skipped, with the reason."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cluster import Cluster, NoSlurm
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A running Slurm of one node with eight stand-in GPUs."""
+    folder: Path = tmp_path_factory.mktemp("slurm")
+    cluster = Cluster(folder)
+    try:
+        cluster.up()
+    except NoSlurm as reason:
+        cluster.down()
+        pytest.skip(f"no Slurm here: {reason}")
+    yield cluster
+    cluster.down()

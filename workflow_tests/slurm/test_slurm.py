@@ -1,0 +1,183 @@
+"""The dgx profile on a real Slurm: dispatch, and every fault that a cluster has in store.
+
+Each test ends with the tables of an undisturbed local run, bit for bit.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cluster import Cluster
+from workplace import Workplace, environment, new_workplace
+
+ONE_EACH: dict[str, Any] = {"training": {"device": "auto", "runs_per_job": 1}}
+"""A GPU is asked for, and there is a job for every run."""
+
+SMALL: dict[str, Any] = {**ONE_EACH, "models": ["FF"], "seeds": [0, 1, 2, 3], "held_out": []}
+TABLES = ("results/tables/table1.csv", "results/tables/table2.csv")
+"""What each fault is brought about in: four trainings, and two tables made from them."""
+
+QUICK = (
+    # what a machine of two cores wants otherwise than a cluster: sums in one order, fast answers
+    "--set-threads", "train_run=1",
+    "--slurm-init-seconds-before-status-checks", "3",
+    "--latency-wait", "10",
+)  # fmt: skip
+
+
+def submit(
+    place: Workplace, *words: str, targets: tuple[str, ...] = TABLES, study: dict[str, Any] = SMALL
+) -> subprocess.Popen[str]:
+    """Start the coordinating process with the dgx profile."""
+    log = (place.folder / "coordinator.log").open("a")
+    return subprocess.Popen(
+        place.command(*targets, *QUICK, *words, profile="dgx", **study),
+        cwd=place.folder,
+        env=environment(),
+        text=True,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def said(place: Workplace) -> str:
+    return (place.folder / "coordinator.log").read_text()
+
+
+def finish(process: subprocess.Popen[str], place: Workplace, seconds: float = 400) -> None:
+    code = process.wait(seconds)
+    assert code == 0, said(place)[-5000:]
+
+
+def wait_until(true: Callable[[], Any], seconds: float = 120) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.2)
+    return found
+
+
+def trainings(cluster: Cluster) -> list[str]:
+    """Return the numbers of Slurm's jobs that train now."""
+    return [number for number, comment in cluster.running().items() if "train" in comment]
+
+
+def assert_same_results(place: Workplace, undisturbed: Workplace) -> None:
+    for path in sorted(undisturbed.results.glob("ta*/*.csv")):  # tables, and no costs
+        if path.stem != "costs":
+            found = place.results / path.relative_to(undisturbed.results)
+            assert found.read_bytes() == path.read_bytes(), path.name
+
+
+def logs_of_trainings(place: Workplace) -> dict[Path, str]:
+    return {path: path.read_text() for path in place.results.glob("logs/train/**/*.log")}
+
+
+@pytest.fixture
+def place(cluster: Cluster, fresh: Workplace) -> Workplace:
+    """The workflow on an idle cluster."""
+    assert not cluster.running()
+    return fresh
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """The small study, done without a cluster and without a fault."""
+    place = new_workplace(tmp_path_factory.mktemp("undisturbed") / "workflow")
+    done = place.start(*TABLES, **SMALL)
+    assert done.returncode == 0, done.stdout[-3000:]
+    return place
+
+
+def test_every_training_is_a_job_with_its_own_gpu(
+    cluster: Cluster, place: Workplace, finished: Workplace
+):
+    process, at_once = submit(place, targets=("all",), study=ONE_EACH), 0
+    while process.poll() is None:
+        at_once = max(at_once, len(trainings(cluster)))
+        time.sleep(0.3)
+    finish(process, place)
+    assert at_once >= 4
+    told = [
+        re.search(r"Slurm job (\d+), GPU (\d+)", log) for log in logs_of_trainings(place).values()
+    ]
+    assert len(told) == 7
+    assert all(told)
+    assert len({match[1] for match in told if match}) == 7  # jobs
+    assert len({match[2] for match in told if match}) >= 4  # GPUs
+    assert_same_results(place, finished)
+
+
+def test_a_cancelled_job_a_restarted_daemon_and_a_lost_node(
+    cluster: Cluster, place: Workplace, undisturbed: Workplace
+):
+    process = submit(place)
+    wait_until(lambda: len(trainings(cluster)) == 4)
+    cluster.kill("slurmd", signal.SIGKILL)
+    cluster.start_node()  # jobs ran on meanwhile
+    cancelled, *others = trainings(cluster)
+    cluster.ask("scancel", cancelled)
+    wait_until(lambda: cancelled not in trainings(cluster))
+    cluster.lose_node()
+    wait_until(lambda: not cluster.running())
+    cluster.start_node()
+    finish(process, place)
+    states = {job["JobId"]: job["JobState"] for job in cluster.ended()}
+    assert states[cancelled] == "CANCELLED"
+    assert "NODE_FAIL" in {states[number] for number in others}
+    assert_same_results(place, undisturbed)
+
+
+def test_too_little_memory_and_too_little_time_grow_with_the_attempt(
+    cluster: Cluster, place: Workplace, undisturbed: Workplace
+):
+    """First attempts have too little memory; a job of the second hangs until its time is up."""
+    process = submit(
+        place, "--set-resources", "train_run:mem_mb=60 if attempt == 1 else 4000",
+        "train_run:runtime=attempt",
+    )  # fmt: skip
+    first = wait_until(lambda: trainings(cluster))
+    hung = wait_until(lambda: set(trainings(cluster)) - set(first))
+    number = next(iter(hung))
+    for pid in wait_until(lambda: cluster.processes(number)):
+        os.kill(pid, signal.SIGSTOP)
+    finish(process, place)
+    states = {job["JobId"]: job["JobState"] for job in cluster.ended()}
+    assert {states[other] for other in first} <= {"OUT_OF_MEMORY", "FAILED"}
+    assert states[number] == "TIMEOUT"
+    assert_same_results(place, undisturbed)
+
+
+def test_a_killed_coordinator_is_resumed_and_nothing_is_trained_twice(
+    cluster: Cluster, place: Workplace, undisturbed: Workplace
+):
+    process = submit(place)
+    wait_until(lambda: len(trainings(cluster)) == 4)
+    second = place.start(*TABLES, *QUICK, profile="dgx", **SMALL)
+    assert second.returncode != 0
+    assert "Directory cannot be locked" in second.stdout
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert trainings(cluster)  # they run on
+    command = place.command(*TABLES, *QUICK, profile="dgx", **SMALL)[3:]
+    where = command.index("--profile")  # which resume.sh gives itself
+    del command[where : where + 2]
+    resumed = subprocess.Popen(
+        ["profiles/dgx/resume.sh", *command],
+        cwd=place.folder,
+        env={**environment(), "RESUME_POLL_SECONDS": "1"},
+        text=True,
+        stdout=(place.folder / "coordinator.log").open("a"),
+        stderr=subprocess.STDOUT,
+    )
+    finish(resumed, place)
+    logs = logs_of_trainings(place).values()
+    assert sum("is trained already" in log for log in logs) == 4
+    assert_same_results(place, undisturbed)
