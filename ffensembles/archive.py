@@ -30,9 +30,8 @@ _MANIFEST = "manifest.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold: same runs, same bytes
 _UNIX = 3
 
-# every value is one plain part of a path, and a number is written in one way only
-_NAME, _NUMBER = "[A-Za-z0-9][A-Za-z0-9._-]*", "(?:0|[1-9][0-9]*)"
-_VALUES = {"held_out": f"{WHOLE}|{_NUMBER}", "seed": _NUMBER}
+_NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"  # one plain part of a path: none leads elsewhere
+_VALUES = {"held_out": f"{WHOLE}|[0-9]+", "seed": "[0-9]+"}
 _METADATA = re.sub(
     r"\\{(\w+)\\}",
     lambda found: f"(?P<{found[1]}>{_VALUES.get(found[1], _NAME)})",

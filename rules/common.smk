@@ -54,6 +54,21 @@ def keys(runs):
     return [run.keys for run in runs]
 
 
+# whether runs that differ in their seed alone train in one job
+together = study.config.training.runs_per_job > 1
+
+
+def of_block(quantity):
+    """Return a parameter function: something that the study says of the runs that share a job."""
+    return lambda wildcards: quantity(study.block_runs(wildcards))
+
+
+def block(wildcards):
+    """Return the file that says that a run's block is trained, where runs share jobs."""
+    run = Run.from_wildcards(wildcards)
+    return study.path("block", run, seeds=study.block(run)) if together else []
+
+
 def images(run):
     """Return what determines a run's images; where their files lie does not."""
     data = study.data_settings(run)

@@ -1,18 +1,5 @@
 # Training: one run per (protocol, model, data set, seed, held-out class).
 
-together = study.config.training.runs_per_job > 1
-
-
-def of_block(quantity):
-    """Return a parameter function: something that the study says of the runs that share a job."""
-    return lambda wildcards: quantity(study.block_runs(wildcards))
-
-
-def block(wildcards):
-    """Return the file that says that a run's block is trained, where runs share jobs."""
-    run = Run.from_wildcards(wildcards)
-    return study.path("block", run, seeds=study.block(run)) if together else []
-
 
 rule train_block:
     # runs that differ in their seed alone, in one job; each is kept, and `train_run` takes it

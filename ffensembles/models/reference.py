@@ -144,7 +144,9 @@ class ReferenceStage:
         """Return the stage's goodness on its inputs, and each presentation's strongest unit."""
         recipe = self.task.recipe
         if self.layer:
-            weight, bias = self.trained.values()
+            weight, bias = (
+                self.trained[f"layer{self.layer}.{name}"] for name in ("weight", "bias")
+            )
             z = torch.nn.functional.linear(x, weight, bias)
             h = torch.sigmoid(z) if recipe.activation == "sigmoid" else torch.relu(z)
             return norm(h, recipe.goodness), h.detach().argmax(1)

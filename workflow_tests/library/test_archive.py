@@ -407,6 +407,8 @@ def test_run_keys_that_lead_elsewhere(archive: Path, tmp_path: Path, key: str, v
         folder = "runs/{protocol}/{dataset}/{model}/held-out-{held_out}/seed-{seed}".format_map(
             {**one["run"], "held_out": one["run"]["held_out"] or "none"}
         )
+        for name in one["files"]:
+            del content[name]
         one["files"] = {}
         for name in NAMES:
             one["files"] |= entry(f"{folder}/{name}", b"evil")

@@ -1,0 +1,87 @@
+"""Damaged results, and a folder that takes no more: told in a line, made good, nothing lost."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from workplace import Workplace
+
+FF = "runs/sigmoid-linf/digits/FF/held-out-none/seed-0"
+SMALL: dict[str, Any] = {"models": ["FF"], "held_out": []}
+TABLES = ("results/tables/table1.csv", "results/tables/table2.csv")
+
+
+def tables(place: Workplace) -> dict[str, bytes]:
+    return {path: (place.folder / path).read_bytes() for path in TABLES}
+
+
+def cut(path: Path) -> None:
+    """Let a file end in its middle, as a copy that was broken off does."""
+    os.truncate(path, path.stat().st_size // 2)
+    os.utime(path)
+
+
+def test_truncated_weights_are_named_and_trained_again(finished: Workplace, tmp_path: Path):
+    place = finished.copy(tmp_path / "copy")
+    weights = place.results / FF / "weights.safetensors"
+    sound = weights.read_bytes()
+    cut(weights)
+    for kept in place.results.glob("kept/*/weights.safetensors"):
+        cut(kept)  # a copy of the folder has lost that they are one file
+    told = place.start("all")
+    assert told.returncode != 0
+    assert f"{FF}/weights.safetensors: cannot be read" in told.stdout
+    assert "delete it and run again" in told.stdout
+    weights.unlink()
+    assert place.start("all").returncode == 0
+    assert weights.read_bytes() == sound
+    assert tables(place) == tables(finished)
+
+
+def test_a_truncated_store_is_named_and_read_anew(finished: Workplace, tmp_path: Path):
+    place = finished.copy(tmp_path / "copy")
+    store = place.results / FF / "activations.zarr.zip"
+    cut(store)
+    told = place.start("all")
+    assert told.returncode != 0
+    assert f"{FF}/activations.zarr.zip: " in told.stdout
+    assert "delete it and run again" in told.stdout
+    store.unlink()
+    done = place.start("all")
+    assert done.returncode == 0
+    assert "Training" not in done.stdout
+    assert tables(place) == tables(finished)
+
+
+@pytest.fixture
+def small_disk(fresh: Workplace) -> Iterator[Workplace]:
+    """The workflow with a results folder on a disk of its own, and not much of it."""
+    fresh.results.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(fresh.results)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root can make a small disk")
+    yield fresh
+    subprocess.run(["umount", str(fresh.results)], check=True)
+
+
+def remount(place: Workplace, option: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{option}", str(place.results)], check=True)
+
+
+def test_a_full_disk_and_a_read_only_one(small_disk: Workplace, finished: Workplace):
+    place = small_disk
+    told = place.start(*TABLES, **SMALL)
+    assert told.returncode != 0
+    assert "cannot be written; the disk is full: free some space" in told.stdout
+    remount(place, "size=200m,ro")
+    told = place.start(*TABLES, **SMALL)
+    assert told.returncode != 0
+    assert "Read-only file system" in told.stdout or "read-only" in told.stdout
+    remount(place, "rw")
+    done = place.start(*TABLES, **SMALL)
+    assert done.returncode == 0, done.stdout[-3000:]
+    whole = [line for line in tables(finished)[TABLES[0]].decode().splitlines() if ",FF," in line]
+    assert whole == tables(place)[TABLES[0]].decode().splitlines()[1:]
