@@ -56,8 +56,6 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     for model in options.models:
         recipe = PROTOCOLS[options.protocol][model]
-        if options.weights:  # stay in the state that training has reached, whose memory is lost
-            recipe = recipe.but(learning_rate=1e-9)
         run = task(recipe, pixels, labels, CPU)
         weights = stacked_weights([run])
         if options.weights and model == "FF":
