@@ -20,6 +20,7 @@ include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/costs.smk"
 include: "rules/report.smk"
+include: "rules/reproduction.smk"
 include: "rules/targets.smk"
 
 

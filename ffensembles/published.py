@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 import pandas as pd
 
 PROTOCOL = "sigmoid-linf"
+DATASETS = ("mnist", "fashionmnist")
 RUNS = 15
 
 
@@ -160,6 +161,26 @@ def published(
         if (number.quantity, number.dataset, number.model, number.layer) == wanted:
             return number
     return None
+
+
+FRACTIONS = {"accuracy", "positive_weights", "negative_peak", "negative_peak_share"}
+"""Quantities that are fractions of one."""
+
+RELATIVE, ABSOLUTE = 0.2, 0.03
+"""How far a value may lie off and still be called reproduced: in parts of the published value;
+for fractions, as it is."""
+
+
+def tolerance(quantity: str, value: float) -> float:
+    """Return the deviation from a published value up to which a value counts as reproduced.
+
+    Examples
+    --------
+    >>> [round(tolerance(*of), 3) for of in (("ensemble_size", 5.5), ("positive_weights", 0.63))]
+    [1.1, 0.03]
+    """
+    allowed = ABSOLUTE if quantity in FRACTIONS else RELATIVE * abs(value)
+    return allowed * (1 + 1e-9)  # .93 - .90 is no more than .03, whatever floats make of it
 
 
 def published_frame() -> pd.DataFrame:

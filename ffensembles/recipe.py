@@ -43,7 +43,8 @@ class Recipe:
     theta
         Threshold of the goodness (of the summed goodness for `BPFF`); None for `BP`.
     learning_rate, epochs, batch_size
-        Adam's; epochs are per layer for `FF`; a batch size of None means the full batch.
+        Adam's; epochs are per layer for `FF`, 0 leaves the net untrained; a batch size of None
+        means the full batch.
     """
 
     model: Model

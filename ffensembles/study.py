@@ -5,12 +5,12 @@ is imported.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
-from functools import cache, cached_property
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cache, cached_property, reduce
 from typing import Any
 
-from ffensembles.config import Config, for_dataset
+from ffensembles.config import Config, for_dataset, varied
 from ffensembles.config.schema import Mathematics
 from ffensembles.recipe import MODELS, Model, Recipe
 
@@ -30,8 +30,10 @@ PATTERNS = {
     "block": f"blocks/{_BLOCK}.json",
     "activations": f"runs/{_RUN}/activations.zarr.zip",
     "ensembles": f"runs/{_RUN}/{{method}}.zarr.zip",
+    "shuffled": f"runs/{_RUN}/shuffled-{{method}}.zarr.zip",
     "data": "data/{dataset}.json",
     "tidy": "tidy/{frame}.csv",
+    "reproduction": "reproduction/{frame}",
     "table": "tables/{table}.{ending}",
     "figure": "figures/{figure}{variant}.{ending}",
     "configuration": "configuration.yaml",
@@ -57,6 +59,12 @@ FRAMES = (
     "unseen",
 )
 """Tidy frames; `unseen` is of runs with a held-out class."""
+
+SCOPES = ("", "untrained/", "shuffled/", "sweep/")
+"""What tidy frames are of: the study's runs, untrained nets, labels shuffled, or the sweep."""
+
+UNTRAINED = "untrained"
+"""The protocol, by name, of nets as they are before training."""
 
 METHODS = ("method1", "method2")
 """Methods whose ensembles the study's tables and figures ask for."""
@@ -137,6 +145,22 @@ class Variant:
     run: Run | None
 
 
+@dataclass(frozen=True)
+class Variation:
+    """A protocol that is the first one but for some keys.
+
+    Attributes
+    ----------
+    changes
+        Keys, with points between groups, and their values.
+    models
+        The models that it concerns.
+    """
+
+    changes: Mapping[str, Any]
+    models: tuple[Model, ...]
+
+
 class _Open(dict[str, str]):
     """Values of some wildcards; the others stay as they are."""
 
@@ -207,6 +231,57 @@ class Study:
         """The runs without one class."""
         return [run for run in self.runs if run.held_out is not None]
 
+    @cached_property
+    def settings(self) -> dict[str, Variation]:
+        """The sweep's variations, by the names of their protocols."""
+        first = self.config.protocols[0]
+        return {
+            f"{first}--{setting.key}-{_text(value)}": Variation(
+                {setting.key: value}, tuple(setting.models)
+            )
+            for setting in self.config.sweep.settings
+            for value in setting.values
+        }
+
+    @property
+    def settings_as_they_are(self) -> dict[str, str]:
+        """What the first protocol says of each setting that the sweep varies, as text."""
+        mathematics = self.config.recipes[self.config.protocols[0]].model_dump()
+        keys = [setting.key for setting in self.config.sweep.settings]
+        return {
+            key: _text(reduce(lambda group, name: group[name], key.split("."), mathematics))
+            for key in keys
+        }
+
+    @cached_property
+    def _variations(self) -> dict[str, Variation]:
+        return {UNTRAINED: Variation({}, tuple(self.config.models)), **self.settings}
+
+    def scope(self, scope: str) -> tuple[Run, ...]:
+        """Return the runs that tidy frames of a scope (`SCOPES`) are of."""
+        if scope in ("", "shuffled/"):
+            return self.runs
+        if scope == "untrained/":
+            seeds = self.config.reproduction.untrained_seeds
+            return tuple(self._varied(UNTRAINED, seeds))
+        first, seeds = self.config.protocols[0], self.config.sweep.seeds
+        base = Run(first, "", "FF", None, 0)
+        runs = [
+            replace(base, dataset=dataset, model=model, seed=seed)
+            for dataset in self.config.datasets
+            for model in self.config.models
+            for seed in seeds
+        ]
+        for name in self.settings:
+            runs += self._varied(name, seeds)
+        return tuple(runs)
+
+    def _varied(self, name: str, seeds: Iterable[int]) -> Iterator[Run]:
+        for dataset in self.config.datasets:
+            for model in self.config.models:
+                if model in self._variations[name].models:
+                    yield from (Run(name, dataset, model, None, seed) for seed in seeds)
+
     @property
     def methods(self) -> list[str]:
         """The methods that find ensembles."""
@@ -246,6 +321,10 @@ class Study:
         known = {key: str(value) for key, value in known.items()}
         return f"{self.config.results}/{PATTERNS[kind].format_map(_Open(known))}"
 
+    def inside(self, kind: str, **wildcards: Any) -> str:
+        """Return one file's path inside any results folder."""
+        return PATTERNS[kind].format_map(wildcards)
+
     def path(self, kind: str, run: Run | None = None, **wildcards: Any) -> str:
         """Return one file's path.
 
@@ -268,13 +347,14 @@ class Study:
         labels = range(max((len(_categories(name)) for name in config.datasets), default=0))
         variants = dict.fromkeys(v for name in FIGURES for v in self.figure_variants(name))
         return {
-            "protocol": _one_of(config.protocols),
+            "protocol": _one_of([*config.protocols, *self._variations]),
             "dataset": _one_of(config.datasets),
             "model": _one_of(MODELS),
             "held_out": _one_of([WHOLE, *labels]),
             "seed": r"\d+",
             "seeds": r"\d+(?:-\d+)*",
             "method": _one_of(self.methods),
+            "scope": _one_of(SCOPES),
             "table": _one_of(TABLES),
             "figure": _one_of(FIGURES),
             "variant": _one_of(variants),
@@ -321,6 +401,17 @@ class Study:
         """The tidy frames that can be made."""
         return [name for name in FRAMES if name != "unseen" or self.held_out_runs]
 
+    @property
+    def judged(self) -> dict[str, list[str]]:
+        """What the publication is compared with: each frame and the tidy frames that make it."""
+        frames = {name: [name] for name in (*self.frames, "similarity", "costs")}
+        for name in ("sizes", "positive_weights", "sharing"):
+            frames[name].append(f"untrained/{name}")
+        return {
+            **frames,
+            **{f"shuffled_{name}": [f"shuffled/{name}"] for name in ("sizes", "sharing")},
+        }
+
     def label(self, dataset: str) -> dict[str, Any]:
         """Return what captions call a data set, and the scale at which it was learnt."""
         from ffensembles.datasets import DATASETS
@@ -366,12 +457,18 @@ class Study:
 
     @cache  # noqa: B019 - a study lives as long as its process
     def _mathematics(self, protocol: str, dataset: str) -> Mathematics:
-        return for_dataset(self.config.recipes[protocol], dataset)
+        variation = self._variations.get(protocol)
+        first = self.config.protocols[0] if variation else protocol
+        mathematics = for_dataset(self.config.recipes[first], dataset)
+        for key, value in (variation.changes if variation else {}).items():
+            mathematics = varied(mathematics, key, value)
+        return mathematics
 
     @cache  # noqa: B019
     def _recipe(self, protocol: str, dataset: str, model: Model) -> Recipe:
         content = self._mathematics(protocol, dataset).model_dump()
-        return Recipe.from_json({"model": model, "theta": None, **content, **content[model]})
+        recipe = Recipe.from_json({"model": model, "theta": None, **content, **content[model]})
+        return recipe.but(epochs=0) if protocol == UNTRAINED else recipe
 
 
 @cache
@@ -379,6 +476,11 @@ def _categories(dataset: str) -> tuple[str, ...]:
     from ffensembles.datasets import DATASETS
 
     return tuple(DATASETS[dataset].classes)
+
+
+def _text(value: Any) -> str:
+    """Return a value of a setting as its protocol's name says it."""
+    return "null" if value is None else str(value).lower()
 
 
 def _one_of(values: Iterable[Any]) -> str:

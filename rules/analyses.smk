@@ -1,18 +1,19 @@
 # Tidy frames: one row per run, layer, category, method; for tables, figures and whoever wants more.
+# A scope says of which runs: the study's, untrained nets, the study's with labels shuffled, the sweep's.
 
 
 rule accuracy:
     input:
-        files=study.paths("metadata", study.runs),
+        files=of_scope(lambda runs, _: study.paths("metadata", runs)),
         code=code("ffensembles.analyses.accuracy", "ffensembles.analyses.tidy"),
     output:
-        study.path("tidy", frame="accuracy"),
+        study.pattern("tidy", frame="{scope}accuracy"),
     log:
-        study.path("log", stage="tidy-accuracy"),
+        study.pattern("log", stage="tidy-{scope}accuracy"),
     conda:
         "../envs/analysis.yaml"
     params:
-        runs=keys(study.runs),
+        runs=of_scope(lambda runs, _: keys(runs)),
     message:
         "Gathering accuracies"
     script:
@@ -21,22 +22,26 @@ rule accuracy:
 
 rule sizes:
     input:
-        files=[
-            study.paths("ensembles", study.runs, method=method) for method in METHODS
-        ],
+        files=of_scope(
+            lambda runs, kind: [
+                path
+                for method in METHODS
+                for path in study.paths(kind, runs, method=method)
+            ]
+        ),
         code=code(
             "ffensembles.analyses.sizes",
             "ffensembles.analyses.tidy",
             "ffensembles.store",
         ),
     output:
-        study.path("tidy", frame="sizes"),
+        study.pattern("tidy", frame="{scope}sizes"),
     log:
-        study.path("log", stage="tidy-sizes"),
+        study.pattern("log", stage="tidy-{scope}sizes"),
     conda:
         "../envs/analysis.yaml"
     params:
-        runs=keys(study.runs) * len(METHODS),
+        runs=of_scope(lambda runs, _: keys(runs) * len(METHODS)),
     message:
         "Gathering sizes of ensembles"
     script:
@@ -45,17 +50,17 @@ rule sizes:
 
 rule positive_weights:
     input:
-        files=study.paths("weights", study.whole_runs),
+        files=of_scope(lambda runs, _: study.paths("weights", whole(runs))),
         code=code("ffensembles.analyses.weights", "ffensembles.analyses.tidy"),
     output:
-        by_layer=study.path("tidy", frame="positive_weights"),
-        by_unit=study.path("tidy", frame="positive_weights_by_unit"),
+        by_layer=study.pattern("tidy", frame="{scope}positive_weights"),
+        by_unit=study.pattern("tidy", frame="{scope}positive_weights_by_unit"),
     log:
-        study.path("log", stage="tidy-positive_weights"),
+        study.pattern("log", stage="tidy-{scope}positive_weights"),
     conda:
         "../envs/analysis.yaml"
     params:
-        runs=keys(study.whole_runs),
+        runs=of_scope(lambda runs, _: keys(whole(runs))),
     message:
         "Counting positive weights"
     script:
@@ -64,20 +69,22 @@ rule positive_weights:
 
 rule sharing:
     input:
-        files=study.paths("ensembles", study.whole_runs, method="method1"),
+        files=of_scope(
+            lambda runs, kind: study.paths(kind, whole(runs), method="method1")
+        ),
         code=code(
             "ffensembles.analyses.sharing",
             "ffensembles.analyses.tidy",
             "ffensembles.store",
         ),
     output:
-        study.path("tidy", frame="sharing"),
+        study.pattern("tidy", frame="{scope}sharing"),
     log:
-        study.path("log", stage="tidy-sharing"),
+        study.pattern("log", stage="tidy-{scope}sharing"),
     conda:
         "../envs/analysis.yaml"
     params:
-        runs=keys(study.whole_runs),
+        runs=of_scope(lambda runs, _: keys(whole(runs))),
         quantile=study.config.figures.figure3.quantile,
     message:
         "Counting units that ensembles share"
@@ -123,3 +130,48 @@ rule unseen:
         "Measuring the response to unseen classes"
     script:
         "../scripts/unseen.py"
+
+
+rule similarity:
+    input:
+        data=[study.path("data", dataset=name) for name in study.config.datasets],
+        code=code("ffensembles.analyses.similarity", "ffensembles.datasets.prepare"),
+    output:
+        study.path("tidy", frame="similarity"),
+    log:
+        study.path("log", stage="tidy-similarity"),
+    conda:
+        "../envs/training.yaml"
+    params:
+        recipe=study.recipe(study.runs[0]).as_json(),
+        images={
+            name: images(study.select(dataset=name)[0])
+            for name in study.config.datasets
+        },
+    message:
+        "Measuring how similar classes are"
+    script:
+        "../scripts/similarity.py"
+
+
+rule sweep_scores:
+    input:
+        accuracy=study.path("tidy", frame="sweep/accuracy"),
+        sizes=study.path("tidy", frame="sweep/sizes"),
+        positive_weights=study.path("tidy", frame="sweep/positive_weights"),
+        code=code("ffensembles.analyses.sweep"),
+    output:
+        study.path("tidy", frame="sweep"),
+    log:
+        study.path("log", stage="tidy-sweep"),
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        settings={
+            name: list(one.changes.items())[0] for name, one in study.settings.items()
+        },
+        quantile=study.config.tables.table2.quantile,
+    message:
+        "Scoring the sweep against the published values"
+    script:
+        "../scripts/sweep_scores.py"

@@ -69,6 +69,19 @@ def block(wildcards):
     return study.path("block", run, seeds=study.block(run)) if together else []
 
 
+def whole(runs):
+    """Return those runs that were trained on all classes."""
+    return [run for run in runs if run.held_out is None]
+
+
+def of_scope(quantity):
+    """Return a parameter function of a scope's runs and of the kind of its ensembles' files."""
+    return lambda wildcards: quantity(
+        study.scope(wildcards.scope),
+        "shuffled" if wildcards.scope == "shuffled/" else "ensembles",
+    )
+
+
 def images(run):
     """Return what determines a run's images; where their files lie does not."""
     data = study.data_settings(run)

@@ -17,6 +17,8 @@ from ffensembles.config.schema import (
     HeldOut,
     Mathematics,
     Protocol,
+    Setting,
+    Sweep,
     Tables,
 )
 
@@ -48,6 +50,26 @@ def for_dataset(protocol: Protocol, dataset: str) -> Mathematics:
     """Return a protocol's mathematics for one data set; raises pydantic's ValidationError."""
     base = protocol.model_dump(exclude={"per_dataset"})
     return Mathematics.model_validate(merged(base, protocol.per_dataset.get(dataset, {})))
+
+
+def varied(mathematics: Mathematics, key: str, value: Any) -> Mathematics:
+    """Return a recipe with one key changed; raises pydantic's ValidationError.
+
+    Examples
+    --------
+    >>> from ffensembles.config import load_config
+    >>> protocol = load_config("config.yaml").recipes["sigmoid-linf"]
+    >>> varied(for_dataset(protocol, "mnist"), "FF.theta", 0.4).FF.theta
+    0.4
+    """
+    return Mathematics.model_validate(_changed(mathematics, key, value))
+
+
+def _changed(mathematics: Mathematics, key: str, value: Any) -> dict[str, Any]:
+    over: Any = value
+    for name in reversed(key.split(".")):
+        over = {name: over}
+    return merged(mathematics.model_dump(), over)
 
 
 def cross_checked(groups: Mapping[str, Any]) -> Iterator[Problem]:
@@ -190,6 +212,37 @@ def _layers(
             yield wrong(("figures", name, "layer"), layer, text)
 
 
+def _sweep(sweep: Sweep, protocols: list[str], recipes: dict[str, Protocol]) -> Iterator[Problem]:
+    base = recipes.get(protocols[0])
+    if base is None:  # said by _grid
+        return
+    mathematics = Mathematics.model_validate(base.model_dump(exclude={"per_dataset"}))
+    for place, setting in enumerate(sweep.settings):
+        yield from _setting(setting, ("sweep", "settings", place), mathematics)
+
+
+def _setting(setting: Setting, path: Path, mathematics: Mathematics) -> Iterator[Problem]:
+    known = dict(_leaves(mathematics.model_dump()))
+    if setting.key not in known:
+        yield wrong((*path, "key"), setting.key, known)
+        return
+    for place, value in enumerate(setting.values):
+        try:
+            varied(mathematics, setting.key, value)
+        except ValidationError as error:
+            content = _changed(mathematics, setting.key, value)
+            for problem in translate(error, Mathematics, content):
+                yield Problem((*path, "values", place), problem.text)
+
+
+def _leaves(group: Mapping[str, Any], under: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in group.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{under}{name}.")
+        else:
+            yield f"{under}{name}", value
+
+
 def _labels(dataset: str, n_classes: int) -> str:
     return f"0 to {n_classes - 1}, the classes of {dataset}"
 
@@ -203,4 +256,5 @@ _CHECKS: tuple[Callable[..., Iterator[Problem]], ...] = (
     _shown,
     _quantiles,
     _layers,
+    _sweep,
 )

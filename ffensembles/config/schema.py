@@ -265,6 +265,35 @@ class Figures(Group):
     figure8: Figure8 = Field(description="Method 1 against Method 2")
 
 
+class Setting(Group):
+    """One setting of a recipe and the values it is given, each in turn, all else as it is."""
+
+    key: str = Field(description="key of a recipe, with points between groups: FF.theta")
+    values: Annotated[list[Any], Some, Unique] = Field(description="its other values")
+    models: Annotated[list[Model], Some, Unique] = Field(description="models that it concerns")
+
+
+class Sweep(Group):
+    """Settings that were never published, varied one at a time around the first protocol."""
+
+    seeds: Annotated[list[Seed], Some, Unique] = Field(description="one run of each per seed")
+    settings: list[Setting] = Field(description="what is varied")
+
+
+class Reproduction(Group):
+    """Every published number beside ours, and the study's claims against their nulls."""
+
+    results: Folder | None = Field(
+        description="folder of the results that are judged; null: this study's own"
+    )
+    sweep: Folder | None = Field(
+        description="folder of the sweep that explains what differs; null: none"
+    )
+    untrained_seeds: Annotated[list[Seed], Some, Unique] = Field(
+        description="untrained nets, a null: one of each model and data set per seed"
+    )
+
+
 class Config(Group):
     """A whole study."""
 
@@ -282,3 +311,5 @@ class Config(Group):
     ensembles: Ensembles = Field(description="methods to find ensembles")
     tables: Tables = Field(description="what tables show")
     figures: Figures = Field(description="what figures show")
+    sweep: Sweep = Field(description="settings that were never published, varied")
+    reproduction: Reproduction = Field(description="every published number beside ours")

@@ -83,7 +83,7 @@ def _keep_freed_memory() -> None:
     except (AttributeError, OSError, TypeError):
         return
     mallopt(mmap_threshold, 32 << 20)
-    mallopt(trim_threshold, 1 << 30)
+    mallopt(trim_threshold, 256 << 20)
 
 
 def describe(device: torch.device) -> str:

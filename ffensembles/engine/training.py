@@ -216,6 +216,8 @@ class _Training:
 
     def train_stage(self, number: int, layer: int, first: int, state: State | None) -> None:
         """Train a layer of FF, or the whole net, from epoch `first` on."""
+        if not self.recipe.epochs:  # a net as it is before training
+            return
         stage = open_stage(self.kind, self.tasks, self.weights, layer, self.settings.block_size)
         if state is not None:
             stage.restore(_memory(state, self.task.x.device))

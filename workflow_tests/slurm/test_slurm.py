@@ -76,6 +76,21 @@ def assert_same_results(place: Workplace, undisturbed: Workplace) -> None:
             assert found.read_bytes() == path.read_bytes(), path.name
 
 
+def words_for_scripts(place: Workplace) -> list[str]:
+    """Return the words after `snakemake --profile dgx`, which the scripts say themselves."""
+    words = place.command(*TABLES, *QUICK, profile="dgx", **SMALL)[3:]
+    where = words.index("--profile")
+    return words[:where] + words[where + 2 :]
+
+
+def assert_trained_before_and_not_after(place: Workplace, log: str) -> None:
+    """Assert that all was trained by jobs of the coordinating process that was lost."""
+    before, after = log.rsplit("Unlocked working directory.", 1)
+    assert before.count("rule_train_run") == 4
+    assert "rule_train_run" not in after
+    assert all("FF layer 3, seed" in log for log in logs_of_trainings(place).values())
+
+
 def logs_of_trainings(place: Workplace) -> dict[Path, str]:
     return {path: path.read_text() for path in place.results.glob("logs/train/**/*.log")}
 
@@ -166,11 +181,8 @@ def test_a_killed_coordinator_is_resumed_and_nothing_is_trained_twice(
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert trainings(cluster)  # they run on
-    command = place.command(*TABLES, *QUICK, profile="dgx", **SMALL)[3:]
-    where = command.index("--profile")  # which resume.sh gives itself
-    del command[where : where + 2]
     resumed = subprocess.Popen(
-        ["profiles/dgx/resume.sh", *command],
+        ["profiles/dgx/resume.sh", *words_for_scripts(place)],
         cwd=place.folder,
         env={**environment(), "RESUME_POLL_SECONDS": "1"},
         text=True,
@@ -178,8 +190,31 @@ def test_a_killed_coordinator_is_resumed_and_nothing_is_trained_twice(
         stderr=subprocess.STDOUT,
     )
     finish(resumed, place)
-    before, after = said(place).split("Unlocked working directory.")
-    assert before.count("rule_train_run") == 4
-    assert "rule_train_run" not in after
-    assert all("FF layer 3, seed" in log for log in logs_of_trainings(place).values())
+    assert_trained_before_and_not_after(place, said(place))
+    assert_same_results(place, undisturbed)
+
+
+def test_a_submitted_coordinator_queues_itself_again_when_its_time_is_up(
+    cluster: Cluster, place: Workplace, undisturbed: Workplace
+):
+    def sbatch(script: str, *words: str) -> str:
+        done = subprocess.run(
+            ["sbatch", "--parsable", script, *words],
+            cwd=place.folder,
+            env={**environment(), "RESUME_POLL_SECONDS": "1"},
+            text=True,
+            capture_output=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    first = sbatch("profiles/dgx/study.sbatch", *words_for_scripts(place))
+    wait_until(lambda: len(trainings(cluster)) == 4)
+    cluster.ask("scancel", "--batch", "--signal=USR1", first)  # as Slurm does, two minutes early
+    wait_until(lambda: first not in cluster.running())
+    assert trainings(cluster)  # they run on
+    wait_until(lambda: not cluster.ask("squeue", "-h"), 400)
+    log = (place.folder / "study.log").read_text()
+    assert "time is nearly up" in log
+    assert_trained_before_and_not_after(place, log)
     assert_same_results(place, undisturbed)

@@ -1,0 +1,74 @@
+# Beside the publication: the sweep of what it leaves open, and every number laid beside its own.
+
+judged = study.config.reproduction.results or study.config.results
+
+
+rule draw_sweep:
+    input:
+        frame=study.path("tidy", frame="sweep"),
+        code=code("ffensembles.plotting.sweep", "ffensembles.plotting.saving"),
+    output:
+        pdf=study.path("figure", figure="sweep", variant="", ending="pdf"),
+        png=study.path("figure", figure="sweep", variant="", ending="png"),
+        rst=study.path("figure", figure="sweep", variant="", ending="rst"),
+    log:
+        study.path("log", stage="sweep"),
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        base=study.settings_as_they_are,
+        titles={name: study.label(name)["title"] for name in study.config.datasets},
+    message:
+        "Figure of the sweep"
+    script:
+        "../scripts/figure_sweep.py"
+
+
+rule judge:
+    # reads results of its own configuration, made elsewhere and never made anew by this rule, unless
+    # `reproduction.results` is null
+    input:
+        **{
+            frame.replace("/", "_"): f"{judged}/{study.inside('tidy', frame=frame)}"
+            for frames in study.judged.values()
+            for frame in frames
+        },
+        configuration=f"{judged}/{study.inside('configuration')}",
+        sweep=(
+            f"{study.config.reproduction.sweep}/{study.inside('tidy', frame='sweep')}"
+            if study.config.reproduction.sweep
+            else []
+        ),
+        code=code("ffensembles.reproduction"),
+    output:
+        page=study.path("reproduction", frame="reproduction.md"),
+        numbers=study.path("reproduction", frame="numbers.csv"),
+        claims=study.path("reproduction", frame="claims.csv"),
+    log:
+        study.path("log", stage="reproduction"),
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        frames={
+            name: [frame.replace("/", "_") for frame in frames]
+            for name, frames in study.judged.items()
+        },
+        categories=study.config.figures.figure3.categories,
+        held_out=study.config.figures.figure4.held_out,
+        titles={name: study.label(name)["title"] for name in study.config.datasets},
+    message:
+        "Laying every published number beside ours"
+    script:
+        "../scripts/reproduction.py"
+
+
+rule sweep:
+    input:
+        rules.draw_sweep.output,
+    localrule: True
+
+
+rule reproduction:
+    input:
+        rules.judge.output,
+    localrule: True

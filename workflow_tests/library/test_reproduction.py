@@ -1,0 +1,334 @@
+"""Published numbers beside ours: values, verdicts, causes, and the page that shows them."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from ffensembles.analyses.claims import claims
+from ffensembles.analyses.tidy import read_frame, whole_numbers, write_frame
+from ffensembles.published import PROTOCOL, PUBLISHED
+from ffensembles.reproduction import compare, page
+
+COUNTS = {"units": 784, "all_negative": 0}
+
+
+def run(seed: int = 0, **changes: object) -> dict[str, object]:
+    plain = {"protocol": PROTOCOL, "dataset": "mnist", "model": "FF", "held_out": None}
+    return {**plain, "seed": seed, **changes}
+
+
+def frame(rows: list[dict[str, object]]) -> pd.DataFrame:
+    return whole_numbers(pd.DataFrame(rows))
+
+
+def accuracy_of(by_model: dict[str, list[float]], dataset: str = "mnist") -> pd.DataFrame:
+    return frame(
+        [
+            {**run(seed, model=model, dataset=dataset), "layer": layer, "accuracy": value}
+            for model, values in by_model.items()
+            for seed, value in enumerate(values)
+            for layer, value in ((0, value), (1, 0.1))
+        ]
+    )
+
+
+def sizes_of(layer: int, *sizes: float, quantile: float = 0.95, **changes: object) -> pd.DataFrame:
+    return frame(
+        [
+            {
+                **run(seed, **changes), "layer": layer, "category": 0, "method": "method1",
+                "quantile": quantile, "size": size, "floor": 784 * (1 - quantile),
+                "units": 784, "lost": False,
+            }
+            for seed, size in enumerate(sizes)
+        ]
+    )  # fmt: skip
+
+
+def number(comparison: pd.DataFrame, quantity: str, layer: int | None = None, **keys: object):
+    rows = comparison[comparison.quantity == quantity]
+    rows = rows if layer is None else rows[rows.layer == layer]
+    for key, value in keys.items():
+        rows = rows[rows[key] == value]
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+def sweep_of(**settings: list[float]) -> pd.DataFrame:
+    """Sizes of FF's second layer on MNIST by setting; `base` has none."""
+    rows = []
+    for name, values in settings.items():
+        setting, _, value = ("", "", "") if name == "base" else name.partition("_")
+        for seed, ours in enumerate(values):
+            rows.append(
+                {
+                    "setting": setting, "value": value, "dataset": "mnist", "model": "FF",
+                    "seed": seed, "quantity": "ensemble_size", "layer": 2, "ours": ours,
+                    "published": 5.5, "distance": abs(ours - 5.5),
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def everything() -> dict[str, pd.DataFrame | None]:
+    """Frames of which every single number can be made."""
+    fashion = {"dataset": "fashionmnist"}
+    pair = {"layer": 1, "method": "method1", "quantile": 0.9, "category": 2, "other": 4}
+    unseen = [
+        {
+            **run(seed, held_out=held_out, **fashion), "layer": layer, "category": category,
+            "unseen": category == held_out, "size": size, "activity": activity,
+        }
+        for held_out in (0, 1)
+        for layer in (1, 2)
+        for seed in (0, 1)
+        for category, size, activity in (
+            (0, 1.0 if held_out == 0 else 9.0, 0.3 + 0.1 * seed), (1, 5.0, 0.4), (2, 5.0, 0.5)
+        )
+    ]  # fmt: skip
+    weights = [
+        {
+            **run(seed, model=model, dataset=dataset), "layer": 2, "positive": 0.01,
+            "units": 784, "all_negative": count + seed,
+        }
+        for model, dataset, count in (
+            ("FF", "mnist", 700), ("BP", "mnist", 200), ("BP", "fashionmnist", 780)
+        )
+        for seed in (0, 1)
+    ]  # fmt: skip
+    by_unit = [
+        {**run(seed, model="BPFF"), "layer": 2, "neuroid": unit, "negative": negative}
+        for seed in (0, 1)
+        # five of eight near the peak in the first run, six in the second
+        for unit, negative in enumerate([0.75] * 4 + [0.71, 0.9, 0.1, 0.71 if seed else 0.2])
+    ]
+    sizes = [sizes_of(1, 2.0, quantile=q, **fashion) for q in (0.9, 0.95)]
+    for method, quantile, slope in (("method1", 0.99, 2.0), ("method2", np.nan, 1.0)):
+        sizes += [
+            sizes_of(1, slope * category + (category == 3)).assign(
+                method=method, quantile=quantile, category=category
+            )
+            for category in range(5)
+        ]
+    return {
+        "sizes": whole_numbers(pd.concat(sizes, ignore_index=True)),
+        "sharing": frame([{**run(s, **fashion), **pair, "count": 1.0 + s} for s in (0, 1)]),
+        "unseen": frame(unseen),
+        "positive_weights": frame(weights),
+        "positive_weights_by_unit": frame(by_unit),
+    }
+
+
+def test_nothing_run_is_one_row_for_each_number() -> None:
+    table = compare({})
+    assert len(table) == len(PUBLISHED) == 52
+    assert set(table.verdict) == {"not run"}
+    assert table[["ours", "se", "n_runs", "within", "cause"]].isna().all(axis=None)
+    assert table.published.tolist() == [one.value for one in PUBLISHED]
+    # of the published values alone
+    assert table.published_on_floor.sum() == 3
+    half = compare({"sizes": sizes_of(1, 2.0, quantile=0.9), "accuracy": None, "unseen": None})
+    assert set(half.verdict) == {"not run"}
+
+
+def test_a_cell_has_its_mean_error_and_difference() -> None:
+    sizes = pd.concat(
+        [sizes_of(2, 5.0, 7.0), sizes_of(2, 999.0, held_out=3), sizes_of(2, 999.0, protocol="x")]
+    )
+    row = number(compare({"sizes": sizes}), "ensemble_size", 2, model="FF", dataset="mnist")
+    assert (row.ours, row.se, row.n_runs) == (6, 1, 2)
+    assert row.difference_in_se == pytest.approx(0.5 / np.hypot(1, 0.3))
+    assert (row.within, row.verdict) == (True, "reproduced")
+    single = number(
+        compare({"sizes": sizes_of(2, 5.0)}), "ensemble_size", 2, model="FF", dataset="mnist"
+    )
+    assert np.isnan(single.difference_in_se)
+
+
+@pytest.mark.parametrize(
+    ("layer", "model", "size", "verdict", "on_floor"),
+    [
+        (2, "FF", 6.6, "reproduced", False),
+        (2, "FF", 6.7, "same direction", False),
+        (2, "FF", 38.0, "not reproduced", True),  # theirs is below the floor, not on it
+        (2, "FF", 300.0, "not reproduced", False),
+        (1, "BP", 50.0, "same direction", False),
+        (3, "BP", 40.0, "reproduced", True),
+        (3, "BP", 60.0, "not reproduced", False),
+    ],
+)
+def test_sizes_are_set_against_the_floor(
+    layer: int, model: str, size: float, verdict: str, on_floor: bool
+) -> None:
+    table = compare({"sizes": sizes_of(layer, size, model=model)})
+    row = number(table, "ensemble_size", layer, model=model, dataset="mnist")
+    assert (row.verdict, row.on_floor) == (verdict, on_floor)
+    assert row.published_on_floor == ((layer, model) == (3, "BP"))
+
+
+def test_fractions_are_set_against_one_half() -> None:
+    def verdict(layer: int, value: float) -> str:
+        weights = frame([{**run(), "layer": layer, "positive": value, **COUNTS}])
+        table = compare({"positive_weights": weights})
+        return number(table, "positive_weights", layer, model="FF", dataset="mnist").verdict
+
+    assert verdict(1, 0.66) == "reproduced"  # .63 and what rounding adds
+    assert verdict(1, 0.51) == "same direction"
+    assert verdict(1, 0.49) == "not reproduced"
+    assert verdict(2, 0.03) == "reproduced"
+    assert verdict(2, 0.49) == "same direction"
+
+
+def test_accuracies_are_set_against_the_other_models() -> None:
+    def verdicts(**by_model: float) -> dict[str, str]:
+        accuracy = accuracy_of({model: [value] for model, value in by_model.items()})
+        rows = compare({"accuracy": accuracy}).query("source == 'Table 1' and dataset == 'mnist'")
+        return dict(zip(rows.model, rows.verdict, strict=True))
+
+    near, side, off = "reproduced", "same direction", "not reproduced"
+    # published: .93, .79, .77
+    assert verdicts(FF=0.95, BPFF=0.7, BP=0.6) == {"FF": near, "BPFF": side, "BP": side}
+    assert verdicts(FF=0.85, BPFF=0.6, BP=0.7) == {"FF": side, "BPFF": off, "BP": off}
+    assert verdicts(FF=0.85, BPFF=0.7) == {"FF": side, "BPFF": side, "BP": "not run"}
+    assert verdicts(FF=0.85) == {"FF": off, "BPFF": "not run", "BP": "not run"}
+
+
+def test_runs_without_any_ensemble_are_not_reproduced() -> None:
+    table = compare({"sizes": sizes_of(2, np.nan)})
+    row = number(table, "ensemble_size", 2, model="FF", dataset="mnist")
+    assert (row.verdict, row.n_runs, row.within) == ("not reproduced", 0, False)
+
+
+def test_single_numbers() -> None:
+    table = compare(everything())
+
+    def of(quantity: str, **keys: object) -> tuple[object, ...]:
+        row = number(table, quantity, **keys)
+        return row.ours, row.se, row.n_runs, row.verdict
+
+    near, side = "reproduced", "same direction"
+    assert of("shared_units") == (1.5, 0.5, 2, near)
+    assert of("unseen_size") == (1, 0, 2, near)
+    assert of("unseen_activity") == pytest.approx((0.35, 0.05, 2, near))
+    assert of("seen_activity") == pytest.approx((0.45, 0, 2, near), abs=1e-9)
+    assert of("all_negative_units", model="FF") == (700.5, 0.5, 2, near)
+    assert of("all_negative_units", model="BP") == (200.5, 0.5, 2, side)
+    assert of("negative_peak")[0] == pytest.approx(0.75)
+    assert of("negative_peak")[2:] == (2, near)
+    assert of("negative_peak_share") == pytest.approx((11 / 16, 1 / 16, 2, "not reproduced"))
+    one, two = [0.0, 2.0, 4.0, 7.0, 8.0], [0.0, 1.0, 2.0, 4.0, 4.0]
+    line = stats.linregress(two, one)
+    assert of("regression_slope")[0] == pytest.approx(line.slope)
+    assert of("regression_intercept")[0] == pytest.approx(line.intercept)
+    assert of("regression_slope")[2] == 1
+    # the interval is Student's, with three degrees of freedom
+    wide = stats.t.ppf(0.975, 3) / 1.96
+    assert of("regression_slope")[1] == pytest.approx(line.stderr * wide)
+
+
+def test_another_pair_of_classes_or_class_left_out() -> None:
+    frames = everything()
+    assert number(compare(frames, categories=(4, 2)), "shared_units").ours == 1.5
+    assert number(compare(frames, categories=(0, 1)), "shared_units").verdict == "not run"
+    # class 1 was left out too, and has 5 units then
+    assert number(compare(frames, held_out=1), "unseen_size").ours == 5
+    assert number(compare(frames, held_out=2), "unseen_size").verdict == "not run"
+
+
+def test_regression_is_of_the_published_protocol_and_data_sets() -> None:
+    sizes = everything()["sizes"]
+    # the same sizes by both methods would change a line over all
+    two = sizes[sizes.method == "method2"]
+    other = [two, two.assign(method="method1", quantile=0.99)]
+    for change in ({"protocol": "untrained"}, {"dataset": "digits"}):
+        more = pd.concat([sizes, *(rows.assign(**change) for rows in other)])
+        fits = [
+            number(compare({"sizes": rows}), "regression_slope")[["ours", "se"]].tolist()
+            for rows in (sizes, more)
+        ]
+        assert fits[0] == fits[1]
+
+
+def test_cause_is_the_nearest_setting_of_the_sweep() -> None:
+    frames = {"sizes": sizes_of(2, 19.2)}
+
+    def cause(sweep: pd.DataFrame | None) -> str:
+        table = compare(frames, sweep)
+        return number(table, "ensemble_size", 2, model="FF", dataset="mnist").cause
+
+    assert cause(None) == cause(pd.DataFrame()) == "not swept"
+    sweep = sweep_of(base=[19.2], **{"FF.theta_0.4": [5.1], "FF.theta_0.6": [9.0]})
+    assert cause(sweep) == "FF.theta=0.4 gives 5.1 (1 run; base 19.2)"
+    # read from a file: numbers are numbers, an empty cell is missing
+    read = sweep.assign(setting=sweep.setting.replace("", np.nan), value=[np.nan, 0.4, 0.6])
+    assert cause(read) == "FF.theta=0.4 gives 5.1 (1 run; base 19.2)"
+    two = sweep_of(base=[10.0, 20.0], **{"negatives_each-epoch": [6.0, 8.0], "x_1": [4.9]})
+    assert cause(two) == "x=1 gives 4.9 (1 run; base 10.0)"
+    assert cause(two[two.setting != "x"]) == "negatives=each-epoch gives 7.0 (2 runs; base 15.0)"
+    assert cause(sweep_of(base=[6.0], **{"FF.theta_0.4": [9.0]})) == (
+        "no setting of the sweep brings it nearer"
+    )
+    assert cause(sweep_of(**{"FF.theta_0.4": [5.1]})) == "not swept"
+    assert cause(sweep.assign(layer=3)) == "not swept"
+    # what is reproduced wants no cause
+    table = compare({"sizes": sizes_of(2, 5.5)}, sweep)
+    assert pd.isna(number(table, "ensemble_size", 2, model="FF", dataset="mnist").cause)
+
+
+def test_cause_of_an_accuracy_has_no_layer() -> None:
+    rows = sweep_of(base=[0.5], **{"FF.theta_0.4": [0.9]}).assign(quantity="accuracy", layer=None)
+    row = number(
+        compare({"accuracy": accuracy_of({"FF": [0.5]})}, whole_numbers(rows)),
+        "accuracy", model="FF", dataset="mnist",
+    )  # fmt: skip
+    assert row.cause == "FF.theta=0.4 gives 0.900 (1 run; base 0.500)"
+
+
+def test_the_page_holds_every_number_and_claim(tmp_path) -> None:
+    frames = {**everything(), "accuracy": accuracy_of({"FF": [0.93, 0.95], "BP": [0.1]})}
+    frames["sizes"] = pd.concat([frames["sizes"], sizes_of(3, 39.0, 39.4, model="BP")])
+    sweep = sweep_of(base=[19.2], **{"FF.theta_0.4": [5.1]})
+    comparison, tested = compare(frames, sweep), claims(frames)
+    about = {"title": "A small one", "runs": "2 of each | model", "commit": "abc"}
+    text = page(comparison, tested, about, {"mnist": "MNIST"})
+    assert text.startswith("# A small one\n")
+    assert "- commit: abc" in text
+    for source in {one.source for one in PUBLISHED}:
+        assert f"### {source}\n" in text
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    # claims and eight sources, each with a head and a rule
+    assert len(lines) == len(tested) + len(comparison) + 2 * (1 + 8)
+    for line in tested.statement:
+        assert line in text
+    assert "Tables 1 to 3: 4 of 42 cells lie within the tolerance" in text
+    assert "39.2 ± 0.20 (2) †" in text
+    assert "39.8 ± 0.65 †" in text
+    assert "0.940 ± 0.0100 (2)" in text
+    assert "| size (units) | MNIST | BP | 3 |" in text
+    for word in ("reproduced", "same direction", "not reproduced", "not run", "undecided"):
+        assert f"**{word}**" in text
+    # frames that went through a file make the same page
+    write_frame(comparison, tmp_path / "comparison.csv")
+    write_frame(tested, tmp_path / "claims.csv")
+    again = page(
+        read_frame(tmp_path / "comparison.csv"), read_frame(tmp_path / "claims.csv"), about,
+        {"mnist": "MNIST"},
+    )  # fmt: skip
+    assert again == text
+
+
+def test_a_page_of_nothing() -> None:
+    text = page(compare({}), claims({}), {})
+    assert text.startswith("# Reproduction\n")
+    assert "not run 52." in text
+    assert "nan" not in text
+    assert "None" not in text
+
+
+def test_needs_no_torch() -> None:
+    code = "import sys, ffensembles.reproduction; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,60 @@
+"""Beside the publication: nulls, the sweep, and the page, by the study's own rules."""
+
+import pandas as pd
+from workplace import Workplace
+
+OWN = {"reproduction": {"results": None, "sweep": None, "untrained_seeds": [0]}}
+SWEEP = {
+    "sweep": {
+        "seeds": [0],
+        "settings": [{"key": "FF.theta", "values": [0.4], "models": ["FF"]}],
+    }
+}
+
+
+def test_the_page_is_made_from_this_study_and_its_nulls(finished: Workplace, tmp_path):
+    place = finished.copy(tmp_path / "copy")
+    wanted = place.jobs("reproduction", **OWN)
+    assert wanted["train_run"] == 3  # an untrained net of each model
+    assert wanted["find_shuffled"] == 2 * 7
+    done = place.start("reproduction", **OWN)
+    assert done.returncode == 0, done.stdout[-3000:]
+    folder = place.results / "reproduction"
+    numbers, claims = (pd.read_csv(folder / f"{name}.csv") for name in ("numbers", "claims"))
+    assert len(numbers) == 52
+    assert set(numbers.verdict) == {"not run"}  # of digits nothing was published
+    digits = claims[claims.dataset == "digits"].set_index("claim")
+    assert digits.verdict["sparse_ff"] != "not run"
+    assert digits.null_untrained.notna()["sparse_ff"]
+    assert digits.null_shuffled.notna()["sparse_ff"]
+    assert "# Does it reproduce?" in (folder / "reproduction.md").read_text()
+    untrained = pd.read_csv(place.results / "tidy/untrained/positive_weights.csv")
+    assert untrained.positive.between(0.45, 0.55).all()
+    assert place.jobs("reproduction", **OWN) == {}
+    assert place.jobs("all", **OWN) == {}
+
+
+def test_the_sweep_trains_its_variations_and_nothing_else(finished: Workplace, tmp_path):
+    place = finished.copy(tmp_path / "copy")
+    assert place.jobs("sweep", **SWEEP)["train_run"] == 1
+    done = place.start("sweep", **SWEEP)
+    assert done.returncode == 0, done.stdout[-3000:]
+    frame = pd.read_csv(place.results / "tidy/sweep/accuracy.csv")
+    assert set(frame.protocol) == {"sigmoid-linf", "sigmoid-linf--FF.theta-0.4"}
+
+
+def test_committed_results_are_judged_without_being_made(fresh: Workplace, finished: Workplace):
+    """Where the judged results are another folder's, nothing of them is made anew."""
+    elsewhere = fresh.folder / "results/reference"
+    made = finished.copy(fresh.folder / "made")
+    done = made.start("reproduction", **OWN)
+    assert done.returncode == 0, done.stdout[-3000:]
+    elsewhere.mkdir(parents=True)
+    (made.results / "tidy").rename(elsewhere / "tidy")
+    (made.results / "configuration.yaml").rename(elsewhere / "configuration.yaml")
+    judged = {"reproduction": {**OWN["reproduction"], "results": "results/reference"}}
+    assert fresh.jobs("reproduction", **judged) == {"judge": 1, "reproduction": 1}
+    done = fresh.start("reproduction", **judged)
+    assert done.returncode == 0, done.stdout[-3000:]
+    page = "reproduction/reproduction.md"
+    assert (fresh.results / page).read_bytes() == (made.results / page).read_bytes()
