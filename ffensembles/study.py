@@ -402,15 +402,14 @@ class Study:
         return [name for name in FRAMES if name != "unseen" or self.held_out_runs]
 
     @property
-    def judged(self) -> dict[str, list[str]]:
-        """What the publication is compared with: each frame and the tidy frames that make it."""
-        frames = {name: [name] for name in (*self.frames, "similarity", "costs")}
+    def judged(self) -> dict[str, dict[str, str]]:
+        """What the publication is compared with: each frame's parts by name, as tidy frames."""
+        frames = {name: {name: name} for name in (*self.frames, "similarity", "costs")}
         for name in ("sizes", "positive_weights", "sharing"):
-            frames[name].append(f"untrained/{name}")
-        return {
-            **frames,
-            **{f"shuffled_{name}": [f"shuffled/{name}"] for name in ("sizes", "sharing")},
-        }
+            frames[name][f"untrained_{name}"] = f"untrained/{name}"
+        for name in ("sizes", "sharing"):
+            frames[f"shuffled_{name}"] = {f"shuffled_{name}": f"shuffled/{name}"}
+        return frames
 
     def label(self, dataset: str) -> dict[str, Any]:
         """Return what captions call a data set, and the scale at which it was learnt."""

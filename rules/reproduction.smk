@@ -29,9 +29,9 @@ rule judge:
     # `reproduction.results` is null
     input:
         **{
-            frame.replace("/", "_"): f"{judged}/{study.inside('tidy', frame=frame)}"
-            for frames in study.judged.values()
-            for frame in frames
+            part: f"{judged}/{study.inside('tidy', frame=frame)}"
+            for parts in study.judged.values()
+            for part, frame in parts.items()
         },
         configuration=f"{judged}/{study.inside('configuration')}",
         sweep=(
@@ -49,10 +49,7 @@ rule judge:
     conda:
         "../envs/analysis.yaml"
     params:
-        frames={
-            name: [frame.replace("/", "_") for frame in frames]
-            for name, frames in study.judged.items()
-        },
+        frames={name: list(parts) for name, parts in study.judged.items()},
         categories=study.config.figures.figure3.categories,
         held_out=study.config.figures.figure4.held_out,
         titles={name: study.label(name)["title"] for name in study.config.datasets},
