@@ -84,13 +84,14 @@ class Cluster:
     ----------
     folder
         Its state, logs and stand-in devices.
-    gpus, cpus
-        What its one node says it has; more processors than there are let more jobs run at once.
+    gpus, cpus, memory
+        What its one node says it has (memory in MB); more than there is lets more jobs run at once.
     """
 
     folder: Path
     gpus: int = 8
     cpus: int = 32
+    memory: int = 200_000
 
     def install(self) -> None:
         """Install what is missing, or say why that cannot be."""
@@ -116,10 +117,9 @@ class Cluster:
         for name in ("slurmctld", "slurmd"):
             (self.folder / name).mkdir(exist_ok=True)
         self._stand_in_gpus()
-        pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
         values = {
             "folder": self.folder, "cpus": self.cpus, "gpus": self.gpus, "last": self.gpus - 1,
-            "memory": pages * size // 2**20 - 512,
+            "memory": self.memory,
         }  # fmt: skip
         (self.folder / "slurm.conf").write_text(_SLURM.format_map(values))
         (self.folder / "gres.conf").write_text(_GRES.format_map(values))
