@@ -201,3 +201,22 @@ def test_a_missing_data_file_is_told_in_one_message(fresh: Workplace, tmp_path: 
     assert done.returncode != 0
     assert "svhn: train_32x32.mat is not to be had" in done.stdout
     assert "FFENSEMBLES_DATA" in done.stdout
+
+
+def test_temporary_activations_go_and_are_read_anew_from_the_weights(fresh: Workplace):
+    study = {
+        "activations": {"temporary": True, "mantissa_bits": 10},
+        "models": ["FF"],
+        "seeds": [0],
+        "held_out": [],
+    }
+    done = fresh.start("table2", **study)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert not list(fresh.results.rglob("activations.zarr.zip"))
+    assert fresh.jobs("table2", **study) == {}
+    wanted = fresh.jobs("figure1", **study)
+    assert wanted == {"read_activations": 1, "draw_figure1": 1, "figure1": 1}
+    done = fresh.start("figure1", **study)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert (fresh.results / "figures/figure1.pdf").exists()
+    assert not list(fresh.results.rglob("activations.zarr.zip"))
