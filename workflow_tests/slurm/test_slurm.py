@@ -27,7 +27,7 @@ QUICK = (
     # what a machine of two cores wants otherwise than a cluster: sums in one order, fast answers
     "--set-threads", "train_run=1",
     # what most jobs here take; each further check comes ten seconds later than the one before
-    "--slurm-init-seconds-before-status-checks", "22",
+    "--slurm-init-seconds-before-status-checks", "18",
     "--latency-wait", "10",
 )  # fmt: skip
 
@@ -124,7 +124,8 @@ def test_every_training_is_a_job_with_its_own_gpu(
     cluster: Cluster, place: Workplace, finished: Workplace, tmp_path: Path
 ):
     study = {**ONE_EACH, "seeds": [0]}
-    process, at_once = submit(place, target="all", study=study), 0
+    longer = ("--slurm-init-seconds-before-status-checks", "26")  # jobs of many small parts
+    process, at_once = submit(place, *longer, target="all", study=study), 0
     while process.poll() is None:
         at_once = max(at_once, len(trainings(cluster)))
         time.sleep(0.3)

@@ -85,6 +85,7 @@ def test_tidy_frames_have_a_row_for_each_observation(finished: Workplace):
         "sharing",
         "regression",
         "unseen",
+        "costs",
     }
     for name, frame in frames.items():
         assert name == "regression" or frame.columns[:5].tolist() == RUN_KEYS
