@@ -53,8 +53,8 @@ def draw_costs(frame: pd.DataFrame, titles: Mapping[str, str] | None = None) -> 
     figure = new_figure(FULL_WIDTH, 0.9 + 0.46 * max(len(groups), 2))
     # apart: the last time and the first number are neighbours
     time, memory = figure.subplots(1, 2, sharey=True, gridspec_kw={"wspace": 0.07})
-    time.set_title(r"$\mathbf{a}$   Time", loc="left")
-    memory.set_title(r"$\mathbf{b}$   Memory", loc="left")
+    time.set_title(r"$\mathbf{A}$   Time", loc="left")
+    memory.set_title(r"$\mathbf{B}$   Memory", loc="left")
     _points(time, frame, groups, "seconds")
     _points(memory, frame, groups, "max_rss")
     _time_axis(time, frame["seconds"])
