@@ -4,9 +4,10 @@ import pandas as pd
 import yaml
 
 from ffensembles.analyses.claims import claims
+from ffensembles.analyses.comparison import compare
 from ffensembles.analyses.tidy import read_frame, write_frame
 from ffensembles.files import write_text
-from ffensembles.reproduction import about, compare, page
+from ffensembles.reproduction import about, page
 from ffensembles.scripting import logged
 
 with logged(snakemake.log[0], snakemake.output[0]):

@@ -9,9 +9,10 @@ import pytest
 from scipy import stats
 
 from ffensembles.analyses.claims import claims
+from ffensembles.analyses.comparison import compare
 from ffensembles.analyses.tidy import read_frame, whole_numbers, write_frame
 from ffensembles.published import PROTOCOL, PUBLISHED
-from ffensembles.reproduction import compare, page
+from ffensembles.reproduction import page
 
 COUNTS = {"units": 784, "all_negative": 0}
 
