@@ -42,7 +42,7 @@ def page(
     Parameters
     ----------
     comparison
-        Rows of `compare`.
+        Rows of `analyses.comparison.compare`.
     claims
         Rows of `analyses.claims.claims`.
     about
