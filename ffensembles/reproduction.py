@@ -112,7 +112,7 @@ def about(frames: Frames, configuration: Mapping[str, Any]) -> dict[str, str]:
     if costs is not None and len(costs):
         trained = costs[costs["rule"] == "train"]
         devices = ", ".join(dict.fromkeys(trained["device"]))
-        said["Trained on"] = f"{devices}; {trained['seconds'].sum() / 3600:.1f} hours in all"
+        said["Trained on"] = f"{devices}; {trained['seconds'].sum() / 3600:.2g} hours in all"
     return said
 
 

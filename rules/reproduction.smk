@@ -52,7 +52,7 @@ rule judge:
         frames={name: list(parts) for name, parts in study.judged.items()},
         categories=study.config.figures.figure3.categories,
         held_out=study.config.figures.figure4.held_out,
-        titles={name: study.label(name)["title"] for name in study.config.datasets},
+        titles={name: entry.title for name, entry in DATASETS.items()},
     message:
         "Laying every published number beside ours"
     script:

@@ -90,11 +90,12 @@ def caption_sweep(frame: pd.DataFrame, base: Mapping[str, str], titles: Mapping[
             f"{MODEL_TITLES[model]} {number(means.min(), 2)} {best} "
             f"(by default {number(means.get(('', ''), float('nan')), 2)})"
         )
-    seeds = scores.groupby(["setting", "value", "dataset", "model"]).seed.nunique()
+    counts = scores.groupby(["setting", "value", "dataset", "model"]).seed.nunique()
+    n_runs = " to ".join(map(str, sorted({counts.min(), counts.max()})))
     names = listed(escape(titles.get(name, name)) for name in dict.fromkeys(scores.dataset))
     return (
         f"**Open settings, varied one at a time.** Points are runs on {names}, "
-        f"{seeds.min()} to {seeds.max()} of each; \\* marks the value by default. The distance is "
+        f"{n_runs} of each; \\* marks the value by default. The distance is "
         "the mean over a run's published numbers (accuracy, sizes of ensembles and fractions of "
         "positive weights of its layers) of the deviation in tolerances: 20 % of the published "
         "value, for fractions and accuracies at least .03; a single number counts for at most 10. "
