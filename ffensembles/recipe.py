@@ -9,6 +9,9 @@ MODEL_TITLES = {"FF": "FF", "BPFF": "BP/FF", "BP": "BP"}
 
 MODELS = tuple(MODEL_TITLES)
 
+UNTRAINED = "untrained"
+"""The protocol, by name, of nets as they are before training."""
+
 Model = Literal["FF", "BPFF", "BP"]
 Norm = Literal["linf", "l2", "l1"]
 

@@ -22,13 +22,12 @@ from ffensembles.analyses.claims import (
 from ffensembles.analyses.comparison import (
     DIFFERENT,
     DIRECTION,
-    FLOOR_TOLERANCE,
     REPRODUCED,
     text,
 )
 from ffensembles.published import ABSOLUTE, PROTOCOL, RELATIVE
 from ffensembles.recipe import MODEL_TITLES
-from ffensembles.tables import NOTHING, ON_FLOOR
+from ffensembles.tables import FLOOR_TOLERANCE, NOTHING, ON_FLOOR
 
 
 def page(

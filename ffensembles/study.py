@@ -12,7 +12,7 @@ from typing import Any
 
 from ffensembles.config import Config, for_dataset, varied
 from ffensembles.config.schema import Mathematics
-from ffensembles.recipe import MODELS, Model, Recipe
+from ffensembles.recipe import MODELS, UNTRAINED, Model, Recipe
 
 WHOLE = "none"
 """What a path says where no class is held out."""
@@ -62,9 +62,6 @@ FRAMES = (
 
 SCOPES = ("", "untrained/", "shuffled/", "sweep/")
 """What tidy frames are of: the study's runs, untrained nets, labels shuffled, or the sweep."""
-
-UNTRAINED = "untrained"
-"""The protocol, by name, of nets as they are before training."""
 
 METHODS = ("method1", "method2")
 """Methods whose ensembles the study's tables and figures ask for."""

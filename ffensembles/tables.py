@@ -18,7 +18,8 @@ from ffensembles.recipe import MODEL_TITLES
 
 NOTHING = "—"
 ON_FLOOR = "†"
-_FLOOR_TOLERANCE = 0.05
+FLOOR_TOLERANCE = 0.05
+"""So near Method 1's floor, as a share of it, a size says nothing of the images."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def table2(
     by = ["protocol", "model", "dataset", "layer"]
     cells = cells.merge(rows.groupby(by, sort=False)["floor"].first().reset_index(), on=by)
     for name, value in (("on_floor", "mean"), ("published_on_floor", "published")):
-        cells[name] = (cells[value] - cells.floor).abs() <= _FLOOR_TOLERANCE * cells.floor
+        cells[name] = (cells[value] - cells.floor).abs() <= FLOOR_TOLERANCE * cells.floor
     floors = rows[["units", "floor"]].drop_duplicates().sort_values("units")
     said = ", ".join(f"{row.floor:.1f} of {row.units:.0f}" for row in floors.itertuples())
     lost = int(rows["lost"].sum())

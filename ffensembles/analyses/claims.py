@@ -18,10 +18,7 @@ from scipy import stats
 from ffensembles.analyses.regression import paired_sizes, regress
 from ffensembles.analyses.tidy import RUN_KEYS, over_seeds
 from ffensembles.published import PROTOCOL, PUBLISHED
-from ffensembles.recipe import MODEL_TITLES
-
-UNTRAINED = "untrained"
-"""Name of the protocol whose nets have learnt for no epoch at all."""
+from ffensembles.recipe import MODEL_TITLES, UNTRAINED
 
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not hold", "undecided", "not run"
 """What is said of a claim."""

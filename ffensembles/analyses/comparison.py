@@ -13,7 +13,7 @@ from ffensembles.analyses.sharing import pair
 from ffensembles.analyses.tidy import RUN_KEYS, over_seeds
 from ffensembles.analyses.weights import weights_histogram
 from ffensembles.published import DATASETS, FRACTIONS, PUBLISHED, Published, tolerance
-from ffensembles.tables import NOTHING, table1, table2, table3
+from ffensembles.tables import FLOOR_TOLERANCE, NOTHING, table1, table2, table3
 
 REPRODUCED, DIRECTION, DIFFERENT = "reproduced", "same direction", "not reproduced"
 """What is said of a published number, beside `claims.NOT_RUN`."""
@@ -24,9 +24,6 @@ NOT_SWEPT = "not swept"
 NO_NEARER = "no setting of the sweep brings it nearer"
 
 _FLOORED = {"ensemble_size", "unseen_size", "shared_units"}
-
-# as in the tables: so near a floor a size says nothing of the images
-FLOOR_TOLERANCE = 0.05
 
 # where the publication's own values part ways, in its layers of 784 units: Method 1's floor for
 # counts of active units, half of the units or weights, 0 for the regression

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 
 from ffensembles.analyses.costs import RULES, cost_summary
 from ffensembles.plotting.captions import escape, listed, number, plural
-from ffensembles.plotting.runs import models_in
+from ffensembles.plotting.runs import model_handles, models_in
 from ffensembles.plotting.style import (
     FULL_WIDTH,
     INK,
@@ -71,11 +71,7 @@ def draw_costs(frame: pd.DataFrame, titles: Mapping[str, str] | None = None) -> 
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", color=PALE, linewidth=0.5)
         axes.set_axisbelow(True)
-    models = [
-        Line2D([], [], linestyle="", marker=MODEL_MARKERS[m], markersize=4, color=MODEL_COLOURS[m],
-               label=MODEL_TITLES[m])
-        for m in models_in(frame)
-    ]  # fmt: skip
+    models = model_handles(frame)
     bar = Line2D([], [], linestyle="", marker="|", markersize=7, color=INK, label="mean")
     figure.legend(handles=[*models, bar], loc="outside upper center", ncols=4)
     return figure

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from matplotlib.lines import Line2D
 
-from ffensembles.recipe import MODELS
+from ffensembles.plotting.style import MODEL_COLOURS, MODEL_MARKERS
+from ffensembles.recipe import MODEL_TITLES, MODELS
 
 
 def whole(frame: pd.DataFrame) -> pd.DataFrame:
@@ -40,6 +42,15 @@ def models_in(frame: pd.DataFrame) -> list[str]:
     """Return the models of a frame in the study's order."""
     there = set(frame["model"])
     return [model for model in MODELS if model in there]
+
+
+def model_handles(frame: pd.DataFrame) -> list[Line2D]:
+    """Return a legend's entries for the models of a frame, as points."""
+    return [
+        Line2D([], [], linestyle="", marker=MODEL_MARKERS[m], markersize=4, color=MODEL_COLOURS[m],
+               label=MODEL_TITLES[m])
+        for m in models_in(frame)
+    ]  # fmt: skip
 
 
 def layer_of(tree: xr.DataTree, layer: int) -> xr.Dataset:

@@ -5,11 +5,10 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from ffensembles.analyses.sweep import distances
 from ffensembles.plotting.captions import escape, listed, number
-from ffensembles.plotting.runs import models_in
+from ffensembles.plotting.runs import model_handles, models_in
 from ffensembles.plotting.style import (
     FULL_WIDTH,
     MODEL_COLOURS,
@@ -66,11 +65,7 @@ def draw_sweep(frame: pd.DataFrame, base: Mapping[str, str], titles: Mapping[str
     panels[0].set_yticks(range(len(rows)), names)
     panels[0].set_ylim(len(rows) - 0.5, -0.5)
     figure.supxlabel("Distance to the published values (tolerances, mean over numbers)")
-    handles = [
-        Line2D([], [], linestyle="", marker=MODEL_MARKERS[m], markersize=4, color=MODEL_COLOURS[m],
-               label=MODEL_TITLES[m])
-        for m in models_in(frame)
-    ]  # fmt: skip
+    handles = model_handles(frame)
     figure.legend(handles=handles, loc="outside upper center", ncols=3)
     return figure
 
