@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from ffensembles import engine
 from ffensembles.datasets.prepare import Presentations, prepare
@@ -245,7 +245,7 @@ class _Job:
         # as one text: safetensors would write several in any order, and the same run other bytes
         metadata = {"provenance": json.dumps(origins)}
         with atomic_path(files.weights) as temporary:
-            save_file(trained.weights, temporary, metadata=metadata)
+            temporary.write_bytes(save(trained.weights, metadata))
         rows = [_measured(row) for row in trained.history]
         write_rows(files.history, rows, engine.HISTORY_COLUMNS)
         write_json(
@@ -312,7 +312,8 @@ def write_checkpoint(path: Path, state: engine.State, origin: str) -> None:
     """Write a state, whole or not at all; the previous one stays if that fails."""
     metadata = {"origin": origin, "progress": json.dumps(state.progress)}
     with atomic_path(path) as temporary:
-        save_file(state.arrays, temporary, metadata=metadata)
+        # its own writing to a file tells of a full disk as no OSError
+        temporary.write_bytes(save(state.arrays, metadata))
 
 
 def read_checkpoint(path: Path, origin: str) -> engine.State | None:

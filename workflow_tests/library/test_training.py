@@ -197,11 +197,11 @@ def test_a_full_disk_leaves_the_previous_checkpoint_intact(
     good = engine.State({"weights/w": np.ones(3)}, {"stage": 1, "epoch": 5})
     write_checkpoint(path, good, "me")
 
-    def full(arrays: Any, target: Path, metadata: Any = None) -> None:
-        Path(target).write_bytes(b"half")
+    def full(target: Path, content: bytes) -> int:
+        target.open("wb").write(content[: len(content) // 2])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("ffensembles.training.save_file", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(StoreError, match=r"checkpoint.safetensors: cannot be written; the disk is"):
         write_checkpoint(path, good, "me")
     state = read_checkpoint(path, "me")

@@ -58,9 +58,13 @@ def test_a_truncated_store_is_named_and_read_anew(finished: Workplace, tmp_path:
 
 @pytest.fixture
 def small_disk(fresh: Workplace) -> Iterator[Workplace]:
-    """The workflow with a results folder on a disk of its own, and not much of it."""
+    """The workflow with a results folder on a disk of its own, full within the nets' first files.
+
+    It is full well within a file of ours: at a file's very end Snakemake's own small files would
+    be those that fail, which have no words of ours.
+    """
     fresh.results.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(fresh.results)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(fresh.results)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("only root can make a small disk")
     yield fresh
