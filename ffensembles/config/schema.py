@@ -86,7 +86,7 @@ class Training(Group):
 
     engine: Literal["fast", "reference"] = Field(description="implementation of training")
     device: Literal["auto", "cpu", "cuda"] = Field(description="where to compute")
-    precision: Literal["float32", "tf32", "bf16"] = Field(description="of matrix products on a GPU")
+    precision: Literal["float32"] = Field(description="of matrix products")
     block_size: Count = Field(description="presentations computed at once")
     runs_per_job: Count = Field(description="runs, different in their seed alone, that share a job")
     checkpoint_minutes: Positive = Field(description="minutes between two saved states")

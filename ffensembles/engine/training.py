@@ -50,7 +50,8 @@ class Settings:
     device
         A torch device, as chosen by `engine.devices`.
     precision
-        `float32`, or on a GPU `tf32` or `bf16` matrix products.
+        `float32`; `tf32` or `bf16` matrix products on a GPU are there to be measured, no study
+        computes with them.
     block_size
         Presentations per block of the fast engine.
     record_every

@@ -157,6 +157,7 @@ def test_a_misspelt_key_is_one_problem_not_two():
         ("training.checkpoint_minutes", 0, "0", "a number above 0"),
         ("training.checkpoint_minutes", float("nan"), "nan", "a number above 0"),
         ("training.device", "gpu", "'gpu'", "auto, cpu, cuda"),
+        ("training.precision", "tf32", "'tf32'", "float32"),
         ("training", 3, "3", "a group of the keys engine, device, precision, block_size, "
          "runs_per_job, checkpoint_minutes, record_every, dead_floor"),
         ("activations.temporary", "no", "'no'", "true or false"),
