@@ -179,24 +179,51 @@ def method2(
     if not epsilon > 0:
         raise ConfigError(f"epsilon: found {epsilon}, allowed is a number above 0.")
     _check_between("max_rho, max_n_h", (max_rho, max_n_h), 0, 1, ends=True)
-    n = layer.sizes["neuroid"]
-    rho_cut, n_h_cut = max_rho * n / (2 * epsilon), max_n_h * n
+    cut = _box(layer.sizes["neuroid"], epsilon, max_rho, max_n_h)
     if upper_bound is not None and float(layer["activation"].max()) > upper_bound:
         upper_bound = None
 
     def find(x: NDArray[np.floating]) -> Found:
         rho, n_h = density_and_rank(x.mean(axis=0, dtype=np.float64), epsilon, upper_bound)
-        return {"rho": rho, "n_h": n_h, "active": (rho <= rho_cut) & (n_h <= n_h_cut)}
+        return {"rho": rho, "n_h": n_h, "active": _in_box(rho, n_h, cut)}
 
     dims = {name: ("neuroid",) for name in ("active", "rho", "n_h")}
-    return _by_category(layer, find, dims, (categories, unseen)).assign_attrs(
-        method="method2",
-        epsilon=float(epsilon),
-        max_rho=float(max_rho),
-        max_n_h=float(max_n_h),
-        rho_cut=float(rho_cut),
-        n_h_cut=float(n_h_cut),
-    )
+    found = _by_category(layer, find, dims, (categories, unseen))
+    return found.assign_attrs(method="method2", epsilon=float(epsilon), **cut)
+
+
+def recut(found: xr.DataTree, **sides: float) -> xr.DataTree:
+    """Draw Method 2's box anew around what it found before; densities and ranks stay.
+
+    Parameters
+    ----------
+    found
+        Ensembles of a run by Method 2.
+    sides
+        `max_rho` or `max_n_h`, or both, as for `method2`; a side not named stays.
+    """
+    layers = {}
+    for name in layer_names(found):
+        layer = found[name].to_dataset()
+        known = {side: layer.attrs[side] for side in ("max_rho", "max_n_h")} | sides
+        cut = _box(layer.sizes["neuroid"], layer.attrs["epsilon"], **known)
+        active = _in_box(layer["rho"], layer["n_h"], cut)
+        layers[name] = layer.assign(active=active).assign_attrs(cut)
+    return xr.DataTree.from_dict({"/": xr.Dataset(attrs=found.attrs), **layers})
+
+
+def _box(n: int, epsilon: float, max_rho: float, max_n_h: float) -> dict[str, float]:
+    """Return the sides of Method 2's box, as shares and in the units of density and rank."""
+    return {
+        "max_rho": float(max_rho),
+        "max_n_h": float(max_n_h),
+        "rho_cut": float(max_rho * n / (2 * epsilon)),
+        "n_h_cut": float(max_n_h * n),
+    }
+
+
+def _in_box(rho: Any, n_h: Any, cut: Mapping[str, float]) -> Any:
+    return (rho <= cut["rho_cut"]) & (n_h <= cut["n_h_cut"])
 
 
 def density_and_rank(

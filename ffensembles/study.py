@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from functools import cache, cached_property, reduce
 from typing import Any
 
-from ffensembles.config import Config, for_dataset, varied
+from ffensembles.config import OF_CUT, Config, for_dataset, varied
 from ffensembles.config.schema import Mathematics
 from ffensembles.recipe import MODELS, UNTRAINED, Model, Recipe
 
@@ -65,6 +65,9 @@ SCOPES = ("", "untrained/", "shuffled/", "sweep/")
 
 METHODS = ("method1", "method2")
 """Methods whose ensembles the study's tables and figures ask for."""
+
+OF_UNSEEN = ("unseen_label", "held_out_negatives")
+"""Keys of a recipe that matter only to runs without a class."""
 
 _TABLE_ENDINGS, _FIGURE_ENDINGS = ("csv", "md", "tex", "rst"), ("pdf", "png", "rst")
 
@@ -157,6 +160,16 @@ class Variation:
     changes: Mapping[str, Any]
     models: tuple[Model, ...]
 
+    @property
+    def of_unseen(self) -> bool:
+        """Whether it matters only to runs without a class."""
+        return bool(self.changes) and all(key in OF_UNSEEN for key in self.changes)
+
+    @property
+    def of_cut(self) -> bool:
+        """Whether it changes Method 2's cut, and nothing that is learnt."""
+        return bool(self.changes) and all(key.startswith(OF_CUT) for key in self.changes)
+
 
 class _Open(dict[str, str]):
     """Values of some wildcards; the others stay as they are."""
@@ -192,16 +205,16 @@ class Study:
             for model in config.models
             for seed in config.seeds
         ]
-        without = [
-            Run(protocol, entry.dataset, entry.model, label, seed)
-            for protocol in config.protocols
-            for entry in config.held_out
-            for label in (
-                range(len(_categories(entry.dataset))) if entry.classes == "all" else entry.classes
-            )
-            for seed in (config.seeds if entry.seeds == "all" else entry.seeds)
-        ]
+        without = [run for protocol in config.protocols for run in self._without(protocol)]
         return tuple(dict.fromkeys(whole + without))
+
+    def _without(self, protocol: str) -> Iterator[Run]:
+        """Yield the runs of a protocol that are trained without one class."""
+        for entry in self.config.held_out:
+            n_classes = len(_categories(entry.dataset))
+            for label in range(n_classes) if entry.classes == "all" else entry.classes:
+                for seed in self.config.seeds if entry.seeds == "all" else entry.seeds:
+                    yield Run(protocol, entry.dataset, entry.model, label, seed)
 
     def select(self, **keys: Any) -> list[Run]:
         """Return the runs with these keys; each is a value or a collection of values.
@@ -230,10 +243,10 @@ class Study:
 
     @cached_property
     def settings(self) -> dict[str, Variation]:
-        """The sweep's variations, by the names of their protocols."""
+        """The sweep's variations, by the names of their protocols; those of a cut among them."""
         first = self.config.protocols[0]
         return {
-            f"{first}--{setting.key}-{_text(value)}": Variation(
+            f"{first}--{setting.key}-{setting_text(value)}": Variation(
                 {setting.key: value}, tuple(setting.models)
             )
             for setting in self.config.sweep.settings
@@ -241,18 +254,43 @@ class Study:
         }
 
     @property
+    def setting_texts(self) -> dict[str, tuple[str, str]]:
+        """The sweep's variations by name: the key that each changes, and its value as text."""
+        return {
+            name: (key, setting_text(value))
+            for name, setting in self.settings.items()
+            for key, value in setting.changes.items()
+        }
+
+    @property
+    def cuts(self) -> dict[str, dict[str, float]]:
+        """The sweep's cuts of Method 2 by name, as `ensembles.recut` takes them."""
+        return {
+            name: {key.removeprefix(OF_CUT): value for key, value in setting.changes.items()}
+            for name, setting in self.settings.items()
+            if setting.of_cut
+        }
+
+    @property
+    def cut_runs(self) -> list[Run]:
+        """The sweep's runs whose ensembles are cut anew: those with every setting as it is."""
+        return [run for run in self.scope("sweep/") if run.protocol == self.config.protocols[0]]
+
+    @property
     def settings_as_they_are(self) -> dict[str, str]:
-        """What the first protocol says of each setting that the sweep varies, as text."""
+        """What is configured of each setting that the sweep varies, as text."""
         mathematics = self.config.recipes[self.config.protocols[0]].model_dump()
+        mathematics["ensembles"] = self.config.ensembles.model_dump()
         keys = [setting.key for setting in self.config.sweep.settings]
         return {
-            key: _text(reduce(lambda group, name: group[name], key.split("."), mathematics))
+            key: setting_text(reduce(lambda group, name: group[name], key.split("."), mathematics))
             for key in keys
         }
 
     @cached_property
     def _variations(self) -> dict[str, Variation]:
-        return {UNTRAINED: Variation({}, tuple(self.config.models)), **self.settings}
+        learnt = {name: one for name, one in self.settings.items() if not one.of_cut}
+        return {UNTRAINED: Variation({}, tuple(self.config.models)), **learnt}
 
     def scope(self, scope: str) -> tuple[Run, ...]:
         """Return the runs that tidy frames of a scope (`SCOPES`) are of."""
@@ -269,9 +307,14 @@ class Study:
             for model in self.config.models
             for seed in seeds
         ]
-        for name in self.settings:
-            runs += self._varied(name, seeds)
-        return tuple(runs)
+        runs += [run for run in self._without(first) if run.seed in seeds]
+        for name, setting in self._variations.items():
+            if setting.of_unseen:
+                here = (run for run in self._without(name) if run.model in setting.models)
+                runs += [run for run in here if run.seed in seeds]
+            elif name != UNTRAINED:
+                runs += self._varied(name, seeds)
+        return tuple(dict.fromkeys(runs))
 
     def _varied(self, name: str, seeds: Iterable[int]) -> Iterator[Run]:
         for dataset in self.config.datasets:
@@ -474,8 +517,14 @@ def _categories(dataset: str) -> tuple[str, ...]:
     return tuple(DATASETS[dataset].classes)
 
 
-def _text(value: Any) -> str:
-    """Return a value of a setting as its protocol's name says it."""
+def setting_text(value: Any) -> str:
+    """Write a value of a setting as the configuration does.
+
+    Examples
+    --------
+    >>> setting_text(None), setting_text(False), setting_text(0.4)
+    ('null', 'false', '0.4')
+    """
     return "null" if value is None else str(value).lower()
 
 

@@ -112,20 +112,22 @@ rule regression:
 
 rule unseen:
     input:
-        files=study.paths("ensembles", study.held_out_runs, method="method2"),
+        files=of_scope(
+            lambda runs, kind: study.paths(kind, without(runs), method="method2")
+        ),
         code=code(
             "ffensembles.analyses.unseen",
             "ffensembles.analyses.tidy",
             "ffensembles.store",
         ),
     output:
-        study.path("tidy", frame="unseen"),
+        study.pattern("tidy", frame="{scope}unseen"),
     log:
-        study.path("log", stage="tidy-unseen"),
+        study.pattern("log", stage="tidy-{scope}unseen"),
     conda:
         "../envs/analysis.yaml"
     params:
-        runs=keys(study.held_out_runs),
+        runs=of_scope(lambda runs, _: keys(without(runs))),
     message:
         "Measuring the response to unseen classes"
     script:
@@ -154,11 +156,45 @@ rule similarity:
         "../scripts/similarity.py"
 
 
+rule cuts:
+    # Method 2 with other cuts, on what it found with the configured one
+    input:
+        files=study.paths("ensembles", study.cut_runs, method="method2"),
+        code=code(
+            "ffensembles.analyses.sweep",
+            "ffensembles.analyses.sizes",
+            "ffensembles.analyses.unseen",
+            "ffensembles.store",
+        ),
+    output:
+        sizes=study.path("tidy", frame="sweep/cut_sizes"),
+        unseen=study.path("tidy", frame="sweep/cut_unseen"),
+    log:
+        study.path("log", stage="tidy-cuts"),
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        runs=keys(study.cut_runs),
+        cuts=study.cuts,
+    message:
+        "Cutting Method 2's diagram elsewhere"
+    script:
+        "../scripts/cuts.py"
+
+
 rule sweep_scores:
     input:
         accuracy=study.path("tidy", frame="sweep/accuracy"),
-        sizes=study.path("tidy", frame="sweep/sizes"),
         positive_weights=study.path("tidy", frame="sweep/positive_weights"),
+        sizes=[
+            study.path("tidy", frame=f"sweep/{name}")
+            for name in ("sizes", "cut_sizes")[: 1 + bool(study.cuts)]
+        ],
+        unseen=[
+            study.path("tidy", frame=f"sweep/{name}")
+            for name in ("unseen", "cut_unseen")[: 1 + bool(study.cuts)]
+            if without(study.scope("sweep/"))
+        ],
         code=code("ffensembles.analyses.sweep"),
     output:
         study.path("tidy", frame="sweep"),
@@ -167,10 +203,9 @@ rule sweep_scores:
     conda:
         "../envs/analysis.yaml"
     params:
-        settings={
-            name: list(one.changes.items())[0] for name, one in study.settings.items()
-        },
-        quantile=study.config.tables.table2.quantile,
+        settings=study.setting_texts,
+        base=study.config.protocols[0],
+        held_out=study.config.figures.figure4.held_out,
     message:
         "Scoring the sweep against the published values"
     script:

@@ -74,6 +74,11 @@ def whole(runs):
     return [run for run in runs if run.held_out is None]
 
 
+def without(runs):
+    """Return those runs that were trained without one class."""
+    return [run for run in runs if run.held_out is not None]
+
+
 def of_scope(quantity):
     """Return a parameter function of a scope's runs and of the kind of its ensembles' files."""
     return lambda wildcards: quantity(

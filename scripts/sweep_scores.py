@@ -1,9 +1,16 @@
+import pandas as pd
+
 from ffensembles.analyses.sweep import sweep_frame
 from ffensembles.analyses.tidy import read_frame, write_frame
 from ffensembles.scripting import logged
 
 with logged(snakemake.log[0], snakemake.output[0]):
-    names = ("accuracy", "sizes", "positive_weights")
-    frames = [read_frame(snakemake.input[name]) for name in names]
-    settings, quantile = snakemake.params.settings, snakemake.params.quantile
-    write_frame(sweep_frame(*frames, settings, quantile), snakemake.output[0])
+    given, params = snakemake.input, snakemake.params
+    accuracy, weights = read_frame(given.accuracy), read_frame(given.positive_weights)
+    sizes = pd.concat(map(read_frame, given.sizes), ignore_index=True)
+    unseen = pd.concat(map(read_frame, given.unseen), ignore_index=True) if given.unseen else None
+    scored = sweep_frame(
+        accuracy, sizes, weights, params.settings, params.base,
+        unseen=unseen, held_out=params.held_out,
+    )  # fmt: skip
+    write_frame(scored, snakemake.output[0])

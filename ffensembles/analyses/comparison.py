@@ -318,9 +318,13 @@ def _swept(number: Published, sweep: pd.DataFrame | None) -> pd.DataFrame:
     if sweep is None or sweep.empty:
         return pd.DataFrame(columns=["setting", "value", "seed", "ours"])
     kept = sweep["quantity"] == number.quantity
-    kept &= (sweep["dataset"] == number.dataset) & (sweep["model"] == number.model)
-    layer = sweep["layer"]
-    kept &= layer.isna() if number.layer is None else (layer == number.layer).fillna(False)
+    for key in ("dataset", "model", "layer"):
+        wanted = getattr(number, key)
+        kept &= (
+            sweep[key].isna()
+            if wanted is None
+            else (sweep[key] == wanted).fillna(False).astype(bool)
+        )
     rows = sweep[kept.astype(bool)].dropna(subset=["ours"])
     return rows.assign(
         setting=rows["setting"].fillna("").astype(str),

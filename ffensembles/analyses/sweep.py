@@ -1,63 +1,106 @@
 """How far each variation of the open settings leaves the study from what was published."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
-from ffensembles.analyses.tidy import RUN_KEYS, whole_numbers
-from ffensembles.published import published, tolerance
+from ffensembles.analyses.regression import paired_sizes, regress
+from ffensembles.analyses.tidy import RUN_KEYS, over_runs, whole_numbers
+from ffensembles.ensembles import recut
+from ffensembles.published import DATASETS, published, tolerance
 
 _FARTHEST = 10.0  # tolerances
+
+
+POOLED = "all"
+"""What stands for the model where a number belongs to no single one."""
+
+_BY = ["protocol", "dataset", "model", "seed"]
+
+
+def over_cuts(
+    measure: Callable[[xr.DataTree], pd.DataFrame],
+    opened: Callable[[Path], xr.DataTree],
+    runs: Iterable[tuple[Mapping[str, Any], str]],
+    cuts: Mapping[str, Mapping[str, float]],
+) -> pd.DataFrame:
+    """Measure the ensembles that Method 2 finds with other cuts.
+
+    Parameters
+    ----------
+    measure
+        Makes a tidy frame of a run's ensembles, as `sizes.sizes_frame` does.
+    opened
+        Opens a run's file.
+    runs
+        Pairs of a run's keys and the path of its ensembles by Method 2.
+    cuts
+        By a name that the rows carry as their protocol: what `ensembles.recut` is given.
+    """
+    runs, frames = list(runs), []
+    for name, cut in cuts.items():
+
+        def one(path: Path, cut: Mapping[str, float] = cut) -> pd.DataFrame:
+            return measure(recut(opened(path), **cut))
+
+        frames.append(over_runs(one, [({**keys, "protocol": name}, path) for keys, path in runs]))
+    return pd.concat(frames, ignore_index=True)
 
 
 def sweep_frame(
     accuracy: pd.DataFrame,
     sizes: pd.DataFrame,
     weights: pd.DataFrame,
-    settings: Mapping[str, tuple[str, Any]],
-    quantile: float = 0.95,
+    settings: Mapping[str, tuple[str, str]],
+    base: str,
+    *,
+    unseen: pd.DataFrame | None = None,
+    held_out: int = 0,
 ) -> pd.DataFrame:
     """Lay every number of a sweep beside the published one.
 
     Parameters
     ----------
     accuracy, sizes, weights
-        Tidy frames of all the sweep's runs, those of its base among them.
+        Tidy frames of all the sweep's runs, those of its base among them. Runs that differ in
+        Method 2's cut alone are there with their sizes by Method 2 only.
     settings
-        By the name of a variation's protocol: the key that it changes, and its value. Runs of
-        any other protocol are the base.
-    quantile
-        Method 1's; the published sizes are for 0.95.
+        By the name of a variation's protocol: the key that it changes, and its value as text.
+    base
+        The protocol with every setting as it is.
+    unseen
+        Tidy frame of the runs without a class, by Method 2.
+    held_out
+        Label of the class that the study leaves out.
 
     Returns
     -------
     pandas.DataFrame
-        Columns `setting` and `value` (empty for the base), `dataset`, `model`, `seed`,
-        `quantity` (accuracy, ensemble_size or positive_weights), `layer` (missing for
-        accuracies), `ours`, `published` and `distance`: the deviation in units of `tolerance`.
-        What was not published is left out.
+        Columns `setting` and `value` (empty for the base), `dataset` and `model` (missing where
+        a number is of all), `seed`, `quantity`, as in `published`, `layer` (missing for numbers
+        of no single one), `ours`, `published` and `distance`: the deviation in units of
+        `tolerance`. What was not published is left out.
     """
-    sizes = sizes[
-        (sizes.method == "method1") & np.isclose(sizes["quantile"].astype(float), quantile)
-    ]
-    by = [*RUN_KEYS, "layer"]
-    sizes = sizes.groupby(by, dropna=False, sort=False)["size"].mean().reset_index()
+    whole = sizes[sizes["held_out"].isna()]
     parts = [
-        accuracy[accuracy.layer == 0]
+        _named(accuracy[accuracy["held_out"].isna() & (accuracy["layer"] == 0)], "accuracy")
         .drop(columns="layer")
-        .assign(quantity="accuracy", ours=accuracy.accuracy),
-        sizes.assign(quantity="ensemble_size", ours=sizes["size"]),
-        weights.assign(quantity="positive_weights", ours=weights.positive),
+        .rename(columns={"accuracy": "ours"}),
+        _mean_sizes(whole),
+        _named(weights, "positive_weights").rename(columns={"positive": "ours"}),
+        _regressions(whole, base),
     ]
-    columns = ["protocol", "dataset", "model", "seed", "quantity", "layer", "ours"]
-    rows = pd.concat(parts, ignore_index=True)[columns]
+    if unseen is not None:
+        parts.append(_unseen(unseen[unseen["held_out"] == held_out]))
+    columns, keys = [*_BY, "quantity", "layer", "ours"], ("dataset", "model", "layer")
+    rows = pd.concat([part.reindex(columns=columns) for part in parts], ignore_index=True)
     numbers = [
-        published(quantity, dataset, model, None if pd.isna(layer) else int(layer))
-        for quantity, dataset, model, layer in rows[
-            ["quantity", "dataset", "model", "layer"]
-        ].itertuples(index=False, name=None)
+        published(row.quantity, *(None if pd.isna(row[key]) else row[key] for key in keys))
+        for _, row in rows.iterrows()
     ]
     rows["published"] = [np.nan if number is None else number.value for number in numbers]
     rows["tolerance"] = [
@@ -65,40 +108,99 @@ def sweep_frame(
     ]
     rows = rows.dropna(subset="published")
     rows["distance"] = (rows.ours - rows.published).abs() / rows.pop("tolerance")
-    named = {name: (key, _shown(value)) for name, (key, value) in settings.items()}
-    rows.insert(0, "setting", [named.get(name, ("", ""))[0] for name in rows.protocol])
-    rows.insert(1, "value", [named.get(name, ("", ""))[1] for name in rows.protocol])
+    rows.insert(0, "setting", [settings.get(name, ("", ""))[0] for name in rows.protocol])
+    rows.insert(1, "value", [settings.get(name, ("", ""))[1] for name in rows.protocol])
     return whole_numbers(rows.drop(columns="protocol").reset_index(drop=True))
 
 
+def _named(frame: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    return frame.assign(quantity=quantity)
+
+
+def _mean_sizes(sizes: pd.DataFrame) -> pd.DataFrame:
+    """Average the sizes of Table 2 over categories: Method 1 at 0.95."""
+    rows = sizes[(sizes.method == "method1") & np.isclose(sizes["quantile"].astype(float), 0.95)]
+    mean = rows.groupby([*RUN_KEYS, "layer"], dropna=False, sort=False)["size"].mean()
+    return _named(mean.rename("ours").reset_index(), "ensemble_size")
+
+
+def _regressions(sizes: pd.DataFrame, base: str) -> pd.DataFrame:
+    """Fit each seed's sizes of Figure 8B, over all models and the study's data sets.
+
+    A cut of Method 2 is set against the base's sizes by Method 1.
+    """
+    sizes = sizes[sizes["dataset"].isin(DATASETS)]
+    first = sizes[(sizes.method == "method1") & (sizes.protocol == base)]
+    known = sizes.loc[sizes.method == "method1", "protocol"].unique()
+    rows = []
+    second = sizes[sizes.method == "method2"]
+    for protocol, seed in second[["protocol", "seed"]].drop_duplicates().to_numpy().tolist():
+        if protocol != base and protocol in known:
+            continue  # other weights, of the models concerned alone
+        ones = first[first["seed"] == seed].assign(protocol=protocol)
+        twos = second[(second["protocol"] == protocol) & (second["seed"] == seed)]
+        fit = regress(paired_sizes(pd.concat([ones, twos]), 0.99)).iloc[0]
+        if not fit["n"]:  # Method 1 was not asked for that quantile
+            continue
+        run = {"protocol": protocol, "seed": seed}
+        rows += [
+            {**run, "quantity": f"regression_{name}", "ours": fit[name]}
+            for name in ("slope", "intercept")
+        ]
+    return pd.DataFrame(rows, columns=["protocol", "seed", "quantity", "ours"])
+
+
+def _unseen(frame: pd.DataFrame) -> pd.DataFrame:
+    """Average what Figure 4 shows over categories: layer 1, the unseen class beside the others."""
+    rows = frame[frame["layer"] == 1]
+    parts = [
+        _named(
+            rows[rows["unseen"].astype(bool) == (who == "unseen")]
+            .groupby(_BY, sort=False)[what]
+            .mean()
+            .rename("ours")
+            .reset_index(),
+            f"{who}_{what}",
+        )
+        for who, what in (("unseen", "size"), ("unseen", "activity"), ("seen", "activity"))
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
 def distances(frame: pd.DataFrame) -> pd.DataFrame:
-    """Average a sweep's distances over the numbers of each run.
+    """Average a sweep's distances over the numbers of each run, the base's beside each setting's.
 
     A single number counts for at most ten tolerances, so that a layer which has died does not
-    drown all others; a missing one (every class lost) counts for as much.
+    drown all others; a missing one (every class lost) counts for as much. A number of all data
+    sets or all models counts for each data set, as that of a model of its own, `POOLED`.
 
     Returns
     -------
     pandas.DataFrame
-        One row per `setting`, `value`, `dataset`, `model` and `seed`: `distance`, in tolerances,
-        and `within`, the share of its numbers that are reproduced.
+        One row per `setting`, `value` (empty: the base, on those numbers alone that the setting
+        has), `dataset`, `model` and `seed`: `distance`, in tolerances, and `within`, the share of
+        its numbers that are reproduced.
     """
-    capped = frame.distance.fillna(np.inf).clip(upper=_FARTHEST)
-    by = ["setting", "value", "dataset", "model", "seed"]
-    keys = frame[by].fillna({"setting": "", "value": ""})
-    within = (capped <= 1).astype(float)
-    grouped = keys.assign(distance=capped, within=within).groupby(by, sort=False)
-    return grouped[["distance", "within"]].mean().reset_index()
-
-
-def _shown(value: Any) -> str:
-    """Write a value as the configuration does.
-
-    Examples
-    --------
-    >>> _shown(None), _shown(False), _shown(0.4)
-    ('null', 'false', '0.4')
-    """
-    return (
-        "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    frame = frame.assign(
+        **{key: frame[key].fillna("").astype(str) for key in ("setting", "value", "quantity")}
     )
+    pooled = frame["dataset"].isna()
+    datasets = frame.loc[~pooled, ["dataset"]].drop_duplicates()
+    frame = pd.concat(
+        [frame[~pooled], frame[pooled].drop(columns="dataset").merge(datasets, how="cross")]
+    )
+    frame["model"] = frame["model"].fillna(POOLED)
+    number = ["quantity", "dataset", "model", "layer"]
+    base = frame[frame["setting"] == ""].drop(columns="setting")
+    parts = []
+    for setting, rows in frame[frame["setting"] != ""].groupby("setting", sort=False):
+        beside = base.merge(rows[[*number, "seed"]].drop_duplicates(), on=[*number, "seed"])
+        parts += [beside.assign(setting=setting), rows]
+    if not parts:
+        parts = [base.assign(setting="")]
+    frame = pd.concat(parts, ignore_index=True)
+    capped = frame["distance"].fillna(np.inf).clip(upper=_FARTHEST)
+    by = ["setting", "value", "dataset", "model", "seed"]
+    within = (capped <= 1).astype(float)
+    grouped = frame[by].assign(distance=capped, within=within).groupby(by, sort=False)
+    return grouped[["distance", "within"]].mean().reset_index()

@@ -14,6 +14,7 @@ from ffensembles.config.schema import (
     Example,
     Figure8,
     Figures,
+    Group,
     HeldOut,
     Mathematics,
     Protocol,
@@ -21,6 +22,9 @@ from ffensembles.config.schema import (
     Sweep,
     Tables,
 )
+
+OF_CUT = "ensembles.method2."
+"""How the sweep's keys of Method 2's cut begin; they change what is found, not what is learnt."""
 
 _PROTOCOL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
 
@@ -65,11 +69,11 @@ def varied(mathematics: Mathematics, key: str, value: Any) -> Mathematics:
     return Mathematics.model_validate(_changed(mathematics, key, value))
 
 
-def _changed(mathematics: Mathematics, key: str, value: Any) -> dict[str, Any]:
+def _changed(group: Group, key: str, value: Any) -> dict[str, Any]:
     over: Any = value
     for name in reversed(key.split(".")):
         over = {name: over}
-    return merged(mathematics.model_dump(), over)
+    return merged(group.model_dump(), over)
 
 
 def cross_checked(groups: Mapping[str, Any]) -> Iterator[Problem]:
@@ -212,26 +216,35 @@ def _layers(
             yield wrong(("figures", name, "layer"), layer, text)
 
 
-def _sweep(sweep: Sweep, protocols: list[str], recipes: dict[str, Protocol]) -> Iterator[Problem]:
+def _sweep(
+    sweep: Sweep, protocols: list[str], recipes: dict[str, Protocol], ensembles: Ensembles
+) -> Iterator[Problem]:
     base = recipes.get(protocols[0])
     if base is None:  # said by _grid
         return
     mathematics = Mathematics.model_validate(base.model_dump(exclude={"per_dataset"}))
+    # where each key that can be varied stands, and what it is called there
+    known: dict[str, tuple[Group, str]] = {
+        key: (mathematics, key) for key, _ in _leaves(mathematics.model_dump())
+    }
+    known |= {f"{OF_CUT}{side}": (ensembles.method2, side) for side in ("max_rho", "max_n_h")}
     for place, setting in enumerate(sweep.settings):
-        yield from _setting(setting, ("sweep", "settings", place), mathematics)
+        yield from _setting(setting, ("sweep", "settings", place), known)
 
 
-def _setting(setting: Setting, path: Path, mathematics: Mathematics) -> Iterator[Problem]:
-    known = dict(_leaves(mathematics.model_dump()))
+def _setting(
+    setting: Setting, path: Path, known: Mapping[str, tuple[Group, str]]
+) -> Iterator[Problem]:
     if setting.key not in known:
         yield wrong((*path, "key"), setting.key, known)
         return
+    group, key = known[setting.key]
     for place, value in enumerate(setting.values):
+        content = _changed(group, key, value)
         try:
-            varied(mathematics, setting.key, value)
+            type(group).model_validate(content)
         except ValidationError as error:
-            content = _changed(mathematics, setting.key, value)
-            for problem in translate(error, Mathematics, content):
+            for problem in translate(error, type(group), content):
                 yield Problem((*path, "values", place), problem.text)
 
 

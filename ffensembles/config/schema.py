@@ -266,9 +266,12 @@ class Figures(Group):
 
 
 class Setting(Group):
-    """One setting of a recipe and the values it is given, each in turn, all else as it is."""
+    """One open setting and the values it is given, each in turn, all else as it is."""
 
-    key: str = Field(description="key of a recipe, with points between groups: FF.theta")
+    key: str = Field(
+        description="key of a recipe, with points between groups: FF.theta; or a side of "
+        "Method 2's cut: ensembles.method2.max_rho"
+    )
     values: Annotated[list[Any], Some, Unique] = Field(description="its other values")
     models: Annotated[list[Model], Some, Unique] = Field(description="models that it concerns")
 

@@ -1,16 +1,19 @@
 """The sweep: how far every value of an open setting leaves the study from what was published."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from ffensembles.analyses.sweep import distances
+from ffensembles.analyses.sweep import POOLED, distances
 from ffensembles.plotting.captions import escape, listed, number
 from ffensembles.plotting.runs import model_handles, models_in
 from ffensembles.plotting.style import (
     FULL_WIDTH,
+    GREY,
     MODEL_COLOURS,
     MODEL_MARKERS,
     PALE,
@@ -23,6 +26,7 @@ from ffensembles.recipe import MODEL_TITLES
 _ROW = 0.26  # inches for each value
 _NOTHING = "nothing was published of these data sets"
 _BETWEEN = 0.2  # rows between two models of one value
+_ALL: dict[str, Any] = {"marker": "D", "color": GREY}  # points of numbers that belong to all models
 
 
 @styled
@@ -45,14 +49,14 @@ def draw_sweep(frame: pd.DataFrame, base: Mapping[str, str], titles: Mapping[str
         note(axes, _NOTHING)
         return figure
     scores = distances(frame)
-    rows = _rows(scores, base)
+    rows = list(scores[["setting", "value"]].drop_duplicates().itertuples(index=False, name=None))
     datasets = list(dict.fromkeys(scores.dataset))
     figure = new_figure(FULL_WIDTH, 0.8 + _ROW * len(rows))
     panels = figure.subplots(1, len(datasets), sharex=True, sharey=True, squeeze=False)[0]
     for axes, dataset in zip(panels, datasets, strict=True):
         here = scores[scores.dataset == dataset]
-        for place, (setting, value, varied) in enumerate(rows):
-            _points(axes, place, _of_row(here, setting, value, varied))
+        for place, (setting, value) in enumerate(rows):
+            _points(axes, place, here[(here.setting == setting) & (here.value == value)])
         for place in range(1, len(rows)):
             if rows[place][0] != rows[place - 1][0]:
                 axes.axhline(place - 0.5, color=PALE, linewidth=0.5)
@@ -61,12 +65,14 @@ def draw_sweep(frame: pd.DataFrame, base: Mapping[str, str], titles: Mapping[str
         axes.grid(axis="x", color=PALE, linewidth=0.5)
         axes.set_axisbelow(True)
         axes.set_xlim(left=0)
-    names = [f"{setting} = {value}{'' if varied else ' *'}" for setting, value, varied in rows]
+    names = [f"{setting} = {value or base.get(setting, '') + ' *'}" for setting, value in rows]
     panels[0].set_yticks(range(len(rows)), names)
     panels[0].set_ylim(len(rows) - 0.5, -0.5)
     figure.supxlabel("Distance to the published values (tolerances, mean over numbers)")
-    handles = model_handles(frame)
-    figure.legend(handles=handles, loc="outside upper center", ncols=3)
+    handles = model_handles(scores)
+    if (scores.model == POOLED).any():
+        handles.append(Line2D([], [], linestyle="", markersize=4, label="all models", **_ALL))
+    figure.legend(handles=handles, loc="outside upper center", ncols=4)
     return figure
 
 
@@ -78,53 +84,43 @@ def caption_sweep(frame: pd.DataFrame, base: Mapping[str, str], titles: Mapping[
     said = []
     for model in models_in(scores):
         own = scores[scores.model == model]
-        means = own.groupby(["setting", "value"], sort=False).distance.mean()
-        setting, value = means.index[int(means.argmin())]
-        best = "as it is by default" if not setting else f"with {setting} = {value}"
+        by_value = own.groupby(["setting", "value"], sort=False)
+        means = by_value.distance.mean().rename("mean").reset_index()
+        beside = means[means.value == ""].set_index("setting")["mean"]
+        means["nearer"] = means.setting.map(beside) - means["mean"]
+        best = means.iloc[int(means.nearer.argmax())]
         said.append(
-            f"{MODEL_TITLES[model]} {number(means.min(), 2)} {best} "
-            f"(by default {number(means.get(('', ''), float('nan')), 2)})"
+            f"{MODEL_TITLES[model]} {number(best['mean'], 2)} with {best.setting} = {best.value} "
+            f"(by default {number(beside[best.setting], 2)})"
+            if best.nearer > 0
+            else f"{MODEL_TITLES[model]} by no setting"
         )
-    counts = scores.groupby(["setting", "value", "dataset", "model"]).seed.nunique()
+    by = ["setting", "value", "dataset", "model"]
+    counts = scores.groupby(by, dropna=False).seed.nunique()
     n_runs = " to ".join(map(str, sorted({counts.min(), counts.max()})))
     names = listed(escape(titles.get(name, name)) for name in dict.fromkeys(scores.dataset))
     return (
         f"**Open settings, varied one at a time.** Points are runs on {names}, "
         f"{n_runs} of each; \\* marks the value by default. The distance is "
-        "the mean over a run's published numbers (accuracy, sizes of ensembles and fractions of "
-        "positive weights of its layers) of the deviation in tolerances: 20 % of the published "
-        "value, for fractions and accuracies at least .03; a single number counts for at most 10. "
-        f"Nearest on average over data sets: {listed(said)}."
+        "the mean over the published numbers that a setting can change (accuracy, sizes of "
+        "ensembles and fractions of positive weights of all layers; of runs without a class, the "
+        "ensembles and activities of Figure 4; of Method 2's cut, these and the regression of "
+        "Figure 8 over all models and data sets) of the deviation in tolerances: 20 % of the "
+        "published value, .03 for fractions and accuracies; a single number counts for at most "
+        f"10. Brought nearest on average over data sets: {listed(said)}."
     )
 
 
-_Row = tuple[str, str, bool]  # setting, value, whether it is another than the default
-
-
-def _rows(scores: pd.DataFrame, base: Mapping[str, str]) -> list[_Row]:
-    """Return the rows: each setting's own value first."""
-    rows: list[_Row] = []
-    for setting in dict.fromkeys(scores.loc[scores.setting != "", "setting"]):
-        rows.append((setting, base[setting], False))
-        values = dict.fromkeys(scores.loc[scores.setting == setting, "value"])
-        rows += [(setting, value, True) for value in values]
-    return rows
-
-
-def _of_row(scores: pd.DataFrame, setting: str, value: str, varied: bool) -> pd.DataFrame:
-    """Return the runs of a row: of the default, those of the models that the setting concerns."""
-    own = scores[scores.setting == setting]
-    if varied:
-        return own[own.value == value]
-    return scores[(scores.setting == "") & scores.model.isin(set(own.model))]
-
-
 def _points(axes: Axes, place: int, scores: pd.DataFrame) -> None:
-    models = models_in(scores)
-    for i, model in enumerate(models):
+    styles: dict[str, dict[str, Any]] = {
+        m: {"marker": MODEL_MARKERS[m], "color": MODEL_COLOURS[m]} for m in models_in(scores)
+    }
+    if (scores.model == POOLED).any():
+        styles[POOLED] = _ALL
+    for i, (model, style) in enumerate(styles.items()):
         known = scores.loc[scores.model == model, "distance"]
-        y = place + (i - (len(models) - 1) / 2) * _BETWEEN
+        y = place + (i - (len(styles) - 1) / 2) * _BETWEEN
         axes.plot(
-            known, [y] * len(known), MODEL_MARKERS[model], color=MODEL_COLOURS[model],
-            markersize=4.5, markeredgewidth=0.4, markeredgecolor="white", alpha=0.85,
+            known, [y] * len(known), linestyle="", markersize=4.5, markeredgewidth=0.4,
+            markeredgecolor="white", alpha=0.85, **style,
         )  # fmt: skip

@@ -17,6 +17,7 @@ from ffensembles.ensembles import (
     matrices,
     method1,
     method2,
+    recut,
 )
 from ffensembles.errors import ConfigError
 from ffensembles.store import open_tree, save_tree
@@ -245,3 +246,22 @@ def test_impossible_parameters_are_told() -> None:
     for call, message in cases:
         with pytest.raises(ConfigError, match=message):
             call()
+
+
+@settings(max_examples=40, deadline=None)
+@given(ANY, st.sampled_from([0.05, 0.2]), *[st.floats(0, 1)] * 4)
+def test_a_recut_is_what_method2_finds_with_that_cut(
+    x: np.ndarray, epsilon: float, rho: float, n_h: float, new_rho: float, new_n_h: float
+) -> None:
+    tree = xr.DataTree.from_dict({"layer1": make_layer(x, LABELS, CORRECT)})
+    asked = {"epsilon": epsilon, "max_rho": rho, "max_n_h": n_h}
+    first = find_ensembles(tree, "method2", **asked)
+    for sides in (
+        {"max_rho": new_rho},
+        {"max_n_h": new_n_h},
+        {"max_rho": new_rho, "max_n_h": new_n_h},
+    ):
+        xr.testing.assert_identical(
+            recut(first, **sides)["layer1"].to_dataset(),
+            find_ensembles(tree, "method2", **{**asked, **sides})["layer1"].to_dataset(),
+        )

@@ -57,6 +57,37 @@ def test_an_untrained_net_is_one_of_no_epochs():
         assert study.recipe(run) == trained.but(epochs=0)
 
 
+UNSEEN = {"key": "unseen_label", "values": ["predicted"], "models": ["FF"]}
+MAX_RHO = {
+    "key": "ensembles.method2.max_rho",
+    "values": [0.4],
+    "models": ["FF", "BPFF", "BP"],
+}
+
+
+def test_what_matters_to_an_unseen_class_is_varied_on_runs_without_one():
+    held_out = [{"model": "FF", "dataset": "mnist", "classes": [3], "seeds": [0, 1]}]
+    study = swept(UNSEEN, MAX_RHO, datasets=["mnist"], held_out=held_out)
+    runs = study.scope("sweep/")
+    assert {(run.protocol, run.held_out, run.seed) for run in runs if run.model == "FF"} == {
+        ("sigmoid-linf", None, 0),
+        ("sigmoid-linf", None, 7),
+        ("sigmoid-linf", 3, 0),
+        ("sigmoid-linf--unseen_label-predicted", 3, 0),
+    }
+    (varied,) = [run for run in runs if run.protocol != "sigmoid-linf"]
+    assert study.unseen_label(varied) == "predicted"
+    assert study.recipe(varied) == study.recipe(Run("sigmoid-linf", "mnist", "FF", 3, 0))
+
+
+def test_a_cut_needs_no_run_of_its_own():
+    study = swept(MAX_RHO, datasets=["mnist"], held_out=[])
+    assert study.cuts == {"sigmoid-linf--ensembles.method2.max_rho-0.4": {"max_rho": 0.4}}
+    assert study.cut_runs == list(study.scope("sweep/"))
+    assert {run.protocol for run in study.cut_runs} == {"sigmoid-linf"}
+    assert study.settings_as_they_are == {"ensembles.method2.max_rho": "0.67"}
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
@@ -74,6 +105,10 @@ def test_an_untrained_net_is_one_of_no_epochs():
             {**THETA, "key": "negatives", "values": ["onec"]},
             "sweep.settings[0].values[0]: found 'onec'; allowed: once, each-epoch",
         ),
+        (
+            {**MAX_RHO, "values": [2]},
+            "sweep.settings[0].values[0]: found 2; allowed: a number from 0 and up to 1",
+        ),
     ],
 )
 def test_a_setting_that_cannot_be_is_said_in_a_line(setting, message):
@@ -87,60 +122,111 @@ def keyed(protocol, **columns):
     return pd.DataFrame({**keys, **columns}, index=[0])
 
 
+BASE, THETA_4, CUT = "sigmoid-linf", "sigmoid-linf--FF.theta-0.4", "a cut"
+SETTINGS = {THETA_4: ("FF.theta", "0.4"), CUT: ("ensembles.method2.max_rho", "0.5")}
+
+
+def sizes_by(protocol, method, sizes, **more):
+    rows = [keyed(protocol, layer=1, method=method, category=c, size=s, **more)
+            for c, s in enumerate(sizes)]  # fmt: skip
+    return pd.concat(rows)
+
+
 @pytest.fixture
 def frame():
-    """Return the scores of one base run and one at another theta."""
+    """Return the scores of one base run, one at another theta, and a cut."""
     parts = []
     for protocol, accuracy, size, positive in (
-        ("sigmoid-linf", 0.90, 2.7, 0.63),
-        ("sigmoid-linf--FF.theta-0.4", 0.93, 5.4, np.nan),
+        (BASE, 0.90, 2.7, 0.63),
+        (THETA_4, 0.93, 5.4, np.nan),
     ):
-        layer1 = {"layer": 1, "method": "method1", "quantile": 0.95}
         parts.append(
             (
                 keyed(protocol, layer=0, accuracy=accuracy),
                 pd.concat(
                     [
-                        keyed(protocol, **layer1, category=0, size=size - 1),
-                        keyed(protocol, **layer1, category=1, size=size + 1),
-                        keyed(protocol, **layer1, category=2, size=np.nan),
-                        keyed(protocol, **{**layer1, "quantile": 0.9}, category=1, size=99),
+                        sizes_by(protocol, "method1", [size - 1, size + 1, np.nan], quantile=0.95),
+                        sizes_by(protocol, "method1", [99, 99, 99], quantile=0.9),
+                        sizes_by(protocol, "method1", [12.95, 10.95, 14.95], quantile=0.99),
                     ]
                 ),
                 keyed(protocol, layer=1, positive=positive),
             )
         )
-    frames = [pd.concat(of, ignore_index=True) for of in zip(*parts, strict=True)]
-    return sweep_frame(*frames, {"sigmoid-linf--FF.theta-0.4": ("FF.theta", 0.4)})
+    accuracy, sizes, weights = (pd.concat(of, ignore_index=True) for of in zip(*parts, strict=True))
+    cuts = [sizes_by(BASE, "method2", [3, 1, 5], quantile=np.nan),
+            sizes_by(CUT, "method2", [1.5, 0.5, 2.5], quantile=np.nan)]  # fmt: skip
+    unseen = [
+        keyed(protocol, layer=1, category=c, unseen=c == 0, size=size, activity=0.1 + 0.1 * c)
+        for protocol, units in ((BASE, (2, 4)), (CUT, (1, 3)))
+        for c, size in enumerate(units)
+    ]
+    unseen = pd.concat(unseen, ignore_index=True).assign(dataset="fashionmnist", held_out=0)
+    apart = accuracy.assign(held_out=3, accuracy=0.1)  # of no concern to accuracies
+    return sweep_frame(
+        pd.concat([accuracy, apart]), pd.concat([sizes, *cuts]), weights, SETTINGS, BASE,
+        unseen=unseen,
+    )  # fmt: skip
 
 
 def test_scores_by_hand(frame):
     rows = frame.set_index(["setting", "quantity"])
-    assert rows.loc[("", "accuracy"), "distance"] == pytest.approx(1)
-    assert rows.loc[("", "ensemble_size"), "ours"] == pytest.approx(2.7)
-    assert rows.loc[("FF.theta", "ensemble_size"), "distance"] == pytest.approx(2.7 / 0.54)
+    assert rows.loc[("", "accuracy"), "distance"].item() == pytest.approx(1)
+    assert rows.loc[("", "ensemble_size"), "ours"].item() == pytest.approx(2.7)
+    assert rows.loc[("FF.theta", "ensemble_size"), "distance"].item() == pytest.approx(2.7 / 0.54)
     assert rows.loc["FF.theta", "value"].tolist() == ["0.4"] * 3
     assert rows.loc["FF.theta", "published"].tolist() == [0.93, 2.7, 0.63]
 
 
+def test_a_cut_is_scored_on_what_method_2_gives(frame):
+    """Method 1's sizes are Method 2's plus 9.95 in the base; the cut halves the latter."""
+    ours = frame.set_index(["setting", "quantity"]).ours
+    assert ours["", "regression_slope"].item() == pytest.approx(1)
+    assert ours["", "regression_intercept"].item() == pytest.approx(9.95)
+    cut = ours["ensembles.method2.max_rho"]
+    assert cut["regression_slope"] == pytest.approx(2)
+    assert cut["regression_intercept"] == pytest.approx(9.95)
+    assert (ours["", "unseen_size"].item(), cut["unseen_size"]) == (2, 1)
+    assert (cut["unseen_activity"], cut["seen_activity"]) == pytest.approx((0.1, 0.2))
+    assert len(cut) == 5
+
+
 def test_distances_are_capped_means_and_a_missing_number_is_far_off(frame):
-    scores = distances(frame).set_index("setting")
-    assert scores.loc["", "distance"] == pytest.approx(1 / 3)
-    assert scores.loc["", "within"] == pytest.approx(1)
-    assert scores.loc["FF.theta", "distance"] == pytest.approx((0 + 5 + 10) / 3)
-    assert scores.loc["FF.theta", "within"] == pytest.approx(1 / 3)
+    scores = distances(frame).set_index(["setting", "value", "dataset", "model"])
+    theta = scores.loc["FF.theta"].droplevel(["dataset", "model"])
+    assert theta.loc["", "distance"] == pytest.approx(1 / 3)
+    assert theta.loc["", "within"] == pytest.approx(1)
+    assert theta.loc["0.4", "distance"] == pytest.approx((0 + 5 + 10) / 3)
+    assert theta.loc["0.4", "within"] == pytest.approx(1 / 3)
+
+
+def test_a_number_of_all_data_sets_counts_for_each_and_the_base_on_the_same_numbers(frame):
+    scores = distances(frame).set_index(["setting", "value", "dataset", "model"]).distance
+    cut = scores["ensembles.method2.max_rho"]
+    slope = (1.02 / 0.196 + 0) / 2
+    for dataset in ("mnist", "fashionmnist"):
+        assert cut["0.5", dataset, "all"] == pytest.approx(slope)
+        assert cut["", dataset, "all"] == pytest.approx((0.02 / 0.196 + 0) / 2)
+    unseen, seen = 0.24 / (0.2 * 0.34), 0.23 / (0.2 * 0.43)
+    assert cut["0.5", "fashionmnist", "FF"] == pytest.approx((0 + unseen + seen) / 3)
+    assert cut["", "fashionmnist", "FF"] == pytest.approx((5 + unseen + seen) / 3)
+    assert ("", "mnist", "FF") not in cut.index
 
 
 def test_the_figure_has_a_row_for_every_value_and_the_caption_the_nearest(frame):
-    said = {"FF.theta": "0.5"}, {"mnist": "MNIST"}
-    (axes,) = draw_sweep(frame, *said).axes
-    assert [tick.get_text() for tick in axes.get_yticklabels()] == [
+    said = {"FF.theta": "0.5", "ensembles.method2.max_rho": "0.67"}, {"mnist": "MNIST"}
+    mnist, fashion = draw_sweep(frame, *said).axes
+    assert [tick.get_text() for tick in mnist.get_yticklabels()] == [
         "FF.theta = 0.5 *",
         "FF.theta = 0.4",
+        "ensembles.method2.max_rho = 0.67 *",
+        "ensembles.method2.max_rho = 0.5",
     ]
-    points = sorted(line.get_xdata()[0] for line in axes.lines)
-    assert points == pytest.approx([1 / 3, 5])
-    assert "FF 0.33 as it is by default" in caption_sweep(frame, *said)
+    points = [line for line in mnist.lines if line.get_marker() == "o"]
+    assert [line.get_xdata()[0] for line in points] == pytest.approx([1 / 3, 5])
+    assert [line.get_marker() for line in fashion.lines].count("D") == 2
+    caption = caption_sweep(frame, *said)
+    assert "with ensembles.method2.max_rho = 0.5 (by default" in caption
 
 
 def test_similarity_is_the_correlation_of_mean_images():

@@ -7,7 +7,11 @@ OWN = {"reproduction": {"results": None, "sweep": None, "untrained_seeds": [0]}}
 SWEEP = {
     "sweep": {
         "seeds": [0],
-        "settings": [{"key": "FF.theta", "values": [0.4], "models": ["FF"]}],
+        "settings": [
+            {"key": "FF.theta", "values": [0.4], "models": ["FF"]},
+            {"key": "unseen_label", "values": ["predicted"], "models": ["FF"]},
+            {"key": "ensembles.method2.max_rho", "values": [0.2, 0.9], "models": ["FF"]},
+        ],
     }
 }
 
@@ -36,11 +40,22 @@ def test_the_page_is_made_from_this_study_and_its_nulls(finished: Workplace, tmp
 
 def test_the_sweep_trains_its_variations_and_nothing_else(finished: Workplace, tmp_path):
     place = finished.copy(tmp_path / "copy")
-    assert place.jobs("sweep", **SWEEP)["train_run"] == 1
+    assert place.jobs("sweep", **SWEEP)["train_run"] == 2
     done = place.start("sweep", **SWEEP)
     assert done.returncode == 0, done.stdout[-3000:]
-    frame = pd.read_csv(place.results / "tidy/sweep/accuracy.csv")
-    assert set(frame.protocol) == {"sigmoid-linf", "sigmoid-linf--FF.theta-0.4"}
+    # what unseen images carry when they are read is not part of what was learnt
+    assert done.stdout.count("FF layer 1: WinnerStage") == 1
+    frames = {
+        name: pd.read_csv(place.results / f"tidy/sweep/{name}.csv")
+        for name in ("accuracy", "sizes", "unseen", "cut_sizes", "cut_unseen")
+    }
+    base, cut = "sigmoid-linf", "sigmoid-linf--ensembles.method2.max_rho"
+    label = f"{base}--unseen_label-predicted"
+    assert set(frames["accuracy"].protocol) == {base, f"{base}--FF.theta-0.4", label}
+    assert set(frames["unseen"].protocol) == {base, label}
+    assert set(frames["cut_unseen"].protocol) == {f"{cut}-0.2", f"{cut}-0.9"}
+    sizes = frames["cut_sizes"].groupby("protocol")["size"].sum()
+    assert sizes[f"{cut}-0.2"] < sizes[f"{cut}-0.9"]
 
 
 def test_committed_results_are_judged_without_being_made(fresh: Workplace, finished: Workplace):
