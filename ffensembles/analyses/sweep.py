@@ -98,9 +98,10 @@ def sweep_frame(
         parts.append(_unseen(unseen[unseen["held_out"] == held_out]))
     columns, keys = [*_BY, "quantity", "layer", "ours"], ("dataset", "model", "layer")
     rows = pd.concat([part.reindex(columns=columns) for part in parts], ignore_index=True)
+    known = [rows[key].astype(object).where(rows[key].notna(), None) for key in keys]
     numbers = [
-        published(row.quantity, *(None if pd.isna(row[key]) else row[key] for key in keys))
-        for _, row in rows.iterrows()
+        published(quantity, dataset, model, layer)
+        for quantity, dataset, model, layer in zip(rows["quantity"], *known, strict=True)
     ]
     rows["published"] = [np.nan if number is None else number.value for number in numbers]
     rows["tolerance"] = [
