@@ -203,10 +203,17 @@ class Study:
             for protocol in config.protocols
             for dataset in config.datasets
             for model in config.models
-            for seed in config.seeds
+            for seed in self.seeds(model, dataset)
         ]
         without = [run for protocol in config.protocols for run in self._without(protocol)]
         return tuple(dict.fromkeys(whole + without))
+
+    def seeds(self, model: Model, dataset: str) -> list[int]:
+        """Return the seeds of a model's runs on all classes of a data set."""
+        for entry in self.config.own_seeds:
+            if (entry.model, entry.dataset) == (model, dataset):
+                return entry.seeds
+        return self.config.seeds
 
     def _without(self, protocol: str) -> Iterator[Run]:
         """Yield the runs of a protocol that are trained without one class."""

@@ -17,6 +17,7 @@ from ffensembles.config.schema import (
     Group,
     HeldOut,
     Mathematics,
+    OwnSeeds,
     Protocol,
     Setting,
     Sweep,
@@ -131,6 +132,24 @@ def _per_dataset(recipes: dict[str, Protocol]) -> Iterator[Problem]:
             except ValidationError as error:
                 base = protocol.model_dump(exclude={"per_dataset"})
                 yield from translate(error, Mathematics, merged(base, over), path)
+
+
+def _own_seeds(
+    own_seeds: list[OwnSeeds], datasets: list[str], models: list[str]
+) -> Iterator[Problem]:
+    seen: dict[tuple[str, str], int] = {}
+    for place, entry in enumerate(own_seeds):
+        path: Path = ("own_seeds", place)
+        if entry.model not in models:
+            yield wrong((*path, "model"), entry.model, models)
+        if entry.dataset not in datasets:
+            yield wrong((*path, "dataset"), entry.dataset, datasets)
+        first = seen.setdefault((entry.model, entry.dataset), place)
+        if first != place:
+            said = f"{entry.model} on {entry.dataset}"
+            yield Problem(
+                path, f"found {said}, which own_seeds[{first}] has too; allowed: each once"
+            )
 
 
 def _held_out(
@@ -265,6 +284,7 @@ _CHECKS: tuple[Callable[..., Iterator[Problem]], ...] = (
     _datasets,
     _images,
     _per_dataset,
+    _own_seeds,
     _held_out,
     _shown,
     _quantiles,

@@ -56,6 +56,14 @@ class Group(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+class OwnSeeds(Group):
+    """Seeds of one model on one data set, where they are not those of all."""
+
+    model: Model = Field(description="the model")
+    dataset: str = Field(description="the data set, one of `datasets`")
+    seeds: Annotated[list[Seed], Unique] = Field(description="its seeds; none: it is not run")
+
+
 class HeldOut(Group):
     """Runs trained without one class."""
 
@@ -306,6 +314,7 @@ class Config(Group):
     datasets: Annotated[list[str], Some, Unique] = Field(description="data sets")
     models: Annotated[list[Model], Some, Unique] = Field(description="models")
     seeds: Annotated[list[Seed], Some, Unique] = Field(description="one run of each model per seed")
+    own_seeds: list[OwnSeeds] = Field(description="models on data sets with other seeds")
     held_out: list[HeldOut] = Field(description="additional runs trained without one class")
     data: Data = Field(description="where images come from")
     training: Training = Field(description="how to compute")

@@ -13,6 +13,7 @@ from ffensembles.config import Config, load_config, merged
 from ffensembles.config.reference import keys
 from ffensembles.datasets import DATASETS
 from ffensembles.errors import ConfigError
+from ffensembles.study import Study
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "config.yaml"
@@ -96,7 +97,8 @@ def test_every_key_of_the_file_is_commented():
         for path, _, _ in keys()
         for name in WHOLE["recipes"]
     }
-    assert described | {f"recipes.{name}" for name in WHOLE["recipes"]} == seen
+    empty = {path for path in described if path.startswith("own_seeds.")}  # by default no entry
+    assert described - empty | {f"recipes.{name}" for name in WHOLE["recipes"]} == seen
 
 
 def test_every_key_is_described():
@@ -309,6 +311,22 @@ ENTRY = {"model": "FF", "dataset": "fashionmnist", "classes": [0], "seeds": [0]}
 )  # fmt: skip
 def test_held_out_classes(change, said):
     assert of("held_out", [{**ENTRY, **change}]) == f"config.yaml: held_out[0].{said}"
+
+
+def test_seeds_of_a_models_own():
+    entry = {"model": "BPFF", "dataset": "mnist", "seeds": [7]}
+    none = {"model": "BP", "dataset": "mnist", "seeds": []}
+    study = Study(load_config(FILE, {"own_seeds": [entry, none], "seeds": [0, 1]}))
+    assert {run.seed for run in study.select(model="BPFF", dataset="mnist")} == {7}
+    assert {run.seed for run in study.select(model="BPFF", dataset="fashionmnist")} == {0, 1}
+    assert study.select(model="BP", dataset="mnist") == []
+    assert of("own_seeds", [{**entry, "dataset": "minst"}]) == (
+        "config.yaml: own_seeds[0].dataset: found 'minst'; allowed: mnist, fashionmnist; "
+        "did you mean 'mnist'?"
+    )
+    assert "own_seeds[1]: found BPFF on mnist, which own_seeds[0] has" in of(
+        "own_seeds", [entry] * 2
+    )
 
 
 def test_held_out_of_a_model_that_is_not_run():
