@@ -12,7 +12,15 @@ from ffensembles.analyses.regression import paired_sizes, regress
 from ffensembles.analyses.sharing import pair
 from ffensembles.analyses.tidy import RUN_KEYS, over_seeds
 from ffensembles.analyses.weights import weights_histogram
-from ffensembles.published import DATASETS, FRACTIONS, PUBLISHED, Published, tolerance
+from ffensembles.published import (
+    DATASETS,
+    FRACTIONS,
+    PUBLISHED,
+    UNITS,
+    Published,
+    floor,
+    tolerance,
+)
 from ffensembles.tables import FLOOR_TOLERANCE, NOTHING, table1, table2, table3
 
 REPRODUCED, DIRECTION, DIFFERENT = "reproduced", "same direction", "not reproduced"
@@ -25,13 +33,13 @@ NO_NEARER = "no setting of the sweep brings it nearer"
 
 _FLOORED = {"ensemble_size", "unseen_size", "shared_units"}
 
-# where the publication's own values part ways, in its layers of 784 units: Method 1's floor for
-# counts of active units, half of the units or weights, 0 for the regression
+# where the publication's own values part ways: Method 1's floor for counts of active units, half
+# of the units or weights, 0 for the regression
 _THEIR_REFERENCE = {
-    "ensemble_size": 39.2,
-    "unseen_size": 39.2,
-    "shared_units": 78.4,
-    "all_negative_units": 392.0,
+    "ensemble_size": floor(0.95),
+    "unseen_size": floor(0.95),
+    "shared_units": floor(0.9),
+    "all_negative_units": UNITS / 2,
     "positive_weights": 0.5,
     "negative_peak": 0.5,
     "negative_peak_share": 0.5,
@@ -281,8 +289,8 @@ def _rivals(number: Published, other: Published) -> bool:
     return (number.quantity, number.dataset) == (other.quantity, other.dataset)
 
 
-def _on(value: float, floor: float) -> bool:
-    return bool(abs(value - floor) <= FLOOR_TOLERANCE * floor)
+def _on(value: float, reference: float) -> bool:
+    return bool(abs(value - reference) <= FLOOR_TOLERANCE * reference)
 
 
 def _side(value: float, reference: float, floored: bool) -> int:
