@@ -2,6 +2,7 @@
 import os
 import sys
 from functools import cache
+from pathlib import Path
 
 sys.path.insert(0, str(workflow.basedir))
 
@@ -125,3 +126,26 @@ def shown(figure, *names):
     """Return what the configuration says that a figure shows."""
     settings = getattr(study.config.figures, figure).model_dump()
     return {name: settings[name] for name in names}
+
+
+# the results that are laid beside the publication
+judged = study.config.reproduction.results or study.config.results
+
+
+def judged_frames():
+    """Return the frames that are judged, by their parts: of results made elsewhere, those there are."""
+    own = study.config.reproduction.results is None
+    frames = {
+        name: {
+            part: f"{judged}/{study.inside('tidy', frame=frame)}"
+            for part, frame in parts.items()
+        }
+        for name, parts in study.judged.items()
+    }
+    if own:
+        return frames
+    there = {
+        name: {part: path for part, path in parts.items() if Path(path).exists()}
+        for name, parts in frames.items()
+    }
+    return {name: parts for name, parts in there.items() if parts}

@@ -47,22 +47,36 @@ rule report_contents:
     localrule: True
 
 
+rule write_configuration:
+    output:
+        study.path("configuration"),
+    log:
+        study.path("log", stage="configuration"),
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        config=config,
+    message:
+        "Writing down the whole configuration"
+    script:
+        "../scripts/configuration.py"
+
+
 rule make_report:
     input:
         study.stage("tables"),
         study.stage("figures"),
         study.stage("tidy"),
         rules.costs.output,
+        configuration=rules.write_configuration.output[0],
     output:
-        report=study.path("report"),
-        configuration=study.path("configuration"),
+        study.path("report"),
     log:
         study.path("log", stage="report"),
     localrule: True
     conda:
         "../envs/analysis.yaml"
-    params:
-        config=config,
     message:
         "Making the report"
     script:

@@ -1,7 +1,5 @@
 # Beside the publication: the sweep of what it leaves open, and every number laid beside its own.
 
-judged = study.config.reproduction.results or study.config.results
-
 
 rule draw_sweep:
     input:
@@ -29,9 +27,9 @@ rule judge:
     # `reproduction.results` is null
     input:
         **{
-            part: f"{judged}/{study.inside('tidy', frame=frame)}"
-            for parts in study.judged.values()
-            for part, frame in parts.items()
+            part: path
+            for parts in judged_frames().values()
+            for part, path in parts.items()
         },
         configuration=f"{judged}/{study.inside('configuration')}",
         sweep=(
@@ -49,7 +47,7 @@ rule judge:
     conda:
         "../envs/analysis.yaml"
     params:
-        frames={name: list(parts) for name, parts in study.judged.items()},
+        frames={name: list(parts) for name, parts in judged_frames().items()},
         categories=study.config.figures.figure3.categories,
         held_out=study.config.figures.figure4.held_out,
         titles={name: entry.title for name, entry in DATASETS.items()},
@@ -62,6 +60,7 @@ rule judge:
 rule sweep:
     input:
         rules.draw_sweep.output,
+        rules.write_configuration.output,
     localrule: True
 
 

@@ -2,15 +2,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import yaml
-
-from ffensembles.files import atomic_path, write_text
+from ffensembles.files import atomic_path
 from ffensembles.scripting import logged
 
 with logged(snakemake.log[0], snakemake.output[0]):
-    configuration = snakemake.output.configuration
-    write_text(configuration, yaml.safe_dump(snakemake.params.config, sort_keys=False))
-    with atomic_path(snakemake.output.report) as report, Path(snakemake.log[0]).open("a") as log:
+    configuration = snakemake.input.configuration
+    with atomic_path(snakemake.output[0]) as report, Path(snakemake.log[0]).open("a") as log:
         # Snakemake reads the ending; its own lock is held by the run that this job is part of
         page = report.with_suffix(".html")
         words = ["report_contents", "--nolock", "--configfile", configuration, "--report", page]
