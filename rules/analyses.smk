@@ -167,8 +167,14 @@ rule cuts:
             "ffensembles.store",
         ),
     output:
-        sizes=study.path("tidy", frame="sweep/cut_sizes"),
-        unseen=study.path("tidy", frame="sweep/cut_unseen"),
+        **{
+            name: study.path("tidy", frame=f"sweep/cut_{name}")
+            for name, runs in (
+                ("sizes", whole(study.cut_runs)),
+                ("unseen", without(study.cut_runs)),
+            )
+            if runs
+        },
     log:
         study.path("log", stage="tidy-cuts"),
     conda:
@@ -193,7 +199,7 @@ rule sweep_scores:
         unseen=[
             study.path("tidy", frame=f"sweep/{name}")
             for name in ("unseen", "cut_unseen")[: 1 + bool(study.cuts)]
-            if without(study.scope("sweep/"))
+            if without(study.cut_runs)
         ],
         code=code("ffensembles.analyses.sweep"),
     output:

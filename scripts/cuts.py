@@ -7,9 +7,7 @@ from ffensembles.store import open_tree
 
 with logged(snakemake.log[0], snakemake.output[0]):
     runs = list(zip(snakemake.params.runs, snakemake.input.files, strict=True))
-    for measure, output, held_out in (
-        (sizes_frame, snakemake.output.sizes, False),
-        (unseen_frame, snakemake.output.unseen, True),
-    ):
-        of = [(keys, path) for keys, path in runs if (keys["held_out"] is not None) == held_out]
-        write_frame(over_cuts(measure, open_tree, of, snakemake.params.cuts), output)
+    measures = {"sizes": sizes_frame, "unseen": unseen_frame}
+    for name, path in snakemake.output.items():
+        of = [run for run in runs if (run[0]["held_out"] is not None) == (name == "unseen")]
+        write_frame(over_cuts(measures[name], open_tree, of, snakemake.params.cuts), path)

@@ -163,7 +163,8 @@ def test_a_killed_training_leaves_nothing_that_is_trusted(fresh: Workplace):
 
 def test_profiles_write_to_folders_of_their_own(fresh: Workplace):
     written = set()
-    for words in (["--profile", "profiles/demo"], ["--profile", "profiles/laptop"], []):
+    profiles = (["--profile", f"profiles/{name}"] for name in ("demo", "laptop", "reference"))
+    for words in (*profiles, []):
         done = subprocess.run(
             [*fresh.command()[:3], "all", *words, "--cores", "2", "--dry-run"],
             cwd=fresh.folder,
@@ -179,6 +180,7 @@ def test_profiles_write_to_folders_of_their_own(fresh: Workplace):
     assert written == {
         "results/demo/report.html",
         "results/laptop/report.html",
+        "results/reference/report.html",
         "results/report.html",
     }
 
