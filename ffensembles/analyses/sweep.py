@@ -15,7 +15,6 @@ from ffensembles.published import DATASETS, published, tolerance
 
 _FARTHEST = 10.0  # tolerances
 
-
 POOLED = "all"
 """What stands for the model where a number belongs to no single one."""
 
