@@ -16,10 +16,11 @@ that have not won for a while are *idle*: their largest pre-activation per prese
 remembered from when they were last looked at, and a unit that has moved by dw and db since can
 have gained at most ``|dw| |x| + |db|`` (Cauchy-Schwarz). While that stays below what the other
 units reach, no product with them is needed; as accelerated k-means does (Hamerly 2010). Where
-many units are equal but for rounding, as deeper layers make them, nothing can be screened out:
-such a *crowded* block takes the full product in its own precision and its maximum, as the plain
-algorithm does. Whether a block is crowded follows from the numbers and from what the layer
-remembers, which `state` hands out, so that a resumed run takes the same way to the last bit.
+many units lie within the bounds of each other, as for negative data in deeper layers, little can
+be screened out: such a *crowded* block takes the full product in its own precision and its
+maximum, as the plain algorithm does. Whether a block is crowded follows from the numbers and from
+what the layer remembers, which `state` hands out, so that a resumed run takes the same way to the
+last bit.
 """
 
 from collections.abc import Callable
