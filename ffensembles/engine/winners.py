@@ -6,25 +6,23 @@ non-linearity is monotone that is the activation of the unit with the largest pr
 presentation, one number and one index, where the plain algorithm writes two arrays of
 presentations x units and multiplies them again on the way back.
 
-Why the result is exact. Winners are found in two stages. A *screen* computes approximate
-pre-activations (a product in bfloat16 where the processor has instructions for it, otherwise in
-float32) together with a bound on their error, and keeps every unit that could still be the
-largest. The kept candidates, seldom more than two, are then computed one by one as dot products,
+Why the result is exact. Trained weights differ from each other in few directions, and so do
+inputs; a *screen* keeps those directions alone. It computes approximate pre-activations from the
+inputs' coordinates in them, a product a twelfth as large as the full one, together with a bound on
+what the other directions can add (Cauchy-Schwarz), and keeps every unit that could still be the
+largest. The kept candidates, seldom more than one, are then computed one by one as dot products,
 each in the same order of summation, and the largest of these is the winner; among equals the
-lowest index, as `torch.max` does. The screen decides only where not to look, never a value. Units
-that have not won for a while are *idle*: their largest pre-activation per presentation is
-remembered from when they were last looked at, and a unit that has moved by dw and db since can
-have gained at most ``|dw| |x| + |db|`` (Cauchy-Schwarz). While that stays below what the other
-units reach, no product with them is needed; as accelerated k-means does (Hamerly 2010). Where
-many units lie within the bounds of each other, as for negative data in deeper layers, little can
-be screened out: such a *crowded* block takes the full product in its own precision and its
-maximum, as the plain algorithm does. Whether a block is crowded follows from the numbers and from
-what the layer remembers, which `state` hands out, so that a resumed run takes the same way to the
-last bit.
+lowest index, as `torch.max` does. The screen decides only where not to look, never a value. Where
+many units lie within the bounds of each other, as for some negative data in deeper layers, little
+can be screened out: such *crowded* presentations take the full product and its maximum, as the
+plain algorithm does. A side most of whose presentations are crowded is not screened for a while.
+Which presentations are crowded follows from the numbers and from the directions kept, which
+`state` hands out, so that a resumed run takes the same way to the last bit.
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -32,12 +30,12 @@ from torch import Tensor
 Slope = Callable[[Tensor, bool], Tensor]
 """Maps winning pre-activations and whether they belong to positive data to dLoss/dz."""
 
-_CROWD = 6.0  # candidates per presentation above which a block is crowded
-_CROWDED = 0.3  # share of such blocks above which a side is not screened for `_REVIEW_EPOCHS`
-_QUIET_EPOCHS = 60  # a unit that has won nothing for so long becomes idle: Adam's momentum is gone
-_REVIEW_EPOCHS = 50  # epochs between two reviews of which units are idle
-_EARLY_EPOCHS = 5  # the same, where idle units concern more than `_MISSES` of the presentations
-_MISSES = 0.05
+_CROWD = 6  # strands with candidates above which a presentation is crowded
+_CROWDED = 0.6  # share of such presentations above which screening a side does not pay
+_USE_EPOCHS = 100  # for which a screen keeps its directions while they serve
+_FRESH_EPOCHS = 10  # for which they are fresh: if they do not serve, new ones would not either
+_REST_EPOCHS = 50  # for which a side is then not screened
+_SAMPLE = 8192  # presentations from which the inputs' directions are taken
 
 
 @dataclass
@@ -64,14 +62,13 @@ class Side:
     on: Tensor | None = None
     n_labels: int = 10
 
-    def weigh(self, variant: int, rows: slice, weighing: Tensor) -> Tensor:
-        """Put the lit label pixels of some rows beside what else weighs in their bounds."""
+    def lamps(self, variant: int, rows: slice | Tensor) -> Tensor | None:
+        """Return the lit label pixels of some rows, shape (rows, labels), if there are any."""
         labels = self.labels[variant]
         if labels is None or self.on is None:
-            return weighing
-        lamp = self.on.new_zeros(len(weighing), self.n_labels)
-        lamp.scatter_(1, labels[rows, None], self.on[rows, None])
-        return torch.cat([weighing, lamp], dim=1)
+            return None
+        on = self.on[rows]
+        return on.new_zeros(len(on), self.n_labels).scatter_(1, labels[rows, None], on[:, None])
 
 
 @dataclass
@@ -94,15 +91,6 @@ class Step:
     bias: Tensor
 
 
-@dataclass
-class _Screen:
-    """A side's inputs as the screen sees them: centred, in the screen's precision."""
-
-    coarse: Tensor
-    weighing: Tensor  # (presentations, 3): |x - mean - coarse|, |x - mean| and 1
-    reach: list[Tensor] = field(default_factory=list)  # idle units' best, per variant
-
-
 class MaxLayer:
     """All presentations of one layer, ready to be asked for winners at any weights.
 
@@ -115,8 +103,8 @@ class MaxLayer:
         Indices of the label pixels, shape (channels, labels); None where nothing is embedded.
     block_size
         Presentations per block; a block's products should stay in the processor's cache.
-    screen
-        `bfloat16`, `float32`, or `auto`: bfloat16 where the processor has instructions for it.
+    rank
+        Directions that screens keep; 0 for no screens.
     """
 
     def __init__(
@@ -124,47 +112,33 @@ class MaxLayer:
         sides: list[Side],
         positions: Tensor | None = None,
         block_size: int = 2048,
-        screen: str = "auto",
+        rank: int = 64,
     ) -> None:
         self.sides = sides
         self.positions = positions
         self.block_size = block_size
-        first = sides[0].x
-        self.mean = first.mean(0)
-        if first.dtype == torch.float64 or screen == "float32":
-            self.precision = first.dtype
-        elif screen == "bfloat16":
-            self.precision = torch.bfloat16
-        else:
-            self.precision = torch.bfloat16 if _multiplies_bfloat16() else first.dtype
-        self._screens = [self._prepare(side) for side in sides]
-        self._idle: Tensor | None = None  # indices of idle units
-        self._busy: Tensor | None = None
-        self._idle_weight: Tensor | None = None  # idle units' parameters when last looked at
-        self._idle_offset: Tensor | None = None
-        self._quiet: Tensor | None = None  # epochs since each unit won
-        self._since_review = 0
-        self._unscreened = [0 for _ in sides]  # epochs for which a side is not screened
-        self.misses = 0  # presentations of the last step that idle units concerned
-        self.candidates = 0  # dot products of the last step
+        self._screens = [_Screen(side, rank, block_size) for side in sides]
 
     @property
-    def n_idle(self) -> int:
-        """How many units are idle."""
-        return 0 if self._idle is None else len(self._idle)
+    def screened(self) -> list[bool]:
+        """Which sides were screened in the last step."""
+        return [screen.axes is not None for screen in self._screens]
+
+    @property
+    def crowded(self) -> list[int]:
+        """How many presentations of each side took the full product in the last step."""
+        return [screen.crowded for screen in self._screens]
 
     def replace_labels(self, side: int, variant: int, labels: Tensor) -> None:
         """Embed other labels in one variant of a side; its images stay."""
         kept = list(self.sides[side].labels)
         kept[variant] = labels
         self.sides[side].labels = tuple(kept)
-        self._forget_idle()
 
     def replace_inputs(self, side: int, x: Tensor) -> None:
         """Let one side read other inputs, of the same shape."""
         self.sides[side].x = x
-        self._screens[side] = self._prepare(self.sides[side])
-        self._forget_idle()
+        self._screens[side].replaced()
 
     def step(self, weight: Tensor, bias: Tensor, slope: Slope) -> Step:
         """Find every presentation's winner and sum the gradient over winners.
@@ -178,19 +152,18 @@ class MaxLayer:
             returns dLoss/dz, same shape.
         """
         units = len(bias)
-        review = self._begin(weight, bias)
         lit = None if self.positions is None else weight[:, self.positions].sum(1)
         grad_weight, grad_bias = torch.zeros_like(weight), torch.zeros_like(bias)
         grad_lit = None if lit is None else torch.zeros_like(lit.t().contiguous())
         z: dict[bool, list[Tensor]] = {True: [], False: []}
         winner: dict[bool, list[Tensor]] = {True: [], False: []}
-        search = _Search(self, weight, bias, lit, review)
-        for index, side in enumerate(self.sides):
+        for side, screen in zip(self.sides, self._screens, strict=True):
+            screen.begin(weight)
+            search = _Search(side, screen, weight, bias, lit)
             for start in range(0, len(side.x), self.block_size):
                 rows = slice(start, min(start + self.block_size, len(side.x)))
                 x = side.x[rows]
-                found = search.block(index, rows)
-                for variant, (best, unit) in enumerate(found):
+                for variant, (best, unit) in enumerate(search.block(rows)):
                     positive = side.positive[variant]
                     pull = slope(best, positive)
                     z[positive].append(best)
@@ -201,215 +174,207 @@ class MaxLayer:
                     if grad_lit is not None and labels is not None and side.on is not None:
                         cell = labels[rows] * units + unit
                         grad_lit.view(-1).index_add_(0, cell, pull * side.on[rows])
+            screen.end(search.crowded)
         if grad_lit is not None and self.positions is not None:
             for channel in self.positions:
                 grad_weight[:, channel] += grad_lit.t()
-        step = Step(
+        return Step(
             {kind: torch.cat(parts) for kind, parts in z.items() if parts},
             {kind: torch.cat(parts) for kind, parts in winner.items() if parts},
             grad_weight,
             grad_bias,
         )
-        self._end(search, step, units)
-        return step
-
-    # ---- what the screen needs to know -------------------------------------------------
-
-    def _prepare(self, side: Side) -> _Screen:
-        coarse = torch.empty_like(side.x, dtype=self.precision)
-        weighing = torch.ones(len(side.x), 3, dtype=side.x.dtype)
-        for start in range(0, len(side.x), self.block_size):
-            rows = slice(start, start + self.block_size)
-            centred = side.x[rows] - self.mean
-            coarse[rows] = centred
-            weighing[rows, 0] = (centred - coarse[rows]).norm(dim=1)
-            weighing[rows, 1] = centred.norm(dim=1)
-        return _Screen(coarse, weighing)
-
-    def _begin(self, weight: Tensor, bias: Tensor) -> bool:
-        """Choose the idle units if it is time to; say whether this step looks at all units."""
-        if self._quiet is None:
-            self._quiet = torch.zeros(len(bias), dtype=torch.int64)
-        many = self.misses > _MISSES * self._presentations
-        due = self._since_review >= (_EARLY_EPOCHS if many else _REVIEW_EPOCHS)
-        self._since_review += 1
-        if not due:
-            return False
-        self._since_review = 0
-        quiet = self._quiet >= _QUIET_EPOCHS
-        self._forget_idle()
-        if quiet.any() and not quiet.all():
-            self._idle, self._busy = quiet.nonzero()[:, 0], (~quiet).nonzero()[:, 0]
-            self._idle_weight = weight[self._idle].clone()
-            self._idle_offset = (bias + weight @ self.mean)[self._idle].clone()
-        return True
-
-    def _end(self, search: "_Search", step: Step, units: int) -> None:
-        assert self._quiet is not None
-        self._quiet += 1
-        for unit in step.winner.values():
-            self._quiet[unit] = 0
-        self.misses, self.candidates = search.misses, search.candidates
-        for index, crowded in enumerate(search.crowded):
-            self._unscreened[index] -= self._unscreened[index] > 0
-            blocks = len(range(0, len(self.sides[index].x), self.block_size))
-            if crowded > _CROWDED * blocks * len(self.sides[index].positive):
-                self._unscreened[index] = _REVIEW_EPOCHS
-
-    def _forget_idle(self) -> None:
-        self._idle = self._busy = self._idle_weight = self._idle_offset = None
-        for screen in self._screens:
-            screen.reach = []
 
     def state(self) -> dict[str, Tensor]:
-        """Return what the search remembers from step to step; `restore` takes it up again."""
-        memory = {
-            "counts": torch.tensor([self._since_review, self.misses, *self._unscreened]),
-            **_named("quiet", self._quiet),
-            **_named("idle", self._idle),
-            **_named("idle_weight", self._idle_weight),
-            **_named("idle_offset", self._idle_offset),
-        }
-        for index, screen in enumerate(self._screens):
-            for variant, reach in enumerate(screen.reach):
-                memory[f"reach.{index}.{variant}"] = reach
-        return memory
+        """Return what screens remember from step to step; `restore` takes it up again."""
+        counts = [[screen.left, screen.used] for screen in self._screens]
+        axes = {f"axes.{i}": screen.axes for i, screen in enumerate(self._screens)}
+        memory = {name: value for name, value in axes.items() if value is not None}
+        return {"counts": torch.tensor(counts), **memory}
 
     def restore(self, memory: dict[str, Tensor]) -> None:
         """Take up the memory that `state` returned."""
-        self._since_review, self.misses, *self._unscreened = memory["counts"].tolist()
-        self._quiet = memory.get("quiet")
-        self._idle = memory.get("idle")
-        self._idle_weight, self._idle_offset = memory.get("idle_weight"), memory.get("idle_offset")
-        if self._idle is not None and self._quiet is not None:
-            busy = torch.ones(len(self._quiet), dtype=torch.bool)
-            busy[self._idle] = False
-            self._busy = busy.nonzero()[:, 0]
-        for index, screen in enumerate(self._screens):
-            names = (f"reach.{index}.{variant}" for variant in range(2))
-            screen.reach = [memory[name] for name in names if name in memory]
+        for i, screen in enumerate(self._screens):
+            screen.left, screen.used = memory["counts"][i].tolist()
+            screen.axes = memory.get(f"axes.{i}")
+            screen.project()
 
-    @property
-    def _presentations(self) -> int:
-        return sum(len(side.x) * len(side.positive) for side in self.sides)
+
+class _Screen:
+    """One side's presentations as its screen sees them: their coordinates in a few directions.
+
+    Half of the directions are those in which inputs differ most, half those in which weights do.
+    """
+
+    def __init__(self, side: Side, rank: int, block_size: int) -> None:
+        self.side, self.rank, self.block_size = side, rank, block_size
+        self.axes: Tensor | None = None  # orthonormal, shape (inputs, directions), float64
+        self.left = 0  # epochs until new directions are taken
+        self.used = 0  # epochs since they were
+        self.crowded = 0  # presentations of the last step
+        self._inward: Tensor | None = None  # directions of the inputs alone
+
+    def begin(self, weight: Tensor) -> None:
+        """Take new directions if it is time to."""
+        if self.left == 0 and self.rank:
+            self.left, self.used = _USE_EPOCHS, 0
+            finite = bool(torch.isfinite(weight).all())  # if not, let it be seen in the loss
+            self.axes = self._directions(weight) if finite else None
+            self.project()
+
+    def end(self, crowded: int) -> None:
+        """Note how many presentations were crowded, and whether it pays to go on."""
+        self.crowded = crowded
+        self.left, self.used = max(self.left - 1, 0), self.used + 1
+        if self.axes is not None and crowded > _CROWDED * len(self.side.x):
+            self.left = 0
+            if self.used <= _FRESH_EPOCHS:
+                self.left, self.axes = _REST_EPOCHS, None
+
+    def replaced(self) -> None:
+        """Take note that the side has other inputs."""
+        self._inward = None
+        self.project()
+
+    def _directions(self, weight: Tensor) -> Tensor:
+        half = max(1, self.rank // 2)
+        if self._inward is None:
+            self._inward = _principal(self.side.x[:: -(-len(self.side.x) // _SAMPLE)], half)
+        both = torch.cat([self._inward, _principal(weight, half)], dim=1)
+        return torch.linalg.qr(both).Q
+
+    def project(self) -> None:
+        """Compute the presentations' coordinates, in float64 so that only their sum rounds."""
+        if self.axes is None:
+            return
+        x = self.side.x
+        self.mean = x.mean(0).double()
+        directions = self.axes.shape[1]
+        self.thin = torch.ones(len(x), directions + 3, dtype=x.dtype)
+        for start in range(0, len(x), self.block_size):
+            rows = slice(start, start + self.block_size)
+            centred = x[rows].double() - self.mean
+            inside = centred @ self.axes
+            self.thin[rows, :directions] = inside.to(x.dtype)
+            self.thin[rows, -3] = (centred - inside @ self.axes.t()).norm(dim=1).to(x.dtype)
+            self.thin[rows, -2] = centred.norm(dim=1).to(x.dtype)
 
 
 class _Search:
-    """One step's search: the weights as the screen sees them, and the bounds that follow."""
+    """One step's search on one side: the weights as the screen sees them, and its bounds.
+
+    Let x be an input less the mean input, c a unit's weights w less the mean over units (which
+    adds the same to all units and so changes no winner), and V the screen's directions. Then
+
+        x . c  =  (V'x) . (V'c)  +  r . s,   |r . s| <= |r| |s|,
+
+    where r and s are what of x and c lies outside V. Computed numbers err further: V'x and V'c by
+    their last bit, their product and what is added to it by at most one rounding for each term,
+    and the candidates' dot products, which are sums of k sums, by `_dot_error` of ``|x| |w|``.
+    All of these are something of a presentation times something of a unit, |r|, |x| and 1 times
+    `error`, so that the bounds of all pairs are three more columns of the product.
+    """
 
     def __init__(
-        self, layer: MaxLayer, weight: Tensor, bias: Tensor, lit: Tensor | None, review: bool
+        self, side: Side, screen: _Screen, weight: Tensor, bias: Tensor, lit: Tensor | None
     ) -> None:
-        self.layer, self.weight, self.bias, self.lit = layer, weight, bias, lit
-        self.offset = bias + weight @ layer.mean
-        self.misses = self.candidates = 0
-        self.review = review
-        idle, busy = layer._idle, layer._busy
-        everything = torch.arange(len(bias))
-        self.idle = None if idle is None else _Units(self, idle, layer.precision)
-        self.crowded = [0 for _ in layer.sides]  # crowded blocks among those screened
-        self.busy = _Units(self, everything if busy is None else busy, layer.precision)
-        if idle is not None:
-            assert layer._idle_weight is not None
-            assert layer._idle_offset is not None
-            moved = weight[idle] - layer._idle_weight
-            self.moved = moved.norm(dim=1).max()
-            self.moved_offset = (self.offset[idle] - layer._idle_offset).abs().max()
-            if lit is not None and layer.positions is not None:
-                self.moved_lit = moved[:, layer.positions].sum(1).abs().max()
+        self.side, self.screen, self.weight, self.bias, self.lit = side, screen, weight, bias, lit
+        self.crowded = 0
+        if screen.axes is None:
+            return
+        eps = torch.finfo(weight.dtype).eps
+        centred = weight.double() - weight.double().mean(0)
+        inside = centred @ screen.axes
+        offset = bias.double() + centred @ screen.mean
+        lamp = torch.zeros(len(bias), 0) if lit is None else lit.double()
+        brightest = 0.0 if side.on is None else float(side.on.abs().max())
+        terms = eps * (inside.shape[1] + side.n_labels + 8)
+        double = 8 * weight.shape[1] * torch.finfo(torch.float64).eps
+        norm, own = centred.norm(dim=1), weight.double().norm(dim=1)
+        dot = _dot_error(weight) * own
+        added = offset.abs() + bias.double().abs()
+        if lit is not None:
+            added += brightest * lit.double().abs().amax(1)
+        self.error = torch.stack(
+            [
+                (centred - inside @ screen.axes.t()).norm(dim=1) * (1 + terms),
+                (terms + double) * norm + dot,
+                (terms + double) * added + dot * screen.mean.norm(),
+            ],
+            dim=1,
+        )
+        value = torch.stack([torch.zeros_like(offset), torch.zeros_like(offset), offset], dim=1)
+        high = torch.cat([inside, value + self.error, lamp], dim=1)
+        self.high = high.t().to(weight.dtype).contiguous()
+        self.error = (self.error * (1 + 4 * eps)).to(weight.dtype)
+        units = len(bias)
+        self.strands = next(k for k in (8, 7, 6, 5, 4, 3, 2, 1) if units % k == 0)
 
-    def block(self, index: int, rows: slice) -> list[tuple[Tensor, Tensor]]:
+    def block(self, rows: slice) -> list[tuple[Tensor, Tensor]]:
         """Return the winning pre-activation and unit of each row, for each variant."""
-        side, screen = self.layer.sides[index], self.layer._screens[index]
-        coarse, weighing = screen.coarse[rows], screen.weighing[rows]
-        whole: Tensor | None = None
-        screened = not self.layer._unscreened[index]
+        x = self.side.x[rows]
+        lamps = [self.side.lamps(variant, rows) for variant in range(len(self.side.positive))]
+        if self.screen.axes is None:
+            self.crowded += len(x)
+            return self._largest(x, lamps)
+        looks = [self._look(self.screen.thin[rows], lamp) for lamp in lamps]
+        crowded = torch.stack([crowd for crowd, _, _ in looks]).any(0)
         found = []
-        product = self.busy.product(coarse) if screened else coarse
-        reviewed = self.idle.product(coarse) if self.idle and self.review else None
-        for variant in range(len(side.positive)):
-            weighed = side.weigh(variant, rows, weighing)
-            if self.idle is not None and reviewed is not None:
-                self._remember(index, variant, rows, self.idle.at_most(reviewed, weighed))
-            if screened:
-                floor = self.busy.at_least(product, weighed).amax(1)  # the winner reaches this
-                row, unit = self.busy.may_reach(floor, product, weighed)
-                if len(row) <= _CROWD * len(floor):
-                    if self.idle is not None:
-                        more_row, more_unit = self._idle_pairs(index, variant, rows, floor, weighed)
-                        row, unit = torch.cat([row, more_row]), torch.cat([unit, more_unit])
-                    found.append(self._settle(side, variant, rows, row, unit))
-                    continue
-                self.crowded[index] += 1
-            if whole is None:
-                whole = torch.addmm(self.bias, side.x[rows], self.weight.t())
-            found.append(self._largest(whole, side, variant, rows))
+        for lamp, (_, row, unit) in zip(lamps, looks, strict=True):
+            alone = ~crowded[row]
+            found.append(self._settle(x, lamp, row[alone], unit[alone]))
+        dense = crowded.nonzero()[:, 0]
+        self.crowded += len(dense)
+        largest = self._largest(x[dense], [None if lamp is None else lamp[dense] for lamp in lamps])
+        for (best, winner), (z, unit) in zip(found, largest, strict=True):
+            best[dense], winner[dense] = z, unit
         return found
 
-    def _largest(
-        self, whole: Tensor, side: Side, variant: int, rows: slice
-    ) -> tuple[Tensor, Tensor]:
-        """Return each row's largest pre-activation and its unit, from the full product."""
-        labels = side.labels[variant]
-        if labels is not None and side.on is not None and self.lit is not None:
-            lamp = whole.new_zeros(len(whole), side.n_labels)
-            lamp.scatter_(1, labels[rows, None], side.on[rows, None])
-            whole = torch.addmm(whole, lamp, self.lit.t())
-        self.candidates += len(whole)
-        largest = whole.max(1)
-        return largest.values, largest.indices
+    def _look(self, thin: Tensor, lamp: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return whether each row is crowded, and (row, unit) of all units that may win.
 
-    def _remember(self, index: int, variant: int, rows: slice, most: Tensor) -> None:
-        """Remember what idle units at most reach on some rows."""
-        side, screen = self.layer.sides[index], self.layer._screens[index]
-        if len(screen.reach) <= variant:
-            screen.reach.append(torch.empty(len(side.x), dtype=most.dtype))
-        screen.reach[variant][rows] = most.amax(1)
+        A row's winner surely reaches what its most promising unit at least is, two errors below
+        what that unit at most is. Rows are looked through by strands of units, since few strands
+        hold a candidate; of crowded rows nothing more is listed.
+        """
+        high = (thin if lamp is None else torch.cat([thin, lamp], dim=1)) @ self.high
+        stranded = high.view(len(high), self.strands, -1)
+        tops = stranded.amax(1)
+        top, strand = tops.max(1)
+        knot = stranded[torch.arange(len(top)), :, strand].argmax(1)
+        error = self.error[knot * tops.shape[1] + strand]
+        floor = top - 2 * (thin[:, -3:] * error).sum(1)
+        promising = tops >= floor[:, None]
+        crowded = promising.sum(1) > _CROWD
+        row, strand = (promising & ~crowded[:, None]).nonzero(as_tuple=True)
+        pair, knot = (stranded[row, :, strand] >= floor[row, None]).nonzero(as_tuple=True)
+        return crowded, row[pair], knot * tops.shape[1] + strand[pair]
 
-    def _idle_pairs(
-        self,
-        index: int,
-        variant: int,
-        rows: slice,
-        floor: Tensor,
-        weighed: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """Return the candidates among idle units, looking only where they could matter."""
-        assert self.idle is not None
-        side, screen = self.layer.sides[index], self.layer._screens[index]
-        reach = screen.reach[variant][rows] + self.moved_offset
-        reach += self.moved * screen.weighing[rows, 1]
-        if side.on is not None:
-            reach += self.moved_lit * side.on[rows].abs()
-        concerned = (reach >= floor).nonzero()[:, 0]
-        product = self.idle.product(screen.coarse[rows].index_select(0, concerned))
-        self.misses += len(concerned)
-        if not len(concerned):
-            return concerned, concerned
-        weighed = weighed[concerned]
-        floor = torch.maximum(floor[concerned], self.idle.at_least(product, weighed).amax(1))
-        row, unit = self.idle.may_reach(floor, product, weighed)
-        return concerned[row], unit
+    def _largest(self, x: Tensor, lamps: list[Tensor | None]) -> list[tuple[Tensor, Tensor]]:
+        """Return each row's largest pre-activation and its unit, from one full product."""
+        whole = torch.addmm(self.bias, x, self.weight.t())
+        found = []
+        for number, lamp in enumerate(lamps, 1):
+            z = whole if number == len(lamps) else whole.clone()
+            if lamp is not None and self.lit is not None:
+                z.addmm_(lamp, self.lit.t())
+            largest = z.max(1)
+            found.append((largest.values, largest.indices))
+        return found
 
     def _settle(
-        self, side: Side, variant: int, rows: slice, row: Tensor, unit: Tensor
+        self, x: Tensor, lamp: Tensor | None, row: Tensor, unit: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Compute the candidates exactly; return each row's largest and its unit."""
-        self.candidates += len(row)
-        x, labels = side.x[rows], side.labels[variant]
+        """Compute the candidates one by one; return each row's largest and its unit."""
+        size = self.screen.block_size
+        parts = zip(row.split(size), unit.split(size), strict=True)
         z = torch.cat(
-            [
-                (x.index_select(0, some_rows) * self.weight.index_select(0, some_units)).sum(1)
-                for some_rows, some_units in zip(
-                    row.split(self.layer.block_size), unit.split(self.layer.block_size), strict=True
-                )
-            ]
+            [dots(x.index_select(0, r), self.weight.index_select(0, u)) for r, u in parts]
         )
         z += self.bias[unit]
-        if labels is not None and side.on is not None and self.lit is not None:
-            z = z + side.on[rows][row] * self.lit[unit, labels[rows][row]]
-        best = torch.full((len(x),), -torch.inf, dtype=z.dtype)
-        best.scatter_reduce_(0, row, z, "amax")
+        if lamp is not None and self.lit is not None:
+            z = z + (lamp[row] * self.lit[unit]).sum(1)
+        best = z.new_full((len(x),), -torch.inf).scatter_reduce_(0, row, z, "amax")
         wins = z == best[row]
         winner = torch.full((len(x),), len(self.bias), dtype=torch.int64)
         winner.scatter_reduce_(0, row[wins], unit[wins], "amin")
@@ -417,72 +382,29 @@ class _Search:
         return best.masked_fill_(nobody, torch.nan), winner.masked_fill_(nobody, 0)
 
 
-class _Units:
-    """Some of a layer's units as the screen sees them, and what surely holds of them.
+def dots(x: Tensor, w: Tensor) -> Tensor:
+    """Return the dot product of each row of x with that of w, summed as a sum of sums.
 
-    With x the centred input and w the weights, x' and w' as rounded to the screen's precision and
-    p the product x' . w' as it is stored, the true pre-activation differs from ``p + offset`` by
-    at most ``|x - x'| (|w| + |w - w'|) + |x| |w - w'| + u |x'| |w'|``, where u is the rounding
-    of p, and by what sums of d float products may lose: ``d eps |w|`` times the input's norm, here
-    and where candidates are computed.
-    Each term is something of a presentation times something of a unit, so that bounds of all pairs
-    are one more thin product; a presentation's share is `_Screen.weighing`.
+    A sum of n/k sums of k terms rounds at most n/k + k times for each term, in whatever order the
+    sums are taken, where a sum of n terms may do so n times.
     """
-
-    def __init__(self, search: _Search, index: Tensor, precision: torch.dtype) -> None:
-        everything = len(index) == len(search.bias)
-        weight = search.weight if everything else search.weight[index]
-        self.index = index
-        self.rough = weight.to(precision)
-        self.strands = next(k for k in (8, 7, 6, 5, 4, 3, 2, 1) if len(index) % k == 0)
-        exact = torch.finfo(weight.dtype).eps
-        rounding = torch.finfo(precision).eps / 2
-        norm = weight.norm(dim=1)
-        residue = (weight - self.rough.to(weight.dtype)).norm(dim=1)
-        large = norm + residue
-        slack = 1.25 * weight.shape[1] * exact * norm  # two such sums, u = eps / 2 each, and more
-        offset = search.offset[index]
-        error = torch.stack(
-            [
-                large,
-                residue + rounding * large + slack,
-                slack * (1 + search.layer.mean.norm()) + 4 * exact * offset.abs(),
-            ]
-        )
-        lit = [] if search.lit is None else [search.lit[index].t()]
-        value = torch.zeros_like(error)
-        value[2] = offset
-        self._low = torch.cat([value - error, *lit])
-        self._high = torch.cat([value + error, *lit])
-
-    def product(self, coarse: Tensor) -> Tensor:
-        """Return the screen's product of inputs and weights, shape (presentations, units)."""
-        return torch.mm(coarse, self.rough.t()).to(self._low.dtype)
-
-    def at_least(self, product: Tensor, weighed: Tensor) -> Tensor:
-        """Return what each true pre-activation at least is."""
-        return torch.addmm(product, weighed, self._low)
-
-    def at_most(self, product: Tensor, weighed: Tensor) -> Tensor:
-        """Return what each true pre-activation at most is."""
-        return torch.addmm(product, weighed, self._high)
-
-    def may_reach(self, floor: Tensor, product: Tensor, weighed: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (row, unit) of every unit whose true pre-activation may reach its row's floor.
-
-        Rows are looked through by strands of units first, since few strands hold a candidate.
-        """
-        high = self.at_most(product, weighed)
-        stranded = high.view(len(high), self.strands, -1)
-        row, strand = (stranded.amax(1) >= floor[:, None]).nonzero(as_tuple=True)
-        pair, which = (stranded[row, :, strand] >= floor[row, None]).nonzero(as_tuple=True)
-        return row[pair], self.index[which * stranded.shape[2] + strand[pair]]
+    terms = x * w
+    return terms.unflatten(1, (-1, _stretch(terms.shape[1]))).sum(2).sum(1)
 
 
-def _named(name: str, value: Tensor | None) -> dict[str, Tensor]:
-    return {} if value is None else {name: value}
+def _dot_error(weight: Tensor) -> float:
+    """Return by how much of ``|x| |w|`` computed dot products and their sum with a bias may err."""
+    n = weight.shape[1]
+    k = _stretch(n)
+    return (n // k + k + 4) / 2 * torch.finfo(weight.dtype).eps
 
 
-def _multiplies_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 faster than float32."""
-    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+def _stretch(n: int) -> int:
+    """Return the divisor of n nearest below its root."""
+    return next(k for k in range(math.isqrt(n), 0, -1) if n % k == 0)
+
+
+def _principal(x: Tensor, n: int) -> Tensor:
+    """Return the n directions in which rows differ most, shape (columns, n or fewer), float64."""
+    centred = x.double() - x.double().mean(0)
+    return torch.linalg.eigh(centred.t() @ centred).eigenvectors[:, -n:]

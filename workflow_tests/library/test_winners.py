@@ -1,11 +1,14 @@
 """The winner search against the definition: a full product, its maximum, and autograd."""
 
+from unittest import mock
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ffensembles.engine.winners import MaxLayer, Side
+from ffensembles.engine import winners
+from ffensembles.engine.winners import MaxLayer, Side, dots
 
 N_LABELS = 4
 
@@ -87,21 +90,36 @@ def test_step_equals_autograd_through_the_definition(deeper, shape, block):
     assert torch.equal(step.winner[False], expected["negative"])
 
 
-@settings(deadline=None, max_examples=40)
-@given(shape=shapes)
-def test_a_coarse_screen_changes_no_bit(shape):
+def one_by_one(case: Case, deeper: bool) -> dict[bool, tuple[torch.Tensor, torch.Tensor]]:
+    """Return every presentation's winner, found by computing all dot products as candidates are."""
+    positive = case.x
+    negative = case.other if deeper else case.x
+    lit = case.weight[:, case.positions].sum(1)
+    found = {}
+    for kind, x, labels in ((True, positive, case.labels), (False, negative, case.wrong)):
+        pairs = torch.cartesian_prod(torch.arange(len(x)), torch.arange(case.units))
+        z = dots(x[pairs[:, 0]], case.weight[pairs[:, 1]]).view(len(x), -1) + case.bias
+        if not deeper:
+            z = z + case.on[:, None] * lit.t()[labels]
+        found[kind] = tuple(z.max(1))
+    return found
+
+
+@pytest.mark.parametrize("deeper", [False, True])
+@settings(deadline=None, max_examples=60)
+@given(shape=shapes, rank=st.integers(1, 12), block=st.integers(1, 50), spread=st.floats(-6, 1))
+def test_a_screen_changes_no_bit(deeper, shape, rank, block, spread):
+    """Units that differ by much, by little or only by rounding: never is a winner overlooked."""
     rows, inputs, units, seed = shape
     case = Case(rows, inputs, units, torch.float32, seed)
-    steps = [
-        case.first_layer(screen=screen, block_size=block).step(case.weight, case.bias, slope)
-        for screen, block in (("float32", 2048), ("bfloat16", 2048), ("bfloat16", 7))
-    ]
-    full, coarse, blocked = steps
-    assert torch.equal(full.weight, coarse.weight)
-    for other in (coarse, blocked):
-        assert torch.equal(full.z[True], other.z[True])
-        assert torch.equal(full.winner[False], other.winner[False])
-    torch.testing.assert_close(full.weight, blocked.weight)
+    case.weight = case.weight[:1] + 10**spread * case.weight
+    case.bias *= 10**spread
+    make = case.deeper_layer if deeper else case.first_layer
+    with mock.patch.object(winners, "_CROWD", 10**6):
+        step = make(rank=rank, block_size=block).step(case.weight, case.bias, slope)
+    for kind, (z, winner) in one_by_one(case, deeper).items():
+        assert torch.equal(step.z[kind], z)
+        assert torch.equal(step.winner[kind], winner)
 
 
 def test_among_equals_the_first_unit_wins():
@@ -114,67 +132,92 @@ def test_among_equals_the_first_unit_wins():
     assert torch.equal(step.bias.nonzero()[:, 0], torch.tensor([1]))
 
 
-def test_many_near_equal_units_are_still_told_apart():
-    """A coarse screen cannot tell these units apart: every one is a candidate."""
+def test_crowded_presentations_take_the_full_product():
+    """No screen tells these units apart on half of the presentations."""
     case = Case(60, 20, 64, torch.float32, 3)
-    case.weight = 1 + 1e-5 * case.weight
+    case.weight[1:] = case.weight[0] + 1e-7 * case.weight[1:]
+    case.weight[:, 0] = torch.linspace(-9, 9, 64)
     case.bias = torch.zeros(64)
-    coarse = case.deeper_layer(screen="bfloat16").step(case.weight, case.bias, slope)
-    full = case.deeper_layer(screen="float32").step(case.weight, case.bias, slope)
-    assert torch.equal(coarse.winner[True], full.winner[True])
-    assert torch.equal(coarse.weight, full.weight)
+    case.other[:, 0] = 0  # where they are equal but for rounding
+    case.other[::2, 0] = 1
+    layer = case.deeper_layer(rank=4)
+    step = layer.step(case.weight, case.bias, slope)
+    assert layer.crowded[1] == 30
+    full = case.deeper_layer(rank=0).step(case.weight, case.bias, slope)
+    torch.testing.assert_close(step.z[False], full.z[False])
+    assert torch.equal(step.winner[False][::2], full.winner[False][::2])
+
+
+def test_a_side_on_which_screens_do_not_serve_is_left_alone_for_a_while():
+    case = Case(60, 20, 64, torch.float32, 3)
+    case.weight = 1 + 1e-7 * case.weight
+    layer = case.deeper_layer(rank=4)
+    screened = []
+    for _ in range(winners._REST_EPOCHS + 10):
+        layer.step(case.weight, case.bias * 0, slope)
+        screened.append(layer.screened[0])
+        assert layer.crowded == [60, 60]
+    assert not any(screened)
+    case.weight = Case(60, 20, 64, torch.float32, 4).weight
+    case.weight[:, :-2] = 0  # units that differ in two directions
+    for _ in range(winners._REST_EPOCHS):
+        layer.step(case.weight, case.bias * 0, slope)
+    assert layer.screened == [True, True]
 
 
 @pytest.mark.parametrize("deeper", [False, True])
 @pytest.mark.parametrize("drift", [1e-4, 0.05, 0.5])
-def test_idle_units_that_move_are_never_overlooked(deeper, drift):
-    """Once units are idle their weights move on, slowly or fast: winners stay the true ones."""
+def test_weights_may_leave_a_screens_directions(deeper, drift):
+    """Directions are kept while weights move on, slowly or fast: winners stay the true ones."""
     case = Case(300, 20, 40, torch.float32, 5)
-    case.weight[10:] *= 0.05  # these win nothing at first
-    case.bias[10:] -= 8
-    make = case.deeper_layer if deeper else case.first_layer
-    layer = make(screen="bfloat16", block_size=64)
+    layer = (case.deeper_layer if deeper else case.first_layer)(rank=6, block_size=64)
     generator = torch.Generator().manual_seed(0)
-    idle_seen, idle_won = 0, False
-    for _ in range(160):
-        step = layer.step(case.weight, case.bias, slope)
-        fresh = make(screen="float32", block_size=64).step(case.weight, case.bias, slope)
-        assert torch.equal(step.winner[True], fresh.winner[True])
-        assert torch.equal(step.weight, fresh.weight)
-        idle_seen = max(idle_seen, layer.n_idle)
-        idle_won |= bool((step.winner[True] >= 10).any())
-        case.weight += drift * torch.randn(case.weight.shape, generator=generator)
-        case.bias[10:] += drift
-    assert idle_seen > 5
-    if drift == 0.5:
-        assert idle_won  # the case really lets idle units come back
+    with mock.patch.object(winners, "_CROWD", 10**6):
+        for _ in range(60):
+            step = layer.step(case.weight, case.bias, slope)
+            for kind, (z, winner) in one_by_one(case, deeper).items():
+                assert torch.equal(step.z[kind], z)
+                assert torch.equal(step.winner[kind], winner)
+            case.weight += drift * torch.randn(case.weight.shape, generator=generator)
+            case.bias[10:] += drift
 
 
 @pytest.mark.parametrize("deeper", [False, True])
 def test_what_is_remembered_can_be_handed_on(deeper):
-    """With idle units and crowded blocks, another layer goes on to the same bits."""
+    """With a screened and a resting side, another layer goes on to the same bits."""
     case = Case(300, 20, 40, torch.float32, 5)
-    case.weight[10:] *= 0.05
-    case.bias[10:] -= 8
-    case.weight[:10] = case.weight[0] + 1e-6 * case.weight[:10]  # ten equals: crowded
-    case.bias[:10] = 0
-    case.other[:150] += 3
+    case.weight[:30] = case.weight[0] + 1e-6 * case.weight[:30]  # many that are nearly equal
+    case.bias[:30] = 0
+    case.x[:100] = case.weight[0] + 0.01 * case.x[:100]
+    case.x[:, case.positions[0]] = 0
+    case.other[:250] = case.weight[0] + 0.01 * case.other[:250]
     make = case.deeper_layer if deeper else case.first_layer
-    first = make(screen="bfloat16", block_size=64)
+    first = make(block_size=64, rank=20)
     generator = torch.Generator().manual_seed(0)
-    for epoch in range(150):
-        case.weight[10:] += 1e-4 * torch.randn(30, 20, generator=generator)
-        step = first.step(case.weight, case.bias, slope)
-        if epoch == 100:
-            second = make(screen="bfloat16", block_size=64)
-            second.restore({name: value.clone() for name, value in first.state().items()})
-        elif epoch > 100:
-            other = second.step(case.weight, case.bias, slope)
-            assert torch.equal(step.weight, other.weight)
-            assert torch.equal(step.z[False], other.z[False])
-            assert second.state().keys() == first.state().keys()
-    assert first.n_idle > 5
-    assert any(first._unscreened)
+    with mock.patch.object(winners, "_CROWD", 3):
+        for epoch in range(150):
+            case.weight[30:] += 1e-3 * torch.randn(10, 20, generator=generator)
+            step = first.step(case.weight, case.bias, slope)
+            if epoch == 60:
+                second = make(block_size=64, rank=20)
+                second.restore({name: value.clone() for name, value in first.state().items()})
+            elif epoch > 60:
+                other = second.step(case.weight, case.bias, slope)
+                assert torch.equal(step.weight, other.weight)
+                assert torch.equal(step.z[False], other.z[False])
+                assert second.state().keys() == first.state().keys()
+                assert second.crowded == first.crowded
+    assert first.screened == ([True, False] if deeper else [True])
+    assert 0 < first.crowded[0] < 300
+
+
+def test_numbers_that_are_none_are_seen():
+    case = Case(30, 12, 9, torch.float32, 1)
+    layer = case.first_layer()
+    layer.step(case.weight, case.bias, slope)
+    case.weight[3, 5] = torch.nan
+    assert layer.step(case.weight, case.bias, slope).z[True].isnan().all()
+    assert case.first_layer().step(case.weight, case.bias, slope).z[True].isnan().all()
 
 
 def test_labels_can_be_replaced():
