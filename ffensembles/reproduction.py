@@ -139,7 +139,7 @@ _CLAIM_COLUMNS = (
 
 _NUMBER_COLUMNS = (
     "Number", "Data set", "Model", "Layer", "Published", "Ours (runs)", "Difference (SE)",
-    "Verdict", "Nearest setting of the sweep",
+    "Verdict", "What comes nearer",
 )  # fmt: skip
 
 
@@ -215,10 +215,11 @@ def _legend() -> str:
         "depend on the image: such a size says nothing of ensembles.",
         "Difference (SE): ours less the published value, over the root of the sum of both squared "
         f"standard errors; {NOTHING} unless both are known.",
-        "Nearest setting of the sweep: among runs with one open setting changed, at a smaller "
+        "What comes nearer: among runs with one open setting changed, at a smaller "
         "scale, the one whose mean comes nearest to the published value, if nearer than the "
         "base's runs of the same seeds. It is the nearest of many, often of single runs: a hint, "
-        "not a test.",
+        "not a test. For sizes also the quantile at which Method 1 finds the nearest ones in the "
+        "same runs, where that is not the published .95.",
         f"A claim **{HOLDS}** if its condition, in brackets, is met; it **{FAILS}** if it is not, "
         f"which does not show the opposite; it is **{UNDECIDED}** where the runs are too few "
         f"for an interval or a test, or a model to compare with is missing; **{NOT_RUN}** "

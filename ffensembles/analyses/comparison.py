@@ -97,8 +97,8 @@ def compare(
         One row for each of `PUBLISHED`: `quantity`, `source`, `dataset`, `model`, `layer`,
         `published`, `published_se`, `ours`, `se`, `n_runs`, `difference_in_se` (of the
         difference's own error; missing unless both have one), `on_floor`, `published_on_floor`
-        (sizes only), `within` (of the tolerance), `verdict` and `cause`, the sweep's nearest
-        setting.
+        (sizes only), `within` (of the tolerance), `verdict` and `cause`: the sweep's nearest
+        setting, and for sizes the quantile of Method 1 at which the same runs come nearer.
     """
     asked = _Asked(frames, categories, held_out)
     cells = _cells(frames)
@@ -108,7 +108,7 @@ def compare(
         else cells.get((number.quantity, number.dataset, number.model, number.layer))
         for number in PUBLISHED
     }
-    frame = pd.DataFrame([_row(number, found, sweep) for number in PUBLISHED])
+    frame = pd.DataFrame([_row(number, found, frames, sweep) for number in PUBLISHED])
     flags = dict.fromkeys(("on_floor", "published_on_floor", "within"), "boolean")
     return frame.astype({"layer": "Int64", "n_runs": "Int64", **flags})
 
@@ -225,7 +225,10 @@ _SINGLE: Mapping[str, Callable[[_Asked, Published], _Ours | None]] = {
 
 
 def _row(
-    number: Published, found: Mapping[Published, _Ours | None], sweep: pd.DataFrame | None
+    number: Published,
+    found: Mapping[Published, _Ours | None],
+    frames: Frames,
+    sweep: pd.DataFrame | None,
 ) -> dict[str, Any]:
     ours = found[number]
     value, se = (np.nan, np.nan) if ours is None else (ours.mean, ours.se)
@@ -238,7 +241,7 @@ def _row(
         verdict, cause = REPRODUCED, ""
     else:
         verdict = DIRECTION if _same_direction(number, found) else DIFFERENT
-        cause = _cause(number, sweep)
+        cause = "; ".join(filter(None, [_cause(number, sweep), _other_quantile(number, frames)]))
     size = number.quantity == "ensemble_size"
     return {
         **{name: getattr(number, name) for name in ("quantity", "source", "dataset", "model")},
@@ -319,6 +322,20 @@ def _cause(number: Published, sweep: pd.DataFrame | None) -> str:
                 f"({n} run{'s' if n > 1 else ''}; base {text(number.quantity, beside)})"
             )
     return said if compared else NOT_SWEPT
+
+
+def _other_quantile(number: Published, frames: Frames) -> str:
+    """Name Method 1's quantile at which the same runs come nearest, if nearer than at 0.95."""
+    if number.quantity != "ensemble_size":
+        return ""
+    keys = {name: getattr(number, name) for name in ("dataset", "model", "layer")}
+    rows = select(frames, "sizes", method="method1", **keys)
+    runs = rows.groupby(["quantile", "seed"])["size"].mean().groupby("quantile").mean()
+    apart = (runs - number.value).abs().dropna()
+    nearest = 0.95 if apart.empty else apart.idxmin()
+    if np.isclose(nearest, 0.95):
+        return ""
+    return f"Method 1 at {nearest:g} gives {text(number.quantity, runs[nearest])}"
 
 
 def _swept(number: Published, sweep: pd.DataFrame | None) -> pd.DataFrame:

@@ -31,7 +31,7 @@ Slope = Callable[[Tensor, bool], Tensor]
 """Maps winning pre-activations and whether they belong to positive data to dLoss/dz."""
 
 _CROWD = 6  # strands with candidates above which a presentation is crowded
-_CROWDED = 0.6  # share of such presentations above which screening a side does not pay
+_CROWDED = 0.5  # share of such presentations above which screening a side does not pay
 _USE_EPOCHS = 100  # for which a screen keeps its directions while they serve
 _FRESH_EPOCHS = 10  # for which they are fresh: if they do not serve, new ones would not either
 _REST_EPOCHS = 50  # for which a side is then not screened

@@ -280,6 +280,16 @@ def test_cause_is_the_nearest_setting_of_the_sweep() -> None:
     assert pd.isna(number(table, "ensemble_size", 2, model="FF", dataset="mnist").cause)
 
 
+def test_a_size_that_another_quantile_explains() -> None:
+    at = {0.9: (40.0, 42.0), 0.95: (19.0, 21.0), 0.99: (5.0, 7.0)}
+    sizes = pd.concat([sizes_of(2, *two, quantile=q) for q, two in at.items()])
+    row = number(compare({"sizes": sizes}), "ensemble_size", 2, model="FF", dataset="mnist")
+    assert row.cause == "not swept; Method 1 at 0.99 gives 6.0"
+    sizes = sizes[sizes["quantile"] != 0.99]
+    row = number(compare({"sizes": sizes}), "ensemble_size", 2, model="FF", dataset="mnist")
+    assert row.cause == "not swept"
+
+
 def test_cause_of_an_accuracy_has_no_layer() -> None:
     rows = sweep_of(base=[0.5], **{"FF.theta_0.4": [0.9]}).assign(quantity="accuracy", layer=None)
     row = number(
