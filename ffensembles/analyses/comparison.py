@@ -330,12 +330,15 @@ def _other_quantile(number: Published, frames: Frames) -> str:
         return ""
     keys = {name: getattr(number, name) for name in ("dataset", "model", "layer")}
     rows = select(frames, "sizes", method="method1", **keys)
-    runs = rows.groupby(["quantile", "seed"])["size"].mean().groupby("quantile").mean()
-    apart = (runs - number.value).abs().dropna()
-    nearest = 0.95 if apart.empty else apart.idxmin()
-    if np.isclose(nearest, 0.95):
+    runs = rows.groupby(["quantile", "seed"])["size"].mean().groupby("quantile").mean().dropna()
+    quantiles, sizes = runs.index.to_numpy(float), runs.to_numpy(float)
+    if not len(sizes):
         return ""
-    return f"Method 1 at {nearest:g} gives {text(number.quantity, runs[nearest])}"
+    nearest = abs(sizes - number.value).argmin()
+    if np.isclose(quantiles[nearest], 0.95):
+        return ""
+    size = text(number.quantity, sizes[nearest])
+    return f"Method 1 at {quantiles[nearest]:g} gives {size}"
 
 
 def _swept(number: Published, sweep: pd.DataFrame | None) -> pd.DataFrame:
