@@ -305,7 +305,7 @@ def identity(
     Each engine, and each kind of device, keeps a memory of its own.
     """
     kind = settings.device.partition(":")[0]
-    return f"{meaning(runs, recipe, data)} {settings.engine} {kind}"
+    return f"{meaning(runs, recipe, data)} {settings.engine} {kind} {engine.MEMORY}"
 
 
 def write_checkpoint(path: Path, state: engine.State, origin: str) -> None:
@@ -319,7 +319,7 @@ def write_checkpoint(path: Path, state: engine.State, origin: str) -> None:
 def read_checkpoint(path: Path, origin: str) -> engine.State | None:
     """Read the state that a run may go on from; None where it must start anew.
 
-    A checkpoint of another recipe or a damaged one is passed over, and the log says so.
+    A checkpoint of another recipe or engine, or a damaged one, is passed over, and the log says so.
     """
     if not path.exists():
         return None
@@ -327,7 +327,7 @@ def read_checkpoint(path: Path, origin: str) -> engine.State | None:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             if metadata.get("origin") != origin:
-                log.warning("%s: is of another recipe or data; starting anew", path)
+                log.warning("%s: is of another recipe, data or engine; starting anew", path)
                 return None
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return engine.State(arrays, json.loads(metadata["progress"]))

@@ -4,6 +4,7 @@ from ffensembles.engine.looking import Held
 from ffensembles.engine.stages import takes_many
 from ffensembles.engine.training import (
     HISTORY_COLUMNS,
+    MEMORY,
     Settings,
     State,
     Stopped,
@@ -14,6 +15,7 @@ from ffensembles.engine.training import (
 
 __all__ = [
     "HISTORY_COLUMNS",
+    "MEMORY",
     "Held",
     "Settings",
     "State",

@@ -36,6 +36,9 @@ HISTORY_COLUMNS = (
 )
 """What a row of a run's history tells; layer 0 is the whole net."""
 
+MEMORY = 2
+"""Counted up whenever stages remember other things than before: older states do not fit then."""
+
 _STEADY_SECONDS = 15.0  # between two lines of progress
 
 

@@ -24,6 +24,7 @@ from ffensembles.errors import StoreError, TrainingError
 from ffensembles.recipe import Recipe
 from ffensembles.training import (
     RunFiles,
+    identity,
     read_checkpoint,
     run_block,
     run_training,
@@ -223,6 +224,16 @@ def test_a_checkpoint_that_does_not_fit_is_passed_over_with_a_word(
     assert read_checkpoint(path, "somebody else" if damage == "another" else "me") is None
     assert "starting anew" in caplog.text
     assert str(path) in caplog.text
+
+
+def test_a_checkpoint_of_an_engine_that_remembers_other_things_is_another(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    settings = engine.Settings()
+    now = identity([RUN], RECIPE, DATA, settings)
+    assert identity([RUN], RECIPE, DATA, settings) == now
+    monkeypatch.setattr(engine, "MEMORY", engine.MEMORY + 1)
+    assert identity([RUN], RECIPE, DATA, settings) != now
 
 
 def test_a_gpu_that_is_wanted_but_not_there_is_told(monkeypatch: pytest.MonkeyPatch):
