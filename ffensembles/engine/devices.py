@@ -35,9 +35,6 @@ def choose(wanted: str, threads: int) -> torch.device:
     """
     torch.set_num_threads(max(1, threads))
     _keep_freed_memory()
-    # one product for each number of rows, by default a thousand of them: 400 MB that gain nothing;
-    # oneDNN reads it before the first
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
     if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if not torch.cuda.is_available():
