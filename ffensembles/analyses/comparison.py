@@ -330,15 +330,12 @@ def _other_quantile(number: Published, frames: Frames) -> str:
         return ""
     keys = {name: getattr(number, name) for name in ("dataset", "model", "layer")}
     rows = select(frames, "sizes", method="method1", **keys)
-    runs = rows.groupby(["quantile", "seed"])["size"].mean().groupby("quantile").mean().dropna()
-    quantiles, sizes = runs.index.to_numpy(float), runs.to_numpy(float)
-    if not len(sizes):
+    sizes = {float(q): table2(rows, float(q)).cells["mean"].iloc[0] for q in set(rows["quantile"])}
+    apart = {q: abs(size - number.value) for q, size in sizes.items() if not np.isnan(size)}
+    nearest = min(apart, key=apart.__getitem__, default=0.95)
+    if np.isclose(nearest, 0.95):
         return ""
-    nearest = abs(sizes - number.value).argmin()
-    if np.isclose(quantiles[nearest], 0.95):
-        return ""
-    size = text(number.quantity, sizes[nearest])
-    return f"Method 1 at {quantiles[nearest]:g} gives {size}"
+    return f"Method 1 at {nearest:g} gives {text(number.quantity, sizes[nearest])}"
 
 
 def _swept(number: Published, sweep: pd.DataFrame | None) -> pd.DataFrame:

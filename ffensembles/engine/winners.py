@@ -62,7 +62,7 @@ class Side:
     on: Tensor | None = None
     n_labels: int = 10
 
-    def lamps(self, variant: int, rows: slice | Tensor) -> Tensor | None:
+    def lamps(self, variant: int, rows: slice) -> Tensor | None:
         """Return the lit label pixels of some rows, shape (rows, labels), if there are any."""
         labels = self.labels[variant]
         if labels is None or self.on is None:
