@@ -21,7 +21,7 @@ from ffensembles import __version__
 from ffensembles.errors import FFEnsemblesError, StoreError
 from ffensembles.files import atomic_path, checksum, read_json
 from ffensembles.kept import Kept
-from ffensembles.study import PATTERNS, WHOLE, Run
+from ffensembles.runs import PATTERNS, WHOLE, Run
 
 log = logging.getLogger(__name__)
 

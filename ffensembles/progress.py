@@ -17,7 +17,8 @@ from ffensembles.config import load_config
 from ffensembles.errors import FFEnsemblesError, StoreError
 from ffensembles.files import read_json
 from ffensembles.recipe import MODEL_TITLES
-from ffensembles.study import Run, Study
+from ffensembles.runs import Run
+from ffensembles.study import Study
 
 State = Literal["done", "running", "failed", "interrupted", "waiting"]
 Kind = tuple[str, str, str]

@@ -1,51 +1,18 @@
-"""The grid of a study: which runs there are, what each is called and where its files are.
+"""The grid of a study: which runs there are, what is made of them, and where it lies.
 
-The only place where a path is written. Whatever reads the Snakefile reads this, so nothing slow
-is imported.
+Whatever reads the Snakefile reads this, so nothing slow is imported.
 """
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, reduce
 from typing import Any
 
 from ffensembles.config import OF_CUT, Config, for_dataset, varied
 from ffensembles.config.schema import Mathematics
 from ffensembles.recipe import MODELS, UNTRAINED, Model, Recipe
-
-WHOLE = "none"
-"""What a path says where no class is held out."""
-
-_RUN = "{protocol}/{dataset}/{model}/held-out-{held_out}/seed-{seed}"
-
-_BLOCK = "{protocol}/{dataset}/{model}/held-out-{held_out}/seeds-{seeds}"
-
-PATTERNS = {
-    "weights": f"runs/{_RUN}/weights.safetensors",
-    "history": f"runs/{_RUN}/history.csv",
-    "metadata": f"runs/{_RUN}/run.json",
-    "checkpoint": f"runs/{_RUN}/checkpoint.safetensors",
-    "kept": "kept",
-    "block": f"blocks/{_BLOCK}.json",
-    "activations": f"runs/{_RUN}/activations.zarr.zip",
-    "ensembles": f"runs/{_RUN}/{{method}}.zarr.zip",
-    "shuffled": f"runs/{_RUN}/shuffled-{{method}}.zarr.zip",
-    "data": "data/{dataset}.json",
-    "tidy": "tidy/{frame}.csv",
-    "reproduction": "reproduction/{frame}",
-    "table": "tables/{table}.{ending}",
-    "figure": "figures/{figure}{variant}.{ending}",
-    "configuration": "configuration.yaml",
-    "report": "report.html",
-    "log": "logs/{stage}.log",
-    "run_log": f"logs/{{stage}}/{_RUN}.log",
-    "benchmark": "benchmarks/{stage}.tsv",
-    "run_benchmark": f"benchmarks/{{stage}}/{_RUN}.tsv",
-    "block_log": f"logs/blocks/{_BLOCK}.log",
-    "block_benchmark": f"benchmarks/blocks/{_BLOCK}.tsv",
-}
-"""Every file of a study, under its results folder."""
+from ffensembles.runs import PATTERNS, WHOLE, Run
 
 TABLES = ("table1", "table2", "table3")
 FIGURES = tuple(f"figure{number}" for number in range(1, 9))
@@ -73,57 +40,6 @@ _TABLE_ENDINGS, _FIGURE_ENDINGS = ("csv", "md", "tex", "rst"), ("pdf", "png", "r
 
 BY_DATASET = ("figure1", "figure3", "figure4", "figure5", "figure6")
 """Figures of one run, made for each data set; the others show all data sets at once."""
-
-
-@dataclass(frozen=True, order=True)
-class Run:
-    """One training.
-
-    Attributes
-    ----------
-    protocol, dataset, model
-        As in the configuration.
-    held_out
-        Label of the class left out of training; None: trained on all.
-    seed
-        Seed of everything random in it.
-    """
-
-    protocol: str
-    dataset: str
-    model: Model
-    held_out: int | None
-    seed: int
-
-    @classmethod
-    def from_wildcards(cls, wildcards: Any) -> "Run":
-        """Build a run from a path's wildcards: a mapping, or an object with attributes."""
-        if not isinstance(wildcards, Mapping):
-            wildcards = {field.name: getattr(wildcards, field.name) for field in fields(cls)}
-        held_out = wildcards["held_out"]
-        return cls(
-            protocol=str(wildcards["protocol"]),
-            dataset=str(wildcards["dataset"]),
-            model=wildcards["model"],
-            held_out=None if held_out in (WHOLE, None) else int(held_out),
-            seed=int(wildcards["seed"]),
-        )
-
-    @property
-    def name(self) -> str:
-        """The run's folder, under `runs`."""
-        return _RUN.format_map(self.wildcards)
-
-    @property
-    def wildcards(self) -> dict[str, str]:
-        """What a path's wildcards say of this run."""
-        held_out = WHOLE if self.held_out is None else self.held_out
-        return {key: str(value) for key, value in {**self.keys, "held_out": held_out}.items()}
-
-    @property
-    def keys(self) -> dict[str, Any]:
-        """The five keys by name."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

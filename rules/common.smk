@@ -11,7 +11,8 @@ from ffensembles.datasets import DATASETS
 from ffensembles.errors import ConfigError
 from ffensembles.provenance import library_files
 from ffensembles.scripting import importable
-from ffensembles.study import METHODS, TABLES, Run, Study
+from ffensembles.runs import Run
+from ffensembles.study import METHODS, TABLES, Study
 
 importable(
     workflow.basedir

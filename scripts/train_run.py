@@ -2,8 +2,8 @@ from pathlib import Path
 
 from ffensembles.kept import Kept, code_digest
 from ffensembles.recipe import Recipe
+from ffensembles.runs import Run
 from ffensembles.scripting import logged
-from ffensembles.study import Run
 from ffensembles.training import RunFiles, run_training
 
 with logged(snakemake.log[0], snakemake.output[0]):

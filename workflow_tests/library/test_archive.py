@@ -16,7 +16,7 @@ from ffensembles import __version__
 from ffensembles.archive import main, pack, unpack
 from ffensembles.errors import StoreError
 from ffensembles.files import checksum, write_json, write_text
-from ffensembles.study import PATTERNS, Run
+from ffensembles.runs import PATTERNS, Run
 
 RUNS = [
     Run("relu-l2", "mnist", "BP", None, 10),

@@ -13,8 +13,9 @@ import pytest
 from ffensembles.config import load_config
 from ffensembles.errors import TrainingError
 from ffensembles.progress import STATES, Training, look, main, report, seconds_each, time_left
+from ffensembles.runs import Run
 from ffensembles.scripting import logged
-from ffensembles.study import Run, Study
+from ffensembles.study import Study
 
 ROOT = Path(__file__).parents[2]
 NOW = 1_800_000_000.0

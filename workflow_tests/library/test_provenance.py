@@ -8,7 +8,7 @@ from safetensors.numpy import save
 
 from ffensembles import provenance as module
 from ffensembles.provenance import library_files, provenance
-from ffensembles.study import Run
+from ffensembles.runs import Run
 
 ROOT = Path(__file__).parents[2]
 

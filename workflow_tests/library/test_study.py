@@ -9,7 +9,8 @@ import pytest
 
 from ffensembles.config import load_config
 from ffensembles.recipe import Recipe
-from ffensembles.study import FIGURES, PATTERNS, Run, Study
+from ffensembles.runs import PATTERNS, Run
+from ffensembles.study import FIGURES, Study
 
 FILE = Path(__file__).parents[2] / "config.yaml"
 RUN = Run("sigmoid-linf", "mnist", "BPFF", None, 3)

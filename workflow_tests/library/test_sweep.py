@@ -9,7 +9,9 @@ from ffensembles.analyses.sweep import distances, sweep_frame
 from ffensembles.config import load_config
 from ffensembles.errors import ConfigError
 from ffensembles.plotting.sweep import caption_sweep, draw_sweep
-from ffensembles.study import UNTRAINED, Run, Study
+from ffensembles.recipe import UNTRAINED
+from ffensembles.runs import Run
+from ffensembles.study import Study
 
 THETA = {"key": "FF.theta", "values": [0.4, 0.6], "models": ["FF"]}
 BATCH = {"key": "BP.batch_size", "values": [None], "models": ["BP"]}
