@@ -168,6 +168,7 @@ def differences(
     titles = {"mnist": "MNIST", "fashionmnist": "FashionMNIST"}
     if study and set(labels) != set(study):
         said.append(f"The study's figure shows {listed(titles[name] for name in study)}.")
+    trained: dict[str, list[str]] = {}  # titles of data sets by what is to be said of them
     for name, label in labels.items():
         images = STUDY_IMAGES.get(name)
         parts = []
@@ -180,7 +181,8 @@ def differences(
                 per = "epochs a layer" if model == "FF" else "epochs"
                 parts.append(f"{ours:,} {per} of {MODEL_TITLES[model]} (the study: {theirs_:,})")
         if parts:
-            said.append(f"Training on {escape(label.title)}: {listed(parts)}.")
+            trained.setdefault(listed(parts), []).append(escape(label.title))
+    said += [f"Training on {listed(titled)}: {parts}." for parts, titled in trained.items()]
     return " ".join(said)
 
 
