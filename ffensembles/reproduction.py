@@ -82,7 +82,9 @@ def page(
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def about(frames: Frames, configuration: Mapping[str, Any]) -> dict[str, str]:
+def about(
+    frames: Frames, configuration: Mapping[str, Any], titles: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Say what was run on what, for `page`.
 
     Parameters
@@ -91,14 +93,17 @@ def about(frames: Frames, configuration: Mapping[str, Any]) -> dict[str, str]:
         Tidy frames by name; of them `accuracy` and, if it is there, `costs`.
     configuration
         The configuration that the runs were made with.
+    titles
+        How data sets are called; their keys where it says nothing.
     """
+    titles = titles or {}
     runs = select(frames, "accuracy", layer=0)
     apart = select(frames, "accuracy", held_out=True, layer=0)
     recipe = configuration["recipes"][PROTOCOL]
     said = {
         "title": "Does it reproduce?",
         "Runs": "; ".join(
-            f"{MODEL_TITLES[str(model)]} on {dataset}: {len(rows)}"
+            f"{MODEL_TITLES[str(model)]} on {titles.get(str(dataset), dataset)}: {len(rows)}"
             for (model, dataset), rows in runs.groupby(["model", "dataset"], sort=False)
         )
         + (f"; without one class: {len(apart)}" if len(apart) else ""),
@@ -110,7 +115,7 @@ def about(frames: Frames, configuration: Mapping[str, Any]) -> dict[str, str]:
     costs = frames.get("costs")
     if costs is not None and len(costs):
         trained = costs[costs["rule"] == "train"]
-        devices = ", ".join(dict.fromkeys(trained["device"]))
+        devices = " and ".join(dict.fromkeys(trained["device"]))
         said["Trained on"] = f"{devices}; {trained['seconds'].sum() / 3600:.2g} hours in all"
     return said
 

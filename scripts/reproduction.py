@@ -22,4 +22,5 @@ with logged(snakemake.log[0], snakemake.output[0]):
     tested = claims(frames)
     write_frame(numbers, out.numbers)
     write_frame(tested, out.claims)
-    write_text(out.page, page(numbers, tested, about(frames, configuration), params.titles))
+    said = about(frames, configuration, params.titles)
+    write_text(out.page, page(numbers, tested, said, params.titles))

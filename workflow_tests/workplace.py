@@ -69,19 +69,24 @@ class Workplace:
         """Return how many jobs of each rule a dry run names."""
         done = self.start(*words, "--dry-run", **overlay)
         assert done.returncode == 0, done.stdout
-        table = re.search(r"Job stats:\n.*?\n-[- ]+\n(.*?)\n\n", done.stdout, re.DOTALL)
-        if table is None:
-            assert "Nothing to be done" in done.stdout
-            return {}
-        rows = (line.split() for line in table[1].splitlines())
-        counts = {name: int(count) for name, count in rows}
-        counts.pop("total", None)
-        return counts
+        return planned(done.stdout)
 
     def copy(self, folder: Path) -> "Workplace":
         """Return a copy with all results."""
         shutil.copytree(self.folder, folder, symlinks=True)
         return Workplace(folder)
+
+
+def planned(said: str) -> dict[str, int]:
+    """Return how many jobs of each rule a dry run has named."""
+    table = re.search(r"Job stats:\n.*?\n-[- ]+\n(.*?)\n\n", said, re.DOTALL)
+    if table is None:
+        assert "Nothing to be done" in said
+        return {}
+    rows = (line.split() for line in table[1].splitlines())
+    counts = {name: int(count) for name, count in rows}
+    counts.pop("total", None)
+    return counts
 
 
 def environment() -> dict[str, str]:

@@ -246,9 +246,12 @@ def _weaker(frames: Frames, dataset: str, protocol: str) -> Measured | None:
     by_run = rows.groupby([*RUN_KEYS, "unseen"], dropna=False)["activity"].mean().unstack("unseen")
     by_run = by_run.reindex(columns=[False, True])
     difference = (by_run[True] - by_run[False]).dropna().to_numpy(dtype=float)
-    notes = [_left_out(rows), f"unseen {by_run[True].mean():.3f}, seen {by_run[False].mean():.3f}"]
+    means = {"unseen": by_run[True].mean(), "seen": by_run[False].mean()}
+    known = [f"{name} {mean:.3f}" for name, mean in means.items() if not np.isnan(mean)]
+    notes = [_left_out(rows), ", ".join(known)]
     if silent := len(by_run) - len(difference):
-        notes.append(f"{silent} runs without an active unit left out")
+        are = "run is" if silent == 1 else "runs are"
+        notes.append(f"{silent} {are} left out, no unit being active for the unseen class")
     found = _with(_one_sample(difference, 0), note="; ".join(notes))
     return _with(found, holds=None if np.isnan(found.high) else found.high < 0)
 

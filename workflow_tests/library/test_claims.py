@@ -228,7 +228,7 @@ def test_an_unseen_class_is_weaker_and_sparse() -> None:
     assert (row.low, row.high) == pytest.approx(tuple(test.confidence_interval(0.95)))
     assert row.p == pytest.approx(test.pvalue)
     assert (row.n, row.verdict) == (3, "holds")
-    assert "1 runs without an active unit left out" in row.note
+    assert "1 run is left out, no unit being active" in row.note
     assert "classes left out: 4" in row.note
     assert "no class unseen" in row.note
     assert np.isnan(row.null_shuffled)
