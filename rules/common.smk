@@ -10,8 +10,8 @@ from ffensembles.config import load_config
 from ffensembles.datasets import DATASETS
 from ffensembles.errors import ConfigError
 from ffensembles.provenance import library_files
-from ffensembles.scripting import importable
 from ffensembles.runs import Run
+from ffensembles.scripting import importable
 from ffensembles.study import METHODS, TABLES, Study
 
 importable(
