@@ -106,6 +106,9 @@ def _tables() -> Iterator[Published]:
             yield Published("positive_weights", "Table 3", fraction, None, dataset, model, layer)
 
 
+UNSEEN_LAYER = 1
+"""The layer taken for the unseen class's numbers: the study does not say which one is theirs."""
+
 _SINGLE = (
     Published(
         "shared_units", "Figure 3A", 1.73, None, "fashionmnist", "FF", 1, RUNS,

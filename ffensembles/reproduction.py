@@ -25,7 +25,7 @@ from ffensembles.analyses.comparison import (
     REPRODUCED,
     text,
 )
-from ffensembles.published import ABSOLUTE, PROTOCOL, RELATIVE
+from ffensembles.published import ABSOLUTE, PROTOCOL, RELATIVE, UNSEEN_LAYER
 from ffensembles.recipe import MODEL_TITLES
 from ffensembles.tables import FLOOR_TOLERANCE, NOTHING, ON_FLOOR
 
@@ -224,7 +224,9 @@ def _legend() -> str:
         "scale, the one whose mean comes nearest to the published value, if nearer than the "
         "base's runs of the same seeds. It is the nearest of many, often of single runs: a hint, "
         "not a test. For sizes also the quantile at which Method 1 finds the nearest ones in the "
-        "same runs, where that is not the published .95.",
+        "same runs, where that is not the published .95; and for the unseen class, whose numbers "
+        f"here are of layer {UNSEEN_LAYER} since the study does not say of which its own are, the "
+        "layer in which the same runs come nearest, where that is another.",
         f"A claim **{HOLDS}** if its condition, in brackets, is met; it **{FAILS}** if it is not, "
         f"which does not show the opposite; it is **{UNDECIDED}** where the runs are too few "
         f"for an interval or a test, or a model to compare with is missing; **{NOT_RUN}** "

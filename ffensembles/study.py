@@ -221,7 +221,8 @@ class Study:
             return self.runs
         if scope == "untrained/":
             seeds = self.config.reproduction.untrained_seeds
-            return tuple(self._varied(UNTRAINED, seeds))
+            apart = (replace(run, seed=seed) for run in self._without(UNTRAINED) for seed in seeds)
+            return tuple(dict.fromkeys([*self._varied(UNTRAINED, seeds), *apart]))
         first, seeds = self.config.protocols[0], self.config.sweep.seeds
         base = Run(first, "", "FF", None, 0)
         runs = [
@@ -368,7 +369,7 @@ class Study:
     def judged(self) -> dict[str, dict[str, str]]:
         """What the publication is compared with: each frame's parts by name, as tidy frames."""
         frames = {name: {name: name} for name in (*self.frames, "similarity", "costs")}
-        for name in ("sizes", "positive_weights", "sharing"):
+        for name in set(frames) & {"sizes", "positive_weights", "sharing", "unseen"}:
             frames[name][f"untrained_{name}"] = f"untrained/{name}"
         for name in ("sizes", "sharing"):
             frames[f"shuffled_{name}"] = {f"shuffled_{name}": f"shuffled/{name}"}

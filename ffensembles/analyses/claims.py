@@ -238,9 +238,9 @@ def _similar(frames: Frames, dataset: str, protocol: str) -> Measured | None:
     return _with(found, value=r, p=p, holds=p < 0.05 and r > 0)
 
 
-def _weaker(frames: Frames, dataset: str, protocol: str) -> Measured | None:
-    """Measure how much less active the class left out is, in FF's layer 1, than the others."""
-    rows = select(frames, "unseen", protocol, held_out=True, dataset=dataset, model="FF", layer=1)
+def _weaker(frames: Frames, dataset: str, protocol: str, layer: int) -> Measured | None:
+    """Measure how much less active the class left out is, in a layer of FF, than the others."""
+    rows = _of_unseen(frames, dataset, protocol, layer)
     if rows.empty:
         return None
     by_run = rows.groupby([*RUN_KEYS, "unseen"], dropna=False)["activity"].mean().unstack("unseen")
@@ -256,9 +256,9 @@ def _weaker(frames: Frames, dataset: str, protocol: str) -> Measured | None:
     return _with(found, holds=None if np.isnan(found.high) else found.high < 0)
 
 
-def _unseen_sparse(frames: Frames, dataset: str, protocol: str) -> Measured | None:
-    """Count the units of the class left out in FF's layer 1, by Method 2."""
-    rows = select(frames, "unseen", protocol, held_out=True, dataset=dataset, model="FF", layer=1)
+def _unseen_sparse(frames: Frames, dataset: str, protocol: str, layer: int) -> Measured | None:
+    """Count the units of the class left out in a layer of FF, by Method 2."""
+    rows = _of_unseen(frames, dataset, protocol, layer)
     rows = rows if rows.empty else rows[rows["unseen"].astype(bool)]
     if rows.empty:
         return None
@@ -341,22 +341,30 @@ CLAIMS = (
         _similar,
         "sharing",
     ),
-    Claim(
-        "unseen_weaker",
-        "A class never seen evokes weaker activity in layer 1 of FF (the interval is below 0).",
-        "activity of the unseen class's active units less the seen classes' mean",
-        _weaker,
-        "unseen",
-        _NO_UNSEEN,
-    ),
-    Claim(
-        "unseen_sparse",
-        "A class never seen has a sparse ensemble in layer 1 of FF (the interval is above 0 and"
-        " below Method 1's floor at 0.95).",
-        "units of the unseen class (Method 2)",
-        _unseen_sparse,
-        "unseen",
-        _NO_UNSEEN,
+    # in each layer, since the study does not say of which one its figure 4 is
+    *(
+        claim
+        for layer in (1, 2, 3)
+        for claim in (
+            Claim(
+                f"unseen_weaker_{layer}",
+                f"A class never seen evokes weaker activity in layer {layer} of FF (the interval is"
+                " below 0).",
+                "activity of the unseen class's active units less the seen classes' mean",
+                partial(_weaker, layer=layer),
+                "unseen",
+                _NO_UNSEEN,
+            ),
+            Claim(
+                f"unseen_sparse_{layer}",
+                f"A class never seen has a sparse ensemble in layer {layer} of FF (the interval is"
+                " above 0 and below Method 1's floor at 0.95).",
+                "units of the unseen class (Method 2)",
+                partial(_unseen_sparse, layer=layer),
+                "unseen",
+                _NO_UNSEEN,
+            ),
+        )
     ),
     Claim(
         "inhibition_ff",
@@ -461,6 +469,11 @@ def _welch(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float,
 
 def _with(found: Measured, **changes: Any) -> Measured:
     return Measured(**{**vars(found), **changes})
+
+
+def _of_unseen(frames: Frames, dataset: str, protocol: str, layer: int) -> pd.DataFrame:
+    where: dict[str, Any] = {"dataset": dataset, "model": "FF", "layer": layer}
+    return select(frames, "unseen", protocol, held_out=True, **where)
 
 
 def _left_out(rows: pd.DataFrame) -> str:

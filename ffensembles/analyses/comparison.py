@@ -17,6 +17,7 @@ from ffensembles.published import (
     FRACTIONS,
     PUBLISHED,
     UNITS,
+    UNSEEN_LAYER,
     Published,
     floor,
     tolerance,
@@ -98,7 +99,8 @@ def compare(
         `published`, `published_se`, `ours`, `se`, `n_runs`, `difference_in_se` (of the
         difference's own error; missing unless both have one), `on_floor`, `published_on_floor`
         (sizes only), `within` (of the tolerance), `verdict` and `cause`: the sweep's nearest
-        setting, and for sizes the quantile of Method 1 at which the same runs come nearer.
+        setting; for sizes the quantile of Method 1, and for an unseen class the layer, at which the
+        same runs come nearer.
     """
     asked = _Asked(frames, categories, held_out)
     cells = _cells(frames)
@@ -108,7 +110,7 @@ def compare(
         else cells.get((number.quantity, number.dataset, number.model, number.layer))
         for number in PUBLISHED
     }
-    frame = pd.DataFrame([_row(number, found, frames, sweep) for number in PUBLISHED])
+    frame = pd.DataFrame([_row(number, found, asked, sweep) for number in PUBLISHED])
     flags = dict.fromkeys(("on_floor", "published_on_floor", "within"), "boolean")
     return frame.astype({"layer": "Int64", "n_runs": "Int64", **flags})
 
@@ -149,11 +151,12 @@ def _shared(asked: _Asked, number: Published) -> _Ours | None:
     return _average(rows, "count", floor_of(asked.frames, str(number.dataset), 0.9))
 
 
-def _unseen(asked: _Asked, number: Published) -> _Ours | None:
+def _unseen(asked: _Asked, number: Published, layer: int = UNSEEN_LAYER) -> _Ours | None:
     who, _, what = number.quantity.partition("_")
     rows = select(
-        asked.frames, "unseen", held_out=True, dataset=number.dataset, model=number.model, layer=1
-    )
+        asked.frames, "unseen", held_out=True, dataset=number.dataset, model=number.model,
+        layer=layer,
+    )  # fmt: skip
     if rows.empty:
         return None
     rows = rows[(rows["held_out"] == asked.held_out) & (rows["unseen"] == (who == "unseen"))]
@@ -227,7 +230,7 @@ _SINGLE: Mapping[str, Callable[[_Asked, Published], _Ours | None]] = {
 def _row(
     number: Published,
     found: Mapping[Published, _Ours | None],
-    frames: Frames,
+    asked: _Asked,
     sweep: pd.DataFrame | None,
 ) -> dict[str, Any]:
     ours = found[number]
@@ -241,7 +244,8 @@ def _row(
         verdict, cause = REPRODUCED, ""
     else:
         verdict = DIRECTION if _same_direction(number, found) else DIFFERENT
-        cause = "; ".join(filter(None, [_cause(number, sweep), _other_quantile(number, frames)]))
+        elsewhere = (_other_quantile(number, asked.frames), _other_layer(number, asked))
+        cause = "; ".join(filter(None, [_cause(number, sweep), *elsewhere]))
     size = number.quantity == "ensemble_size"
     return {
         **{name: getattr(number, name) for name in ("quantity", "source", "dataset", "model")},
@@ -336,6 +340,18 @@ def _other_quantile(number: Published, frames: Frames) -> str:
     if np.isclose(nearest, 0.95):
         return ""
     return f"Method 1 at {nearest:g} gives {text(number.quantity, sizes[nearest])}"
+
+
+def _other_layer(number: Published, asked: _Asked) -> str:
+    """Name the layer where an unseen class's number comes nearer than in the one taken."""
+    if _SINGLE.get(number.quantity) is not _unseen:
+        return ""
+    values = {layer: _unseen(asked, number, layer) for layer in (1, 2, 3)}
+    means = {layer: ours.mean for layer, ours in values.items() if ours and not np.isnan(ours.mean)}
+    nearest = min(means, key=lambda layer: abs(means[layer] - number.value), default=UNSEEN_LAYER)
+    if nearest == UNSEEN_LAYER:
+        return ""
+    return f"layer {nearest} gives {text(number.quantity, means[nearest])}"
 
 
 def _swept(number: Published, sweep: pd.DataFrame | None) -> pd.DataFrame:

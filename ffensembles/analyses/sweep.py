@@ -11,7 +11,7 @@ import xarray as xr
 from ffensembles.analyses.regression import paired_sizes, regress
 from ffensembles.analyses.tidy import RUN_KEYS, over_runs, whole_numbers
 from ffensembles.ensembles import recut
-from ffensembles.published import DATASETS, published, tolerance
+from ffensembles.published import DATASETS, UNSEEN_LAYER, published, tolerance
 
 _FARTHEST = 10.0  # tolerances
 
@@ -151,8 +151,8 @@ def _regressions(sizes: pd.DataFrame, base: str) -> pd.DataFrame:
 
 
 def _unseen(frame: pd.DataFrame) -> pd.DataFrame:
-    """Average what Figure 4 shows over categories: layer 1, the unseen class beside the others."""
-    rows = frame[frame["layer"] == 1]
+    """Average what Figure 4 shows over categories, the unseen class beside the others."""
+    rows = frame[frame["layer"] == UNSEEN_LAYER]
     parts = [
         _named(
             rows[rows["unseen"].astype(bool) == (who == "unseen")]

@@ -1,5 +1,6 @@
 """Activation maps: a layer's activity on every image, sorted by class (figures 1C, 4A, 5, 6)."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from ffensembles.plotting.captions import (
     lost,
     of_run,
     paragraph,
+    plural,
     spoken,
 )
 from ffensembles.plotting.runs import attributes, layer_of, names_of
@@ -174,7 +176,8 @@ def map_figure(activations: xr.DataTree, layer: int) -> Figure:
 def map_caption(number: int, activations: xr.DataTree, label: DatasetLabel, layer: int) -> str:
     """Write the caption of a layer's activation map for this run."""
     names, attrs = names_of(activations), attributes(activations)
-    shown = sorted_map(layer_of(activations, layer), len(names))
+    activity = layer_of(activations, layer)
+    shown = sorted_map(activity, len(names))
     return paragraph(
         number,
         f"Activation map of layer {layer}",
@@ -183,6 +186,24 @@ def map_caption(number: int, activations: xr.DataTree, label: DatasetLabel, laye
         f"{sum(shown.counts):,} correctly classified test images (rows), sorted by class"
         f"{drawn(shown, names)}; darker is more active. A dark vertical stripe inside a class's "
         "band is a unit of its ensemble.",
+        _strongest(activity, len(names)),
         lost([name for name, count in zip(names, shown.counts, strict=True) if not count]),
         differences({attrs["dataset"]: label}, [attrs["model"]], attrs["protocol"], ["mnist"]),
+    )
+
+
+def _strongest(layer: xr.Dataset, n_categories: int) -> str:
+    """Say how many classes have the same unit as their most active one."""
+    units = [
+        int(x.mean(axis=0).argmax()) for _, x in matrices(layer, range(n_categories)) if len(x)
+    ]
+    if len(units) < 2:
+        return ""
+    unit, count = Counter(units).most_common(1)[0]
+    if count == 1:
+        return "No two classes have the same most active unit."
+    different = plural(len(set(units)), "unit")
+    return (
+        f"Unit {unit} is the most active on average for {count} of {len(units)} classes; "
+        f"all classes' most active ones are {different}."
     )

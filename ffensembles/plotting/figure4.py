@@ -118,6 +118,7 @@ def caption4(
         f"*B*: mean activation of the {found.sizes['neuroid']} units on {name}; dots mark the "
         f"{plural(size, 'unit')} that Method 2 calls active (radius {EPSILON} = "
         f"{cut['epsilon']:g}).",
+        _no_unit(one, cut["epsilon"]),
         f"*C*: density {RHO} of units around each unit's mean activation, and number {N_H} of "
         "units with a higher one; dots mark the ensemble, the dashed lines the cut "
         f"({RHO} at most {number(cut['rho_cut'], 0)}, {N_H} at most {number(cut['n_h_cut'], 0)}), "
@@ -131,6 +132,18 @@ def caption4(
         differences(
             {attrs["dataset"]: label}, [attrs["model"]], attrs["protocol"], ["fashionmnist"]
         ),
+    )
+
+
+def _no_unit(one: xr.Dataset, epsilon: float) -> str:
+    """Say why no unit is active, where that is because the means lie too close together."""
+    mean = one["mean"].values
+    spread = float(np.ptp(mean))
+    if one["active"].any() or not spread <= epsilon:
+        return ""
+    return (
+        f"There is none since the highest mean, {number(float(mean.max()))}, is within the radius "
+        "of the lowest, so that around each unit lie all the others."
     )
 
 

@@ -59,7 +59,7 @@ def similarity_of(matrix: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def unseen_of(differences: list[float], sizes: list[float]) -> pd.DataFrame:
+def unseen_of(differences: list[float], sizes: list[float], layer: int = 1) -> pd.DataFrame:
     """One run per held-out class; the two seen classes' activities have the mean .5."""
     rows = []
     for label, (difference, size) in enumerate(zip(differences, sizes, strict=True)):
@@ -67,7 +67,7 @@ def unseen_of(differences: list[float], sizes: list[float]) -> pd.DataFrame:
             unseen = category == label
             rows.append(
                 {
-                    **run(dataset="fashionmnist", held_out=label), "layer": 1,
+                    **run(dataset="fashionmnist", held_out=label), "layer": layer,
                     "category": category, "method": "method2", "unseen": unseen,
                     "size": size if unseen else 50.0, "activity": activity,
                 }
@@ -222,7 +222,7 @@ def test_a_lost_class_leaves_the_mantel_test() -> None:
 def test_an_unseen_class_is_weaker_and_sparse() -> None:
     differences, sizes = [-0.1, -0.2, -0.12, np.nan], [1.0, 2.0, 1.0, 1.0]
     frames = {"unseen": unseen_of(differences, sizes)}
-    row = tell(frames, "unseen_weaker", "fashionmnist")
+    row = tell(frames, "unseen_weaker_1", "fashionmnist")
     test = stats.ttest_1samp(differences[:3], 0)
     assert row.value == pytest.approx(np.mean(differences[:3]))
     assert (row.low, row.high) == pytest.approx(tuple(test.confidence_interval(0.95)))
@@ -233,18 +233,30 @@ def test_an_unseen_class_is_weaker_and_sparse() -> None:
     assert "no class unseen" in row.note
     assert np.isnan(row.null_shuffled)
     # without sizes there is no floor to set the ensemble against
-    row = tell(frames, "unseen_sparse", "fashionmnist")
+    row = tell(frames, "unseen_sparse_1", "fashionmnist")
     assert (row.value, row.n, row.verdict) == (1.25, 4, "undecided")
     with_floor = {**frames, "sizes": sizes_of({"FF": [2.0]}).assign(dataset="fashionmnist")}
-    row = tell(with_floor, "unseen_sparse", "fashionmnist")
+    row = tell(with_floor, "unseen_sparse_1", "fashionmnist")
     assert (row.low, row.high) == pytest.approx(
         tuple(stats.ttest_1samp(sizes, 39.2).confidence_interval(0.95))
     )
     assert row.verdict == "holds"
     strong = {"unseen": unseen_of([0.1, 0.2], [1.0, 1.0])}
-    assert tell(strong, "unseen_weaker", "fashionmnist").verdict == "does not hold"
+    assert tell(strong, "unseen_weaker_1", "fashionmnist").verdict == "does not hold"
     single = {"unseen": unseen_of([-0.1], [1.0])}
-    assert tell(single, "unseen_weaker", "fashionmnist").verdict == "undecided"
+    assert tell(single, "unseen_weaker_1", "fashionmnist").verdict == "undecided"
+
+
+def test_an_unseen_class_is_tested_in_each_layer_and_on_untrained_nets() -> None:
+    deep = unseen_of([-0.1, -0.2], [1.0, 2.0], layer=3)
+    null = unseen_of([0.3, 0.3], [4.0, 6.0], layer=3).assign(protocol="untrained")
+    frames = {"unseen": pd.concat([deep, null])}
+    row = tell(frames, "unseen_weaker_3", "fashionmnist")
+    assert (row.value, row.null_untrained) == pytest.approx((-0.15, 0.3))
+    row = tell(frames, "unseen_sparse_3", "fashionmnist")
+    assert (row.value, row.null_untrained) == (1.5, 5)
+    assert "layer 3" in row.statement
+    assert tell(frames, "unseen_weaker_1", "fashionmnist").verdict == "not run"
 
 
 def test_inhibition_is_of_ff_only() -> None:

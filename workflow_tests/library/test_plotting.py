@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import synthetic
+import xarray as xr
 from docutils.core import publish_doctree
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
@@ -145,6 +146,34 @@ def test_map_stretches_the_few_rows_of_a_small_category():
     assert shown.stretched == (0,)
     assert shown.edges[1] >= 18
     assert len(np.unique(shown.image[: shown.edges[1]], axis=0)) == 2
+
+
+def test_captions_say_which_unit_serves_several_classes():
+    tree = activations()
+    layer = tree["layer1"].to_dataset()
+    label = DatasetLabel("MNIST", tuple("0123"))
+    by_class = layer["activation"].groupby("label").mean("presentation")
+    strongest = by_class.argmax("neuroid").values
+    assert len(set(strongest)) == 4
+    assert "No two classes have the same most active unit." in caption5(tree, label, layer=1)
+    layer["activation"][:, 3] = 0.9 + 0.1 * (layer["label"] != 0)
+    layer["activation"][:, 4] = 0.95
+    tree["layer1"] = xr.DataTree(layer)
+    assert "Unit 3 is the most active on average for 3 of 4 classes" in caption5(
+        tree, label, layer=1
+    )
+
+
+def test_caption_says_why_no_unit_is_active():
+    tree = activations(held_out=0)
+    label = DatasetLabel("MNIST", tuple("0123"))
+    rows = study()["unseen"]
+    assert "There is none" not in caption4(tree, method2(tree), rows, label)
+    layer = tree["layer1"].to_dataset()
+    layer["activation"] = 0.3 * layer["activation"]
+    tree["layer1"] = xr.DataTree(layer)
+    said = caption4(tree, method2(tree), rows, label)
+    assert "There is none since the highest mean, 0.1" in said
 
 
 def test_unseen_images_count_whatever_the_net_calls_them():

@@ -240,6 +240,17 @@ def test_another_pair_of_classes_or_class_left_out() -> None:
     assert number(compare(frames, held_out=2), "unseen_size").verdict == "not run"
 
 
+def test_an_unseen_class_that_another_layer_explains() -> None:
+    frames = everything()
+    rows = frames["unseen"]
+    deeper = rows.layer.eq(2) & rows.unseen
+    frames["unseen"] = rows.assign(activity=rows.activity.where(~deeper, 0.34) + 0.5 * ~deeper)
+    row = number(compare(frames), "unseen_activity")
+    assert (row.ours, row.cause) == (pytest.approx(0.85), "not swept; layer 2 gives 0.34")
+    # the seen classes' are as far away in both
+    assert number(compare(frames), "seen_activity").cause == "not swept"
+
+
 def test_regression_is_of_the_published_protocol_and_data_sets() -> None:
     sizes = everything()["sizes"]
     # the same sizes by both methods would change a line over all

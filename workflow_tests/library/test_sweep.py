@@ -51,6 +51,18 @@ def test_nothing_of_the_sweep_or_of_the_nulls_is_part_of_the_study():
     assert not set(study.scope("untrained/")) & set(study.runs)
 
 
+def test_untrained_nets_lack_the_classes_that_trained_ones_do():
+    study = swept(THETA)
+    whole = [run for run in study.scope("untrained/") if run.held_out is None]
+    apart = [run for run in study.scope("untrained/") if run.held_out is not None]
+    seeds = {run.seed for run in whole}
+    assert {(run.model, run.dataset, run.held_out) for run in apart} == {
+        (run.model, run.dataset, run.held_out) for run in study.held_out_runs
+    }
+    assert len(apart) == len(set(apart)) == len(seeds) * len({run.held_out for run in apart})
+    assert study.judged["unseen"] == {"unseen": "unseen", "untrained_unseen": "untrained/unseen"}
+
+
 def test_an_untrained_net_is_one_of_no_epochs():
     study = swept(THETA)
     for run in study.scope("untrained/"):

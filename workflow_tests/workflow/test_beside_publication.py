@@ -19,7 +19,7 @@ SWEEP = {
 def test_the_page_is_made_from_this_study_and_its_nulls(finished: Workplace, tmp_path):
     place = finished.copy(tmp_path / "copy")
     wanted = place.jobs("reproduction", **OWN)
-    assert wanted["train_run"] == 3  # an untrained net of each model
+    assert wanted["train_run"] == 4  # an untrained net of each model, and of FF without a class
     assert wanted["find_shuffled"] == 2 * 7
     done = place.start("reproduction", **OWN)
     assert done.returncode == 0, done.stdout[-3000:]
@@ -31,6 +31,7 @@ def test_the_page_is_made_from_this_study_and_its_nulls(finished: Workplace, tmp
     assert digits.verdict["sparse_ff"] != "not run"
     assert digits.null_untrained.notna()["sparse_ff"]
     assert digits.null_shuffled.notna()["sparse_ff"]
+    assert digits.null_untrained.notna()["unseen_sparse_1"]
     assert "# Does it reproduce?" in (folder / "reproduction.md").read_text()
     untrained = pd.read_csv(place.results / "tidy/untrained/positive_weights.csv")
     assert untrained.positive.between(0.45, 0.55).all()
