@@ -198,7 +198,7 @@ def test_recipes(full):
         batch_size=None,
     )
     bp = full.recipe(full.select(model="BP")[0])
-    assert (bp.theta, bp.batch_size, bp.epochs) == (None, 128, 20)
+    assert (bp.theta, bp.batch_size, bp.epochs) == (None, 256, 20)
 
 
 def test_what_differs_for_one_data_set_is_laid_over_the_rest():

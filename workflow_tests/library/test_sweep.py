@@ -42,7 +42,7 @@ def test_the_sweep_is_its_base_and_each_variation_of_the_models_it_concerns():
         ("sigmoid-linf--BP.batch_size-null", "BP"),
     }
     assert {run.seed for run in runs} == {0, 7}
-    assert study.settings_as_they_are == {"FF.theta": "0.5", "BP.batch_size": "128"}
+    assert study.settings_as_they_are == {"FF.theta": "0.5", "BP.batch_size": "256"}
 
 
 def test_nothing_of_the_sweep_or_of_the_nulls_is_part_of_the_study():
