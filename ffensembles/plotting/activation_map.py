@@ -202,6 +202,8 @@ def _strongest(layer: xr.Dataset, n_categories: int) -> str:
     unit, count = Counter(units).most_common(1)[0]
     if count == 1:
         return "No two classes have the same most active unit."
+    if count == len(units):
+        return f"Unit {unit} is the most active on average for every class."
     different = plural(len(set(units)), "unit")
     return (
         f"Unit {unit} is the most active on average for {count} of {len(units)} classes; "

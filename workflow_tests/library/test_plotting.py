@@ -156,6 +156,9 @@ def test_captions_say_which_unit_serves_several_classes():
     strongest = by_class.argmax("neuroid").values
     assert len(set(strongest)) == 4
     assert "No two classes have the same most active unit." in caption5(tree, label, layer=1)
+    layer["activation"][:, 3] = 1
+    tree["layer1"] = xr.DataTree(layer)
+    assert "Unit 3 is the most active on average for every class." in caption5(tree, label, layer=1)
     layer["activation"][:, 3] = 0.9 + 0.1 * (layer["label"] != 0)
     layer["activation"][:, 4] = 0.95
     tree["layer1"] = xr.DataTree(layer)
