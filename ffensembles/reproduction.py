@@ -10,11 +10,9 @@ import pandas as pd
 
 from ffensembles.analyses.claims import (
     CLAIMS,
-    CONFIDENCE,
     FAILS,
     HOLDS,
     NOT_RUN,
-    PERMUTATIONS,
     UNDECIDED,
     Frames,
     select,
@@ -25,6 +23,7 @@ from ffensembles.analyses.comparison import (
     REPRODUCED,
     text,
 )
+from ffensembles.analyses.statistics import CONFIDENCE, PERMUTATIONS
 from ffensembles.published import ABSOLUTE, PROTOCOL, RELATIVE, UNSEEN_LAYER
 from ffensembles.recipe import MODEL_TITLES
 from ffensembles.tables import FLOOR_TOLERANCE, NOTHING, ON_FLOOR

@@ -16,15 +16,13 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ffensembles.analyses.regression import paired_sizes, regress
+from ffensembles.analyses.statistics import CONFIDENCE, mantel, welch
 from ffensembles.analyses.tidy import RUN_KEYS, over_seeds
 from ffensembles.published import PROTOCOL, PUBLISHED
 from ffensembles.recipe import MODEL_TITLES, UNTRAINED
 
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not hold", "undecided", "not run"
 """What is said of a claim."""
-
-CONFIDENCE = 0.95
-PERMUTATIONS = 10_000
 
 # with fewer classes no order of them is rarer than one in twenty
 _FEWEST_CLASSES = 4
@@ -143,52 +141,6 @@ def floor_of(frames: Frames, dataset: str, quantile: float = 0.95) -> float:
     return float("nan") if rows.empty else float(rows["floor"].iloc[0])
 
 
-def mantel(
-    one: NDArray[np.floating],
-    other: NDArray[np.floating],
-    permutations: int = PERMUTATIONS,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Correlate two matrices over pairs of classes by rank, and test it by permuting the classes.
-
-    Pairs that share a class are not independent; permuting classes, not pairs, respects that.
-
-    Parameters
-    ----------
-    one, other
-        Symmetric (classes, classes); the diagonal does not count.
-    permutations
-        Number of permutations of the second matrix's classes.
-    seed
-        Of the permutations.
-
-    Returns
-    -------
-    tuple[float, float]
-        Spearman's correlation and the one-sided p: how often a permutation correlates as much or
-        more. Both are missing where either matrix is constant.
-
-    Examples
-    --------
-    >>> matrix = np.abs(np.subtract.outer(np.arange(6.0) ** 2, np.arange(6.0) ** 2))
-    >>> r, p = mantel(matrix, 2 * matrix)
-    >>> round(r, 6), p < 0.05
-    (1.0, True)
-    """
-    i, j = np.triu_indices(len(one), 1)
-    x = _standard(stats.rankdata(one[i, j]))
-    ranks = np.zeros(np.shape(other))
-    ranks[i, j] = ranks[j, i] = _standard(stats.rankdata(other[i, j]))
-    r = float(x @ ranks[i, j])
-    if np.isnan(r):
-        return np.nan, np.nan
-    rng = np.random.default_rng(seed)
-    orders = rng.permuted(np.tile(np.arange(len(one)), (permutations, 1)), axis=1)
-    by_chance = ranks[orders[:, i], orders[:, j]] @ x
-    # the order found counts as one of them; equal correlations differ by rounding
-    return r, float((1 + np.sum(by_chance >= r - 1e-9)) / (1 + permutations))
-
-
 def _sparse(frames: Frames, dataset: str, protocol: str, model: str) -> Measured | None:
     """Measure how many times larger BP's ensembles of layer 1 are than a model's.
 
@@ -211,7 +163,7 @@ def _sparse(frames: Frames, dataset: str, protocol: str, model: str) -> Measured
                      note="; ".join(notes))  # fmt: skip
     if min(map(len, logs.values())) < 2:
         return found
-    low, high, p = _welch(logs["BP"], logs[model])
+    low, high, p = welch(logs["BP"], logs[model])
     holds = None if np.isnan(low) else low > 0
     return _with(found, low=float(np.exp(low)), high=float(np.exp(high)), p=p, holds=holds)
 
@@ -452,21 +404,6 @@ def _one_sample(values: NDArray[np.float64], null: float) -> Measured:
     return Measured(mean, float(mean - half), float(mean + half), float(p), n)
 
 
-def _welch(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Return Welch's interval of the difference of two means, and the p of their equality.
-
-    By hand, since scipy warns of runs that are all alike; without any spread all are missing.
-    """
-    parts = np.array([values.var(ddof=1) / len(values) for values in (one, other)])
-    if not parts.any():
-        return np.nan, np.nan, np.nan
-    difference, se = _mean(one) - _mean(other), np.sqrt(parts.sum())
-    freedom = parts.sum() ** 2 / (parts**2 / [len(one) - 1, len(other) - 1]).sum()
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * se
-    p = 2 * stats.t.sf(abs(difference) / se, freedom)
-    return float(difference - half), float(difference + half), float(p)
-
-
 def _with(found: Measured, **changes: Any) -> Measured:
     return Measured(**{**vars(found), **changes})
 
@@ -502,10 +439,3 @@ def _complete(
             break
         del labels[int(missing.sum(axis=1).argmax())]
     return one.loc[labels, labels].to_numpy(), other.loc[labels, labels].to_numpy()
-
-
-def _standard(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Centre and scale so that a product of two is their correlation; missing if constant."""
-    centred = values - values.mean() if len(values) else values
-    norm = np.sqrt((centred**2).sum())
-    return centred / norm if norm > 0 else np.full_like(centred, np.nan)

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ffensembles.analyses.claims import CLAIMS, claims, floor_of, mantel, select
+from ffensembles.analyses.claims import CLAIMS, claims, floor_of, select
+from ffensembles.analyses.statistics import mantel
 from ffensembles.analyses.tidy import whole_numbers
 from ffensembles.published import PROTOCOL
 
