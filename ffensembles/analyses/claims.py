@@ -180,14 +180,14 @@ def _similar(frames: Frames, dataset: str, protocol: str) -> Measured | None:
     mean = over_seeds(shared, "jaccard", ["category", "other"])
     one, other = _complete(_matrix(mean, "mean"), _matrix(alike, "similarity"))
     k = len(one)
-    found = Measured(n=k * (k - 1) // 2, n_of=f"pairs of {k} classes, over {n_runs} runs",
-                     note="one-sided p of a Mantel test")  # fmt: skip
+    found = Measured(n=k * (k - 1) // 2, n_of=f"pairs of {k} classes, over {n_runs} runs")
     if k < _FEWEST_CLASSES:
-        return found
+        return _with(found, note=f"units are active in fewer than {_FEWEST_CLASSES} classes")
     r, p = mantel(one, other)
     if np.isnan(r):
-        return _with(found, note="every pair shares alike")
-    return _with(found, value=r, p=p, holds=p < 0.05 and r > 0)
+        return _with(found, note=f"the index of every pair is {one[0, 1]:.2f}")
+    return _with(found, value=r, p=p, holds=p < 0.05 and r > 0,
+                 note="one-sided p of a Mantel test")  # fmt: skip
 
 
 def _weaker(frames: Frames, dataset: str, protocol: str, layer: int) -> Measured | None:
@@ -343,11 +343,8 @@ def _row(claim: Claim, frames: Frames, dataset: str) -> dict[str, Any]:
     untrained = claim.measure(frames, dataset, UNTRAINED)
     swapped = {name: frames.get(f"shuffled_{name}") for name in ("sizes", "sharing")}
     shuffled = None if claim.unshuffled else claim.measure({**frames, **swapped}, dataset, PROTOCOL)
-    said = [found.note if found else ""]
-    said.append("" if untrained else f"untrained nets: {NOT_RUN}")
-    if shuffled is None:
-        why = f"none, since {claim.unshuffled}" if claim.unshuffled else NOT_RUN
-        said.append(f"shuffled labels: {why}")
+    said = [found.note if found else "", _no_null("untrained nets", untrained)]
+    said.append(_no_null("shuffled labels", shuffled, claim.unshuffled))
     verdict = NOT_RUN
     if found is not None:
         verdict = {True: HOLDS, False: FAILS, None: UNDECIDED}[
@@ -365,6 +362,15 @@ def _row(claim: Claim, frames: Frames, dataset: str) -> dict[str, Any]:
         "note": "; ".join(filter(None, said)),
         "verdict": verdict,
     }
+
+
+def _no_null(name: str, null: Measured | None, reason: str = "") -> str:
+    """Say why a null has no value; nothing where it has one."""
+    if reason:
+        return f"{name}: none, since {reason}"
+    if null is None:
+        return f"{name}: {NOT_RUN}"
+    return f"{name}: no value ({null.note})" if np.isnan(null.value) else ""
 
 
 def _datasets(claim: Claim, frames: Frames) -> list[str]:

@@ -215,9 +215,17 @@ def test_a_lost_class_leaves_the_mantel_test() -> None:
     row = tell(frames, "similar_share")
     assert (row.n, row.value) == (10, pytest.approx(1))
     few = {"sharing": sharing_of(jaccard[:3, :3]), "similarity": similarity_of(-DISTANCES)}
-    assert tell(few, "similar_share").verdict == "undecided"
+    row = tell(few, "similar_share")
+    assert (row.verdict, row.n_of) == ("undecided", "pairs of 2 classes, over 2 runs")
+    assert "units are active in fewer than 4 classes" in row.note
     same = {**frames, "sharing": sharing_of(np.zeros((6, 6)))}
-    assert tell(same, "similar_share").verdict == "undecided"
+    row = tell(same, "similar_share")
+    assert row.verdict == "undecided"
+    assert "the index of every pair is 0.00" in row.note
+    # a null that has no value says why
+    row = tell({**frames, "shuffled_sharing": same["sharing"]}, "similar_share")
+    assert row.value == pytest.approx(1)
+    assert "shuffled labels: no value (the index of every pair is 0.00)" in row.note
 
 
 def test_an_unseen_class_is_weaker_and_sparse() -> None:
