@@ -112,8 +112,8 @@ def method1(
 def method2(
     layer: xr.Dataset,
     epsilon: float = 0.2,
-    max_rho: float = 0.67,
-    max_n_h: float = 0.33,
+    max_rho: float = 0.8,
+    max_n_h: float = 0.25,
     *,
     upper_bound: float | None = 1.0,
     categories: Iterable[int] | None = None,
@@ -133,11 +133,12 @@ def method2(
     `max_n_h` times n. The first says that the unit stands more than epsilon away from the quiet
     bulk of the layer, whatever the bulk's level; the second, that it stands on its upper side.
 
-    The defaults, two thirds and one third, follow from a layer of two levels, a share b of it
-    quiet and the rest at 1. The window of a unit at 1 is half as wide, so its density is
-    ``2 * (1 - b)`` of the whole and that of a quiet unit b: only at two thirds does the first
-    side never let in or keep out both, and the second then keeps the quiet ones out for any b.
-    Where more than a third of a layer is on (layer 1 of BP) none of it is prominent.
+    The defaults are those that relate sizes by the two methods as published
+    (results/README.md). What they do shows in a layer of two levels, a share a of it at 1 and
+    the rest quiet. The window at 1 is half as wide, so the density there is ``2 * a`` of the
+    whole: units at 1 are prominent where at most 0.4 of the layer is, as in layer 1 of BP, and
+    then the strongest quarter of the layer at most. The quiet ones' density is ``1 - a`` and a of
+    the layer is above them: both sides let them in only if a is between 0.2 and 0.25.
 
     Parameters
     ----------

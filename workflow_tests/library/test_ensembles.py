@@ -172,12 +172,12 @@ def test_method2_by_hand() -> None:
 
 
 def test_method2_defaults_split_a_layer_of_two_levels() -> None:
-    for on in (1, 30, 65, 70, 95):
+    for on in (1, 39, 40, 50, 51, 80, 81, 160):
         x = np.zeros((4, 200), np.float32)
         x[:, :on] = 1
         active = method2(make_layer(x, [0] * 4)).active.values[0]
-        assert not active[on:].any()
-        assert active[:on].all() == (on <= 0.67 * 100)
+        assert active[:on].all() == active[:on].any() == (on <= 80)
+        assert active[on:].all() == active[on:].any() == (40 <= on <= 50)
 
 
 def test_method2_finds_the_weak_unit_of_an_unseen_class_that_stands_alone() -> None:

@@ -99,7 +99,7 @@ def test_a_cut_needs_no_run_of_its_own():
     assert study.cuts == {"sigmoid-linf--ensembles.method2.max_rho-0.4": {"max_rho": 0.4}}
     assert study.cut_runs == list(study.scope("sweep/"))
     assert {run.protocol for run in study.cut_runs} == {"sigmoid-linf"}
-    assert study.settings_as_they_are == {"ensembles.method2.max_rho": "0.67"}
+    assert study.settings_as_they_are == {"ensembles.method2.max_rho": "0.8"}
 
 
 @pytest.mark.parametrize(
