@@ -140,6 +140,7 @@ def caption8(
             if fit.n_missing
             else "."
         ),
+        _at_cut(pairs, method2),
         f"Dashed: linear regression with the 95 % confidence band of its mean, {line}"
         f"{_study(quantile, cut['epsilon'], attrs['protocol'])}; grey: bisector."
         if np.isfinite(fit.slope)
@@ -180,6 +181,22 @@ def _pairs(
 ) -> pd.DataFrame:
     rows = whole(sizes)
     return paired_sizes(rows[rows.dataset.isin(list(labels))], quantile)
+
+
+def _at_cut(pairs: pd.DataFrame, method2: xr.DataTree) -> str:
+    """Say how many ensembles Method 2's cut in rank ends, which makes a wall in panel B."""
+    largest = {
+        layer: int(method2[name].attrs["n_h_cut"]) + 1
+        for layer, name in enumerate(layer_names(method2), 1)
+    }
+    cut = int((pairs["size2"] == pairs["layer"].map(largest)).sum())
+    if not cut:
+        return ""
+    units = listed(str(size) for size in sorted(set(largest.values())))
+    return (
+        f"{plural(cut, 'ensemble')} of {units} units by Method 2 may be larger, its cut in rank "
+        "letting no more in."
+    )
 
 
 def _study(quantile: float, epsilon: float, protocol: str) -> str:

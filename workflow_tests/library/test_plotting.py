@@ -270,6 +270,18 @@ def test_figure8_leaves_out_runs_with_a_held_out_class():
     assert "144 ensembles" in caption8(one, two, sizes, LABELS)  # 2 x 2 x 3 runs of 3 x 4
 
 
+def test_caption_8_counts_the_ensembles_that_method_2_cuts_short():
+    one, two, sizes = method1(activations()), method2(activations()), study()["sizes"].copy()
+    of_two = sizes.index[sizes.method == "method2"]
+    largest = int(two["layer1"].attrs["n_h_cut"]) + 1
+    sizes.loc[of_two, "size"] = 0.0
+    assert "letting no more in" not in caption8(one, two, sizes, LABELS)
+    sizes.loc[of_two[:5], "size"] = float(largest)
+    assert f"5 ensembles of {largest} units by Method 2 may be larger" in caption8(
+        one, two, sizes, LABELS
+    )
+
+
 def test_one_figure_is_of_one_protocol():
     sizes = study(seeds=(0,))["sizes"].copy()
     sizes.loc[0, "protocol"] = "relu-l2"
