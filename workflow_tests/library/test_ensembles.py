@@ -171,7 +171,7 @@ def test_method2_by_hand() -> None:
     assert found.active.values.tolist() == [False, False, True, False, False, False]
 
 
-def test_method2_defaults_split_a_layer_of_two_levels() -> None:
+def test_method2_defaults_in_a_layer_of_two_levels() -> None:
     for on in (1, 39, 40, 50, 51, 80, 81, 160):
         x = np.zeros((4, 200), np.float32)
         x[:, :on] = 1
