@@ -20,6 +20,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ffensembles.engine import products
 from ffensembles.engine.adam import Adam
 from ffensembles.engine.inputs import activations_below, blocks, images
 from ffensembles.engine.rows import add_rows
@@ -315,9 +316,9 @@ class BatchedStage:
         bias += dz.sum(1)
         if x.dim() == 2:
             flat = dz.transpose(0, 1).reshape(len(x), -1)
-            weight.view(-1, weight.shape[-1]).addmm_(flat.t(), x)
+            weight.view(-1, weight.shape[-1]).add_(products.product(flat.t(), x))
         elif len(weight) == 1:
-            weight[0].addmm_(dz[0].t(), x[0])
+            weight[0] += products.product(dz[0].t(), x[0])
         else:
             weight.baddbmm_(dz.transpose(1, 2), x)
 
@@ -398,7 +399,7 @@ def rows_of(weight: Tensor, winner: Tensor) -> Tensor:
 
 def product(a: Tensor, b: Tensor) -> Tensor:
     """Return a run's product with its own matrix, for all runs: a (runs, m, k), b (runs, k, n)."""
-    return torch.mm(a[0], b[0])[None] if len(a) == 1 else torch.bmm(a, b)
+    return products.product(a[0], b[0])[None] if len(a) == 1 else torch.bmm(a, b)
 
 
 def add_product(c: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -410,9 +411,10 @@ def add_product(c: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Return x w + b for all runs, (runs, presentations, units), from own or shared `x`."""
-    if x.dim() == 3:
-        return add_product(bias[:, None].expand(-1, x.shape[1], -1), x, weight.transpose(1, 2))
-    flat = torch.addmm(bias.flatten(), x, weight.flatten(0, 1).t())
+    if x.dim() == 3 and len(x) > 1:
+        return torch.baddbmm(bias[:, None], x, weight.transpose(1, 2))
+    shared = x if x.dim() == 2 else x[0]
+    flat = products.product(shared, weight.flatten(0, 1).t(), bias.flatten())
     return flat.unflatten(1, bias.shape).transpose(0, 1)
 
 

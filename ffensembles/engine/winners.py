@@ -27,6 +27,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ffensembles.engine.products import product
+
 Slope = Callable[[Tensor, bool], Tensor]
 """Maps winning pre-activations and whether they belong to positive data to dLoss/dz."""
 
@@ -337,7 +339,7 @@ class _Search:
         what that unit at most is. Rows are looked through by strands of units, since few strands
         hold a candidate; of crowded rows nothing more is listed.
         """
-        high = (thin if lamp is None else torch.cat([thin, lamp], dim=1)) @ self.high
+        high = product(thin if lamp is None else torch.cat([thin, lamp], dim=1), self.high)
         stranded = high.view(len(high), self.strands, -1)
         tops = stranded.amax(1)
         top, strand = tops.max(1)
@@ -352,7 +354,7 @@ class _Search:
 
     def _largest(self, x: Tensor, lamps: list[Tensor | None]) -> list[tuple[Tensor, Tensor]]:
         """Return each row's largest pre-activation and its unit, from one full product."""
-        whole = torch.addmm(self.bias, x, self.weight.t())
+        whole = product(x, self.weight.t(), self.bias)
         found = []
         for number, lamp in enumerate(lamps, 1):
             z = whole if number == len(lamps) else whole.clone()

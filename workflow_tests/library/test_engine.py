@@ -200,8 +200,8 @@ DATA = {"standardisation": "own", "source": None, "folder": "data", "train_image
         (FF, torch.float32),
         (FF.but(activation="relu", goodness="l2", normalisation="l2", batch_size=128, theta=3.0),
          torch.float32),
-        (BPFF, torch.float32),
-        (BP.but(batch_size=64, learning_rate=0.001), torch.float64),  # float32 roundings grow
+        (BPFF, torch.float64),  # float32 roundings grow
+        (BP.but(batch_size=64, learning_rate=0.001), torch.float64),  # likewise
     ],
     ids=["FF", "FF-l2", "BPFF", "BP"],
 )  # fmt: skip
