@@ -22,6 +22,7 @@ from ffensembles.errors import FFEnsemblesError, StoreError
 from ffensembles.files import atomic_path, checksum, read_json
 from ffensembles.kept import Kept
 from ffensembles.runs import PATTERNS, WHOLE, Run
+from ffensembles.wording import plural
 
 log = logging.getLogger(__name__)
 
@@ -229,7 +230,7 @@ def main(words: list[str]) -> int:
     except FFEnsemblesError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{given['archive']}: {len(names)} runs {command}ed")
+    print(f"{given['archive']}: {plural(len(names), 'run')} {command}ed")
     return 0
 
 

@@ -27,6 +27,7 @@ from ffensembles.analyses.statistics import CONFIDENCE, PERMUTATIONS
 from ffensembles.published import ABSOLUTE, PROTOCOL, RELATIVE, UNSEEN_LAYER
 from ffensembles.recipe import MODEL_TITLES
 from ffensembles.tables import FLOOR_TOLERANCE, NOTHING, ON_FLOOR
+from ffensembles.wording import plural
 
 
 def page(
@@ -175,7 +176,7 @@ def _claim_line(row: Mapping, titles: Mapping[str, str]) -> list[str]:
         row["statistic"],
         value,
         _p(row["p"]),
-        f"{row['n']} {row['n_of']}",
+        plural(row["n"], "run") if row["n_of"] == "runs" else f"{row['n']} {row['n_of']}",
         _rounded(row["null_untrained"]),
         _rounded(row["null_shuffled"]),
         f"**{row['verdict']}**",

@@ -20,6 +20,7 @@ from ffensembles.analyses.statistics import CONFIDENCE, mantel, welch
 from ffensembles.analyses.tidy import RUN_KEYS, over_seeds
 from ffensembles.published import PROTOCOL, PUBLISHED
 from ffensembles.recipe import MODEL_TITLES, UNTRAINED
+from ffensembles.wording import plural
 
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not hold", "undecided", "not run"
 """What is said of a claim."""
@@ -156,7 +157,7 @@ def _sparse(frames: Frames, dataset: str, protocol: str, model: str) -> Measured
     notes = [f"{titles[name]} {_mean(values):.1f} units" for name, values in sizes.items()]
     notes.append(f"Method 1's floor {of[model]['floor'].iloc[0]:.1f}")
     if empty := sum(len(sizes[name]) - len(logs[name]) for name in sizes):
-        notes.append(f"{empty} runs without any active unit left out")
+        notes.append(f"{plural(empty, 'run')} without any active unit left out")
     n_of = ", ".join(f"{len(logs[name])} {titles[name]}" for name in sizes)
     value = float(np.exp(_mean(logs["BP"]) - _mean(logs[model])))
     found = Measured(value, n=sum(map(len, logs.values())), n_of=f"runs ({n_of})",
@@ -180,7 +181,7 @@ def _similar(frames: Frames, dataset: str, protocol: str) -> Measured | None:
     mean = over_seeds(shared, "jaccard", ["category", "other"])
     one, other = _complete(_matrix(mean, "mean"), _matrix(alike, "similarity"))
     k = len(one)
-    found = Measured(n=k * (k - 1) // 2, n_of=f"pairs of {k} classes, over {n_runs} runs")
+    found = Measured(n=k * (k - 1) // 2, n_of=f"pairs of {k} classes, over {plural(n_runs, 'run')}")
     if k < _FEWEST_CLASSES:
         return _with(found, note=f"units are active in fewer than {_FEWEST_CLASSES} classes")
     r, p = mantel(one, other)
@@ -238,7 +239,7 @@ def _inhibition(frames: Frames, dataset: str, protocol: str) -> Measured | None:
     bounds = (0.5, *map(_mean, others.values()))
     told = not np.isnan([found.high, *bounds]).any()
     beside = (
-        f"{MODEL_TITLES[model]} {_mean(values):.3f} ({len(values)} runs)"
+        f"{MODEL_TITLES[model]} {_mean(values):.3f} ({plural(len(values), 'run')})"
         if len(values)
         else f"{MODEL_TITLES[model]} {NOT_RUN}"
         for model, values in others.items()

@@ -22,11 +22,11 @@ from ffensembles.plotting.captions import (
     lost,
     of_run,
     paragraph,
-    plural,
     spoken,
 )
 from ffensembles.plotting.runs import attributes, layer_of, names_of
 from ffensembles.plotting.style import ACCENT, FULL_WIDTH, GREY, INK, SMALL, new_figure
+from ffensembles.wording import plural
 
 MAX_ROWS = 500
 """Rows of a map; more could be told apart neither on a page nor on a screen."""

@@ -93,17 +93,6 @@ def number(value: float, digits: int = 2) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def plural(count: int, noun: str) -> str:
-    """Count things.
-
-    Examples
-    --------
-    >>> plural(1, "unit"), plural(12000, "run")
-    ('1 unit', '12,000 runs')
-    """
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
 def mean_and_error(values: Iterable[float], digits: int = 2, count: bool = True) -> str:
     """Write the mean over runs, its standard error if there is one, and, if asked, their number.
 

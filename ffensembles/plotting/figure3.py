@@ -22,7 +22,6 @@ from ffensembles.plotting.captions import (
     number,
     of_run,
     paragraph,
-    plural,
     spoken,
 )
 from ffensembles.plotting.runs import attributes, layer_of, like, names_of
@@ -41,6 +40,7 @@ from ffensembles.plotting.style import (
     styled,
 )
 from ffensembles.published import published
+from ffensembles.wording import plural
 
 
 @styled

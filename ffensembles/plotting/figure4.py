@@ -25,7 +25,6 @@ from ffensembles.plotting.captions import (
     number,
     of_run,
     paragraph,
-    plural,
     spoken,
 )
 from ffensembles.plotting.runs import attributes, layer_of, like, names_of
@@ -40,6 +39,7 @@ from ffensembles.plotting.style import (
     styled,
 )
 from ffensembles.published import published
+from ffensembles.wording import plural
 
 
 @styled

@@ -23,7 +23,6 @@ from ffensembles.plotting.captions import (
     number,
     of_run,
     paragraph,
-    plural,
     spoken,
 )
 from ffensembles.plotting.runs import attributes, models_in, names_of, whole
@@ -42,6 +41,7 @@ from ffensembles.plotting.style import (
 )
 from ffensembles.published import PROTOCOL, published
 from ffensembles.recipe import MODEL_TITLES
+from ffensembles.wording import plural
 
 
 @styled

@@ -160,7 +160,7 @@ def test_sparse_wants_an_interval_above_one_and_two_runs() -> None:
     assert (row.value, row.verdict) == (pytest.approx(200), "undecided")
     assert np.isnan(row.low)
     row = tell({"sizes": sizes_of({"FF": [2, 3, 0], "BP": [300, 400]})}, "sparse_ff")
-    assert "1 runs without any active unit left out" in row.note
+    assert "1 run without any active unit left out" in row.note
     assert row.n == 4
     # without any spread there is no interval
     assert tell({"sizes": sizes_of({"FF": [2, 2], "BP": [4, 4]})}, "sparse_ff").verdict == (
