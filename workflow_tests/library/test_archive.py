@@ -52,6 +52,11 @@ def archive(results: Path, tmp_path: Path) -> Path:
     return tmp_path / "runs.zip"
 
 
+def written(path: Path) -> tuple[int, int]:
+    """Tell one writing of a file from another; reading it changes neither."""
+    return path.stat().st_ino, path.stat().st_mtime_ns
+
+
 def files(place: Path) -> dict[str, bytes]:
     return {
         path.relative_to(place).as_posix(): path.read_bytes()
@@ -150,11 +155,10 @@ def test_metadata_is_written_last(archive: Path, tmp_path: Path, monkeypatch):
             unpack(archive, there)
     place = folder(there, RUNS[0])
     assert sorted(path.name for path in place.iterdir()) == ["history.csv", "weights.safetensors"]
-    before = (place / "weights.safetensors").stat()  # reading it changes its time of access alone
+    before = written(place / "weights.safetensors")
     assert unpack(archive, there) == [run.name for run in RUNS]
     assert (place / "run.json").exists()
-    after = (place / "weights.safetensors").stat()
-    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert written(place / "weights.safetensors") == before
 
 
 # --- what is packed ---------------------------------------------------------------------------
@@ -269,11 +273,11 @@ def test_another_run_is_replaced_if_asked(results: Path, archive: Path, caplog):
     wanted = files(results)
     make(results, RUNS[1], "trained otherwise")
     write_text(folder(results, RUNS[1]) / "activations.zarr.zip", "mine")
-    untouched = (folder(results, RUNS[1]) / "history.csv").stat()
+    untouched = written(folder(results, RUNS[1]) / "history.csv")
     assert unpack(archive, results, replace=True) == [RUNS[1].name]
     mine = {f"runs/{RUNS[1].name}/activations.zarr.zip": b"mine"}
     assert files(results) == wanted | mine
-    assert (folder(results, RUNS[1]) / "history.csv").stat() == untouched
+    assert written(folder(results, RUNS[1]) / "history.csv") == untouched
     assert not caplog.records
 
 
