@@ -239,10 +239,10 @@ def test_a_full_disk(results: Path, archive: Path, tmp_path: Path, monkeypatch):
 
 
 def test_the_same_run_stays_untouched(results: Path, archive: Path, caplog):
-    before = {path: path.stat() for path in results.rglob("*")}
+    before = {path: written(path) for path in results.rglob("*")}
     assert unpack(archive, results) == []
     assert unpack(archive, results, replace=True) == []
-    assert {path: path.stat() for path in results.rglob("*")} == before
+    assert {path: written(path) for path in results.rglob("*")} == before
     assert not caplog.records
 
 
