@@ -240,7 +240,8 @@ def _legend() -> str:
         "Settings that the study leaves open have defaults chosen for nearness to these same "
         "numbers. Above all Method 2's cut: it was picked among many on the reference runs for "
         "the regression of figure 8B, so there slope, intercept and the methods' agreement are "
-        "fitted, not predicted; with the cut before, slope .47 and r .37, the claim did not hold.",
+        "fitted, not predicted; with the cut before, slope .47 and r .37, the claim did not hold. "
+        "On six runs trained after the choice it does: slope 1.02 (0.88 to 1.16), r .76.",
     ]
     return "\n".join(f"- {line}" for line in lines)
 
