@@ -219,12 +219,14 @@ def _legend() -> str:
         f"{ON_FLOOR}: within 5 % of Method 1's floor, the units it finds where activations do not "
         "depend on the image: such a size says nothing of ensembles.",
         "Difference (SE): ours less the published value, over the root of the sum of both squared "
-        f"standard errors; {NOTHING} unless both are known.",
+        f"standard errors; {NOTHING} unless both are known. Where it is below 2, seeds alone may "
+        "make the difference.",
         "What comes nearer: among runs with one open setting changed, at a smaller "
         "scale, the one whose mean comes nearest to the published value, if nearer than the "
         "base's runs of the same seeds. It is the nearest of many, often of single runs: a hint, "
-        "not a test. For sizes also the quantile at which Method 1 finds the nearest ones in the "
-        "same runs, where that is not the published .95; and for the unseen class, whose numbers "
+        "not a test; trials at full scale stand in results/README.md. For sizes also the quantile "
+        "at which Method 1 finds the nearest ones in the same runs, where that is not the "
+        "published .95; and for the unseen class, whose numbers "
         f"here are of layer {UNSEEN_LAYER} since the study does not say of which its own are, the "
         "layer in which the same runs come nearest, where that is another.",
         f"A claim **{HOLDS}** if its condition, in brackets, is met; it **{FAILS}** if it is not, "

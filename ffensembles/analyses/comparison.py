@@ -23,6 +23,7 @@ from ffensembles.published import (
     tolerance,
 )
 from ffensembles.tables import FLOOR_TOLERANCE, NOTHING, table1, table2, table3
+from ffensembles.wording import plural
 
 REPRODUCED, DIRECTION, DIFFERENT = "reproduced", "same direction", "not reproduced"
 """What is said of a published number, beside `claims.NOT_RUN`."""
@@ -323,7 +324,7 @@ def _cause(number: Published, sweep: pd.DataFrame | None) -> str:
             n = group["seed"].nunique()
             said = (
                 f"{setting}={value} gives {text(number.quantity, ours)} "
-                f"({n} run{'s' if n > 1 else ''}; base {text(number.quantity, beside)})"
+                f"({plural(n, 'run')}; base {text(number.quantity, beside)})"
             )
     return said if compared else NOT_SWEPT
 
