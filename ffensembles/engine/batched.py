@@ -314,13 +314,12 @@ class BatchedStage:
             add_rows(bias[..., None], winner, one, dz)
             return
         bias += dz.sum(1)
-        if x.dim() == 2:
-            flat = dz.transpose(0, 1).reshape(len(x), -1)
-            weight.view(-1, weight.shape[-1]).add_(products.product(flat.t(), x))
-        elif len(weight) == 1:
-            weight[0] += products.product(dz[0].t(), x[0])
-        else:
+        if x.dim() == 3 and len(x) > 1:
             weight.baddbmm_(dz.transpose(1, 2), x)
+            return
+        shared = x if x.dim() == 2 else x[0]
+        flat = dz.transpose(0, 1).reshape(len(shared), -1)
+        weight.view(-1, weight.shape[-1]).add_(products.product(flat.t(), shared))
 
     def _mark(self, winner: Tensor) -> None:
         """Remember which units were the strongest of any presentation."""
