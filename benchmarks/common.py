@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from ffensembles.datasets.labels import blank, label_positions, standardise
-from ffensembles.engine.products import product
+from ffensembles.engine.matmul import product
 from ffensembles.models.network import initial_weights
-from ffensembles.models.reference import Task
-from ffensembles.recipe import Recipe
+from ffensembles.models.plain import Task
+from ffensembles.models.recipe import Recipe
 
 FF = Recipe(
     model="FF",

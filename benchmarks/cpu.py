@@ -28,9 +28,9 @@ from common import (
 )
 from safetensors.torch import load_file
 
-from ffensembles.engine import devices
 from ffensembles.engine.stages import open_stage, stage_kind
-from ffensembles.models.reference import ReferenceStage
+from ffensembles.models.plain import ReferenceStage
+from ffensembles.training import devices
 
 CPU = torch.device("cpu")
 

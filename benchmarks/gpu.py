@@ -40,11 +40,11 @@ from common import (
     timed,
 )
 
-from ffensembles.engine import devices
 from ffensembles.engine.batched import BatchedStage
 from ffensembles.engine.stages import open_stage
-from ffensembles.models.reference import ReferenceStage, Task
-from ffensembles.recipe import Recipe
+from ffensembles.models.plain import ReferenceStage, Task
+from ffensembles.models.recipe import Recipe
+from ffensembles.training import devices
 
 
 def train(tasks: list[Task], epochs: int, block_size: int) -> dict[str, torch.Tensor]:

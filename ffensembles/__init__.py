@@ -1,22 +1,24 @@
 """ffensembles: emergent ensembles in networks trained with the Forward-Forward algorithm.
 
-The science of the pipeline as an importable library. It knows nothing of workflows:
-notebooks import the same functions that the workflow's scripts call.
+The public names, for notebooks: each is defined in the room of its stage.
 """
 
-from typing import TYPE_CHECKING, Any
+from ffensembles.ensembles import METHODS, check_method, ensemble_sizes, find_ensembles
+from ffensembles.ensembles.loo import loo
+from ffensembles.ensembles.method1 import method1
+from ffensembles.ensembles.method2 import method2
+from ffensembles.representations.store import open_activations, open_tree
+from ffensembles.runtime.version import __version__
 
-if TYPE_CHECKING:
-    from ffensembles.store import open_activations
-
-__version__ = "0.1.0"
-__all__ = ["__version__", "open_activations"]
-
-
-def __getattr__(name: str) -> Any:
-    """Import what notebooks ask for only when they do: the Snakefile wants a fast import."""
-    if name == "open_activations":
-        from ffensembles.store import open_activations
-
-        return open_activations
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__ = [
+    "METHODS",
+    "__version__",
+    "check_method",
+    "ensemble_sizes",
+    "find_ensembles",
+    "loo",
+    "method1",
+    "method2",
+    "open_activations",
+    "open_tree",
+]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ffensembles.recipe import Model
+from ffensembles.models.recipe import Model
 
 WHOLE = "none"
 """What a path says where no class is held out."""

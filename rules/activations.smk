@@ -5,7 +5,7 @@ rule read_activations:
     input:
         data=study.pattern("data"),
         weights=study.pattern("weights"),
-        code=code_for_data("ffensembles.activations"),
+        code=code_for_data("ffensembles.representations.readout"),
     output:
         temp(study.pattern("activations"))
         if study.config.activations.temporary

@@ -32,7 +32,7 @@ rule sizes:
         code=code(
             "ffensembles.analyses.sizes",
             "ffensembles.analyses.tidy",
-            "ffensembles.store",
+            "ffensembles.representations.store",
         ),
     output:
         study.pattern("tidy", frame="{scope}sizes"),
@@ -75,7 +75,7 @@ rule sharing:
         code=code(
             "ffensembles.analyses.sharing",
             "ffensembles.analyses.tidy",
-            "ffensembles.store",
+            "ffensembles.representations.store",
         ),
     output:
         study.pattern("tidy", frame="{scope}sharing"),
@@ -118,7 +118,7 @@ rule unseen:
         code=code(
             "ffensembles.analyses.unseen",
             "ffensembles.analyses.tidy",
-            "ffensembles.store",
+            "ffensembles.representations.store",
         ),
     output:
         study.pattern("tidy", frame="{scope}unseen"),
@@ -161,10 +161,10 @@ rule cuts:
     input:
         files=study.paths("ensembles", study.cut_runs, method="method2"),
         code=code(
-            "ffensembles.analyses.sweep",
+            "ffensembles.publication.sweep",
             "ffensembles.analyses.sizes",
             "ffensembles.analyses.unseen",
-            "ffensembles.store",
+            "ffensembles.representations.store",
         ),
     output:
         **{
@@ -201,7 +201,7 @@ rule sweep_scores:
             for name in ("unseen", "cut_unseen")[: 1 + bool(study.cuts)]
             if without(study.cut_runs)
         ],
-        code=code("ffensembles.analyses.sweep"),
+        code=code("ffensembles.publication.sweep"),
     output:
         study.path("tidy", frame="sweep"),
     log:

@@ -9,10 +9,10 @@ sys.path.insert(0, str(workflow.basedir))
 from ffensembles.config import load_config
 from ffensembles.datasets import DATASETS
 from ffensembles.errors import ConfigError
-from ffensembles.provenance import library_files
+from ffensembles.runtime.dependencies import library_files
 from ffensembles.runs import Run
-from ffensembles.scripting import importable
-from ffensembles.study import METHODS, TABLES, Study
+from ffensembles.runtime.jobs import importable
+from ffensembles.study.grid import METHODS, TABLES, Study
 
 importable(
     workflow.basedir

@@ -37,7 +37,7 @@ rule judge:
             if study.config.reproduction.sweep
             else []
         ),
-        code=code("ffensembles.reproduction"),
+        code=code("ffensembles.publication.page"),
     output:
         page=study.path("reproduction", frame="reproduction.md"),
         numbers=study.path("reproduction", frame="numbers.csv"),

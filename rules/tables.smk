@@ -4,7 +4,7 @@
 rule draw_table1:
     input:
         frame=study.path("tidy", frame="accuracy"),
-        code=code("ffensembles.tables"),
+        code=code("ffensembles.publication.tables"),
     output:
         study.stage("table1"),
     log:
@@ -22,7 +22,7 @@ rule draw_table1:
 rule draw_table2:
     input:
         frame=study.path("tidy", frame="sizes"),
-        code=code("ffensembles.tables"),
+        code=code("ffensembles.publication.tables"),
     output:
         study.stage("table2"),
     log:
@@ -41,7 +41,7 @@ rule draw_table2:
 rule draw_table3:
     input:
         frame=study.path("tidy", frame="positive_weights"),
-        code=code("ffensembles.tables"),
+        code=code("ffensembles.publication.tables"),
     output:
         study.stage("table3"),
     log:

@@ -5,7 +5,7 @@ rule train_block:
     # runs that differ in their seed alone, in one job; each is kept, and `train_run` takes it
     input:
         data=study.pattern("data"),
-        code=code_for_data("ffensembles.training"),
+        code=code_for_data("ffensembles.training.run"),
     output:
         study.pattern("block"),
     log:
@@ -35,7 +35,7 @@ rule train_run:
     input:
         data=study.pattern("data"),
         block=block,
-        code=code_for_data("ffensembles.training"),
+        code=code_for_data("ffensembles.training.run"),
     output:
         weights=study.pattern("weights"),
         history=study.pattern("history"),

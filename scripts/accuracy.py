@@ -1,7 +1,7 @@
 from ffensembles.analyses.accuracy import accuracy_frame
 from ffensembles.analyses.tidy import over_runs, write_frame
-from ffensembles.files import read_json
-from ffensembles.scripting import logged
+from ffensembles.runtime.files import read_json
+from ffensembles.runtime.jobs import logged
 
 with logged(snakemake.log[0], snakemake.output[0]):
     runs = zip(snakemake.params.runs, snakemake.input.files, strict=True)

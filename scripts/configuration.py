@@ -1,7 +1,7 @@
 import yaml
 
-from ffensembles.files import write_text
-from ffensembles.scripting import logged
+from ffensembles.runtime.files import write_text
+from ffensembles.runtime.jobs import logged
 
 with logged(snakemake.log[0], snakemake.output[0]):
     write_text(snakemake.output[0], yaml.safe_dump(snakemake.params.config, sort_keys=False))

@@ -2,8 +2,8 @@ from ffensembles.analyses.costs import costs, write_costs
 from ffensembles.analyses.tidy import write_frame
 from ffensembles.plotting.costs import caption_costs, draw_costs
 from ffensembles.plotting.saving import save_figure
-from ffensembles.provenance import provenance
-from ffensembles.scripting import logged
+from ffensembles.runtime.jobs import logged
+from ffensembles.runtime.provenance import provenance
 
 with logged(snakemake.log[0], snakemake.output[0]):
     params, out = snakemake.params, snakemake.output

@@ -1,9 +1,9 @@
 from ffensembles.analyses.sizes import sizes_frame
-from ffensembles.analyses.sweep import over_cuts
 from ffensembles.analyses.tidy import write_frame
 from ffensembles.analyses.unseen import unseen_frame
-from ffensembles.scripting import logged
-from ffensembles.store import open_tree
+from ffensembles.publication.sweep import over_cuts
+from ffensembles.representations.store import open_tree
+from ffensembles.runtime.jobs import logged
 
 with logged(snakemake.log[0], snakemake.output[0]):
     runs = list(zip(snakemake.params.runs, snakemake.input.files, strict=True))

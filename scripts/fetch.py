@@ -1,5 +1,5 @@
 from ffensembles.datasets.loading import fetch_checked
-from ffensembles.scripting import logged
+from ffensembles.runtime.jobs import logged
 
 with logged(snakemake.log[0], snakemake.output[0]):
     data = snakemake.config["data"]

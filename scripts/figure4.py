@@ -2,9 +2,9 @@ from ffensembles.analyses.tidy import read_frame
 from ffensembles.plotting.captions import DatasetLabel
 from ffensembles.plotting.figure4 import caption4, figure4
 from ffensembles.plotting.saving import save_figure
-from ffensembles.provenance import provenance
-from ffensembles.scripting import logged
-from ffensembles.store import open_activations, open_tree
+from ffensembles.representations.store import open_activations, open_tree
+from ffensembles.runtime.jobs import logged
+from ffensembles.runtime.provenance import provenance
 
 with logged(snakemake.log[0], snakemake.output[0]):
     activations = open_activations(snakemake.input.activations)

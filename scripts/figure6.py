@@ -1,9 +1,9 @@
 from ffensembles.plotting.captions import DatasetLabel
 from ffensembles.plotting.figure6 import caption6, figure6
 from ffensembles.plotting.saving import save_figure
-from ffensembles.provenance import provenance
-from ffensembles.scripting import logged
-from ffensembles.store import open_activations
+from ffensembles.representations.store import open_activations
+from ffensembles.runtime.jobs import logged
+from ffensembles.runtime.provenance import provenance
 
 with logged(snakemake.log[0], snakemake.output[0]):
     activations = open_activations(snakemake.input.activations)

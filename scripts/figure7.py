@@ -2,8 +2,8 @@ from ffensembles.analyses.tidy import read_frame
 from ffensembles.plotting.captions import DatasetLabel
 from ffensembles.plotting.figure7 import caption7, figure7
 from ffensembles.plotting.saving import save_figure
-from ffensembles.provenance import provenance
-from ffensembles.scripting import logged
+from ffensembles.runtime.jobs import logged
+from ffensembles.runtime.provenance import provenance
 
 with logged(snakemake.log[0], snakemake.output[0]):
     by_unit = read_frame(snakemake.input.by_unit).query("protocol == @snakemake.params.protocol")

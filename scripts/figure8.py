@@ -2,9 +2,9 @@ from ffensembles.analyses.tidy import read_frame
 from ffensembles.plotting.captions import DatasetLabel
 from ffensembles.plotting.figure8 import caption8, figure8
 from ffensembles.plotting.saving import save_figure
-from ffensembles.provenance import provenance
-from ffensembles.scripting import logged
-from ffensembles.store import open_tree
+from ffensembles.representations.store import open_tree
+from ffensembles.runtime.jobs import logged
+from ffensembles.runtime.provenance import provenance
 
 with logged(snakemake.log[0], snakemake.output[0]):
     trees = open_tree(snakemake.input.method1), open_tree(snakemake.input.method2)

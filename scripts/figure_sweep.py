@@ -1,8 +1,8 @@
 from ffensembles.analyses.tidy import read_frame
 from ffensembles.plotting.saving import save_figure
 from ffensembles.plotting.sweep import caption_sweep, draw_sweep
-from ffensembles.provenance import provenance
-from ffensembles.scripting import logged
+from ffensembles.runtime.jobs import logged
+from ffensembles.runtime.provenance import provenance
 
 with logged(snakemake.log[0], snakemake.output[0]):
     frame = read_frame(snakemake.input.frame)

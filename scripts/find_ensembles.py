@@ -1,6 +1,7 @@
-from ffensembles.ensembles import find_ensembles, shuffled
-from ffensembles.scripting import logged
-from ffensembles.store import open_activations, save_tree
+from ffensembles.ensembles import find_ensembles
+from ffensembles.ensembles.shuffle import shuffled
+from ffensembles.representations.store import open_activations, save_tree
+from ffensembles.runtime.jobs import logged
 
 with logged(snakemake.log[0], snakemake.output[0]):
     tree = open_activations(snakemake.input.activations)

@@ -2,8 +2,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ffensembles.files import atomic_path
-from ffensembles.scripting import logged
+from ffensembles.runtime.files import atomic_path
+from ffensembles.runtime.jobs import logged
 
 with logged(snakemake.log[0], snakemake.output[0]):
     configuration = snakemake.input.configuration

@@ -1,6 +1,6 @@
 from ffensembles.analyses.tidy import over_runs, write_frame
 from ffensembles.analyses.weights import load_weights, weights_by_unit, weights_frame
-from ffensembles.scripting import logged
+from ffensembles.runtime.jobs import logged
 
 with logged(snakemake.log[0], snakemake.output[0]):
     runs = list(zip(snakemake.params.runs, snakemake.input.files, strict=True))

@@ -1,7 +1,7 @@
-from ffensembles.activations import read_out
-from ffensembles.recipe import Recipe
+from ffensembles.models.recipe import Recipe
+from ffensembles.representations.readout import read_out
 from ffensembles.runs import Run
-from ffensembles.scripting import logged
+from ffensembles.runtime.jobs import logged
 
 with logged(snakemake.log[0], snakemake.output[0]):
     read_out(

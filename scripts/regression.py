@@ -1,6 +1,6 @@
 from ffensembles.analyses.regression import paired_sizes, regress
 from ffensembles.analyses.tidy import read_frame, write_frame
-from ffensembles.scripting import logged
+from ffensembles.runtime.jobs import logged
 
 with logged(snakemake.log[0], snakemake.output[0]):
     sizes = read_frame(snakemake.input.sizes)

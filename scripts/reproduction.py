@@ -3,12 +3,12 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from ffensembles.analyses.claims import claims
-from ffensembles.analyses.comparison import compare
 from ffensembles.analyses.tidy import read_frame, write_frame
-from ffensembles.files import write_text
-from ffensembles.reproduction import about, page
-from ffensembles.scripting import logged
+from ffensembles.publication.claims import claims
+from ffensembles.publication.comparison import compare
+from ffensembles.publication.page import about, page
+from ffensembles.runtime.files import write_text
+from ffensembles.runtime.jobs import logged
 
 with logged(snakemake.log[0], snakemake.output[0]):
     params, given, out = snakemake.params, snakemake.input, snakemake.output

@@ -1,8 +1,8 @@
 import pandas as pd
 
-from ffensembles.analyses.sweep import sweep_frame
 from ffensembles.analyses.tidy import read_frame, write_frame
-from ffensembles.scripting import logged
+from ffensembles.publication.sweep import sweep_frame
+from ffensembles.runtime.jobs import logged
 
 with logged(snakemake.log[0], snakemake.output[0]):
     given, params = snakemake.input, snakemake.params

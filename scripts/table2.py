@@ -1,6 +1,6 @@
 from ffensembles.analyses.tidy import read_frame
-from ffensembles.scripting import logged
-from ffensembles.tables import table2, write_table
+from ffensembles.publication.tables import table2, write_table
+from ffensembles.runtime.jobs import logged
 
 with logged(snakemake.log[0], snakemake.output[0]):
     frame = read_frame(snakemake.input.frame)

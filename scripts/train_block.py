@@ -1,9 +1,9 @@
 from pathlib import Path
 
-from ffensembles.kept import Kept, code_digest
-from ffensembles.recipe import Recipe
-from ffensembles.scripting import logged
-from ffensembles.training import fill
+from ffensembles.models.recipe import Recipe
+from ffensembles.runtime.jobs import logged
+from ffensembles.training.cache import Kept, code_digest
+from ffensembles.training.run import fill
 
 with logged(snakemake.log[0], snakemake.output[0]):
     params = snakemake.params

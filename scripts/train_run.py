@@ -1,10 +1,10 @@
 from pathlib import Path
 
-from ffensembles.kept import Kept, code_digest
-from ffensembles.recipe import Recipe
+from ffensembles.models.recipe import Recipe
 from ffensembles.runs import Run
-from ffensembles.scripting import logged
-from ffensembles.training import RunFiles, run_training
+from ffensembles.runtime.jobs import logged
+from ffensembles.training.cache import Kept, code_digest
+from ffensembles.training.run import RunFiles, run_training
 
 with logged(snakemake.log[0], snakemake.output[0]):
     out, params = snakemake.output, snakemake.params

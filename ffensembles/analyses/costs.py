@@ -11,8 +11,8 @@ import pandas as pd
 
 from ffensembles.analyses.tidy import RUN_KEYS, whole_numbers, write_frame
 from ffensembles.errors import StoreError
-from ffensembles.files import read_json, write_text
-from ffensembles.recipe import MODEL_TITLES, MODELS
+from ffensembles.models.recipe import MODEL_TITLES, MODELS
+from ffensembles.runtime.files import read_json, write_text
 
 RULES = {"train": "Training", "activations": "Reading activations"}
 """Stages with a benchmark for each run, and what tables and figures call them."""

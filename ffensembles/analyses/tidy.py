@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ffensembles.errors import StoreError
-from ffensembles.files import write_text
+from ffensembles.runtime.files import write_text
 
 RUN_KEYS = ("protocol", "dataset", "model", "held_out", "seed")
 """What names a run; `held_out` is missing where every class was trained on."""

@@ -14,8 +14,9 @@ from pydantic import ValidationError, create_model
 from ffensembles.config.checks import OF_CUT, cross_checked, for_dataset, merged, varied
 from ffensembles.config.problems import Path as Place
 from ffensembles.config.problems import translate
-from ffensembles.config.schema import Config, Group
+from ffensembles.config.schema import Config
 from ffensembles.errors import ConfigError
+from ffensembles.runtime.keys import Group
 
 Source = Mapping[str, Any] | str | Path
 

@@ -3,7 +3,7 @@
 import sys
 
 from ffensembles.config import load_config
-from ffensembles.config.reference import text
+from ffensembles.config.describe import text
 from ffensembles.errors import ConfigError
 
 

@@ -7,14 +7,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ffensembles.config.problems import Path, Problem, shown, translate, wrong
+from ffensembles.config.problems import Path, Problem, translate, wrong
 from ffensembles.config.schema import (
     Data,
     Ensembles,
     Example,
     Figure8,
     Figures,
-    Group,
     HeldOut,
     Mathematics,
     OwnSeeds,
@@ -23,6 +22,7 @@ from ffensembles.config.schema import (
     Sweep,
     Tables,
 )
+from ffensembles.runtime.keys import Group, shown
 
 OF_CUT = "ensembles.method2."
 """How the sweep's keys of Method 2's cut begin; they change what is found, not what is learnt."""

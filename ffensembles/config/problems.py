@@ -10,6 +10,8 @@ from annotated_types import Ge, Gt, Le, Len, Lt, MinLen
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from ffensembles.runtime.keys import Allowed, shown
+
 Path = tuple[str | int, ...]
 """Where a value stands: keys of groups and places in lists."""
 
@@ -23,13 +25,6 @@ _PLAIN = {
     Any: "any value",
 }
 _BOUNDS = ((Gt, "gt", "above"), (Ge, "ge", "from"), (Lt, "lt", "below"), (Le, "le", "up to"))
-
-
-@dataclass(frozen=True)
-class Allowed:
-    """Metadata of a type: what its values are, in words, where the type alone does not say."""
-
-    text: str
 
 
 @dataclass(frozen=True)
@@ -53,22 +48,6 @@ def dotted(path: Path) -> str:
     """
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".") or "the whole file"
-
-
-def shown(value: Any) -> str:
-    """Write a value as YAML does, shortened.
-
-    Examples
-    --------
-    >>> shown(None), shown(True), shown("a"), shown([1, "b"])
-    ('null', 'true', "'a'", "[1, 'b']")
-    """
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, Mapping):
-        return f"a group of keys ({', '.join(map(str, value)) or 'empty'})"
-    text = f"[{', '.join(map(shown, value))}]" if isinstance(value, list) else repr(value)
-    return text if len(text) <= 60 else f"{text[:56]} ..."
 
 
 def wrong(path: Path, found: Any, allowed: Iterable[Any] | str) -> Problem:

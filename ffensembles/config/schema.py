@@ -2,58 +2,27 @@
 
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le, Len, Lt, MinLen
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
-
-from ffensembles.config.problems import Allowed, shown
-from ffensembles.recipe import Model, Norm
-
-
-def _number(value: Any) -> Any:
-    """Read 1e-4 as the number it means: YAML 1.1 takes an exponent without a point for text."""
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
-
-
-def _whole(value: Any) -> Any:
-    """Read "3" as the number it means: Snakemake takes those in a list of --config for text."""
-    return int(value) if isinstance(value, str) and value.isdecimal() else value
-
-
-def _unique(values: list[Any]) -> list[Any]:
-    repeated = [value for place, value in enumerate(values) if value in values[:place]]
-    if repeated:
-        text = f"found {shown(repeated[0])} twice; allowed: each value once"
-        raise PydanticCustomError("problem", "{text}", {"text": text})
-    return values
-
-
-def _no_braces(text: str) -> str:
-    if set(text) & set("{}") or not text.strip():
-        raise ValueError
-    return text
-
-
-Number = Annotated[float, BeforeValidator(_number)]
-Positive = Annotated[Number, Gt(0)]
-Share = Annotated[Number, Ge(0), Le(1)]
-Quantile = Annotated[Number, Gt(0), Lt(1)]
-Whole = Annotated[int, BeforeValidator(_whole)]
-Count = Annotated[Whole, Ge(1)]
-Seed = Annotated[Whole, Ge(0)]
-Label = Annotated[Whole, Ge(0)]
-Folder = Annotated[str, AfterValidator(_no_braces), Allowed("a folder's path, without braces")]
-Unique = AfterValidator(_unique)
-Some = MinLen(1)
-
-
-class Group(BaseModel):
-    """Keys that stand together. None has a default here, and no other key may stand beside them."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+from ffensembles.ensembles.loo import Loo
+from ffensembles.ensembles.method1 import Method1
+from ffensembles.ensembles.method2 import Method2
+from ffensembles.models.recipe import Model, Norm
+from ffensembles.runtime.keys import (
+    Count,
+    Field,
+    Folder,
+    Ge,
+    Group,
+    Label,
+    Le,
+    Len,
+    MinLen,
+    Number,
+    Positive,
+    Quantile,
+    Seed,
+    Some,
+    Unique,
+)
 
 
 class OwnSeeds(Group):
@@ -166,27 +135,6 @@ class Activations(Group):
     mantissa_bits: Annotated[int, Ge(1), Le(23)] | None = Field(
         description="bits of float32's mantissa that are kept; null: all"
     )
-
-
-class Method1(Group):
-    """Method 1: a unit's median over presentations exceeds a quantile of all values."""
-
-    quantiles: Annotated[list[Quantile], Some, Unique] = Field(description="quantiles")
-    saturated: bool = Field(description="whether a median equal to the largest value is active")
-
-
-class Method2(Group):
-    """Method 2: a unit in the low corner of density and rank."""
-
-    epsilon: Positive = Field(description="half width of the window, in units of activation")
-    max_rho: Share = Field(description="the cut in density, as a share of the layer's units")
-    max_n_h: Share = Field(description="the cut in rank, as a share of the layer's units")
-
-
-class Loo(Group):
-    """Leave one out: a unit's mean exceeds (k + 1) times the mean of the others'."""
-
-    k: Annotated[Number, Ge(0)] = Field(description="how far beyond the others a unit must stand")
 
 
 class Ensembles(Group):

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ffensembles.datasets.labels import random_stream
 from ffensembles.datasets.registry import Entry
+from ffensembles.runtime.random import random_stream
 
 _TEST = 360  # a fifth of 1,797
 _INNER, _BORDER = 20, 4  # MNIST's digits are 20 x 20 in a frame of 28 x 28

@@ -1,18 +1,11 @@
-"""Labels carried by images: their pixels, positive and negative data, and random streams.
+"""Labels carried by images: their pixels, positive and negative data.
 
 The first pixels of an image are blanked, and the pixel of the label it carries is lit; positive
 data carry the image's own label, negative data another one (Tosato et al. 2023, sec. 3.1).
 """
 
-import zlib
-
 import numpy as np
 from numpy.typing import NDArray
-
-
-def random_stream(seed: int, purpose: str, index: int = 0) -> np.random.Generator:
-    """Return a stream of numbers that depends on (seed, purpose, index) and nothing else."""
-    return np.random.default_rng([seed, zlib.crc32(purpose.encode()), index])
 
 
 def label_positions(shape: tuple[int, int, int], n_classes: int) -> NDArray[np.int64]:

@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ffensembles.datasets.labels import random_stream
 from ffensembles.datasets.registry import DATASETS, Entry
 from ffensembles.datasets.sources import obtain
 from ffensembles.errors import DataError
-from ffensembles.files import write_json
+from ffensembles.runtime.files import write_json
+from ffensembles.runtime.random import random_stream
 
 
 @dataclass(frozen=True)

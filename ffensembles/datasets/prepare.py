@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from ffensembles.datasets.labels import blank, label_positions, standardise
 from ffensembles.datasets.loading import load
 from ffensembles.datasets.registry import DATASETS
-from ffensembles.recipe import Recipe
 
 _STUDY = "mnist"  # the study standardises every data set with MNIST's mean and deviation
 
@@ -22,7 +21,7 @@ class Presentations:
     Attributes
     ----------
     x
-        Standardised images (presentations, pixels), float32; label pixels blank except for BP.
+        Standardised images (presentations, pixels), float32; label pixels blank where images carry labels.
     labels, stimulus_id
         Class and index in the official split, (presentations,).
     on
@@ -52,9 +51,14 @@ class Presentations:
 
 
 def prepare(
-    name: str, split: Literal["train", "test"], recipe: Recipe, data: Mapping[str, Any]
+    name: str,
+    split: Literal["train", "test"],
+    data: Mapping[str, Any],
+    *,
+    labelled: bool = True,
+    label_value: Literal["dataset", "image"] = "dataset",
 ) -> Presentations:
-    """Load one split of a data set as `recipe` reads it.
+    """Load one split of a data set as a net reads it.
 
     Parameters
     ----------
@@ -62,10 +66,12 @@ def prepare(
         Name in the registry.
     split
         Which images.
-    recipe
-        Says whether images carry labels and how bright a label pixel is.
     data
         standardisation (`mnist` or `own`), source, folder, train_images, test_images, split_seed.
+    labelled
+        Whether images carry labels: their label pixels are then blank.
+    label_value
+        Value of a label pixel: maximum of the whole `dataset`, or of each `image`.
 
     Raises
     ------
@@ -83,11 +89,11 @@ def prepare(
     )
     scale = DATASETS[_STUDY] if data["standardisation"] == "mnist" else entry
     x = standardise(loaded.images, scale.mean, scale.std)
-    if recipe.label_value == "dataset":
+    if label_value == "dataset":
         on = np.full(len(x), (1 - scale.mean) / scale.std, np.float32)  # a white pixel
     else:
         on = x.max(axis=1)
     positions = label_positions(entry.shape, len(entry.classes))
-    if recipe.model != "BP":
+    if labelled:
         x = blank(x, positions)
     return Presentations(x, loaded.labels, loaded.stimulus_id, on, positions)

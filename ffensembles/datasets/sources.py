@@ -10,7 +10,7 @@ from urllib.error import URLError
 
 from ffensembles.datasets.registry import Entry
 from ffensembles.errors import DataError
-from ffensembles.files import atomic_path, checksum
+from ffensembles.runtime.files import atomic_path, checksum
 
 log = logging.getLogger(__name__)
 

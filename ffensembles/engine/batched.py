@@ -20,14 +20,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ffensembles.engine import products
+from ffensembles.engine import matmul
 from ffensembles.engine.adam import Adam
 from ffensembles.engine.inputs import activations_below, blocks, images
-from ffensembles.engine.rows import add_rows
+from ffensembles.engine.scatter import add_rows
 from ffensembles.engine.slopes import activation_slope, loss_slope, loss_terms
 from ffensembles.models.network import SMALLEST, activate, norm
-from ffensembles.models.reference import Measures, Task
-from ffensembles.recipe import Norm
+from ffensembles.models.plain import Measures, Task
+from ffensembles.models.recipe import Norm
 
 log = logging.getLogger(__name__)
 
@@ -319,7 +319,7 @@ class BatchedStage:
             return
         shared = x if x.dim() == 2 else x[0]
         flat = dz.transpose(0, 1).reshape(len(shared), -1)
-        weight.view(-1, weight.shape[-1]).add_(products.product(flat.t(), shared))
+        weight.view(-1, weight.shape[-1]).add_(matmul.product(flat.t(), shared))
 
     def _mark(self, winner: Tensor) -> None:
         """Remember which units were the strongest of any presentation."""
@@ -398,7 +398,7 @@ def rows_of(weight: Tensor, winner: Tensor) -> Tensor:
 
 def product(a: Tensor, b: Tensor) -> Tensor:
     """Return a run's product with its own matrix, for all runs: a (runs, m, k), b (runs, k, n)."""
-    return products.product(a[0], b[0])[None] if len(a) == 1 else torch.bmm(a, b)
+    return matmul.product(a[0], b[0])[None] if len(a) == 1 else torch.bmm(a, b)
 
 
 def add_product(c: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -413,7 +413,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     if x.dim() == 3 and len(x) > 1:
         return torch.baddbmm(bias[:, None], x, weight.transpose(1, 2))
     shared = x if x.dim() == 2 else x[0]
-    flat = products.product(shared, weight.flatten(0, 1).t(), bias.flatten())
+    flat = matmul.product(shared, weight.flatten(0, 1).t(), bias.flatten())
     return flat.unflatten(1, bias.shape).transpose(0, 1)
 
 

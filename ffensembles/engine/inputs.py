@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ffensembles.models.network import activate, embed, layer_input
-from ffensembles.models.reference import Task
+from ffensembles.models.plain import Task
 
 
 def blocks(n: int, size: int) -> Iterator[slice]:

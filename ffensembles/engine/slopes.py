@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ffensembles.recipe import Recipe
+from ffensembles.models.recipe import Recipe
 
 
 def loss_terms(goodness: Tensor, positive: bool, theta: float) -> Tensor:

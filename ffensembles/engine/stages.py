@@ -7,8 +7,8 @@ from typing import Protocol
 from torch import Tensor
 
 from ffensembles.engine.batched import BatchedStage
-from ffensembles.engine.forward_forward import WinnerStage
-from ffensembles.models.reference import Measures, ReferenceStage, Task
+from ffensembles.engine.winner_stage import WinnerStage
+from ffensembles.models.plain import Measures, ReferenceStage, Task
 
 log = logging.getLogger(__name__)
 

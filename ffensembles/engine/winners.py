@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ffensembles.engine.products import product
+from ffensembles.engine.matmul import product
 
 Slope = Callable[[Tensor, bool], Tensor]
 """Maps winning pre-activations and whether they belong to positive data to dLoss/dz."""

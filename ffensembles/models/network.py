@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ffensembles.datasets.labels import random_stream
-from ffensembles.recipe import Norm, Recipe
+from ffensembles.models.recipe import Norm, Recipe
+from ffensembles.runtime.random import random_stream
 
 Weights = Mapping[str, Tensor]
 

@@ -26,7 +26,7 @@ from ffensembles.plotting.captions import (
 )
 from ffensembles.plotting.runs import attributes, layer_of, names_of
 from ffensembles.plotting.style import ACCENT, FULL_WIDTH, GREY, INK, SMALL, new_figure
-from ffensembles.wording import plural
+from ffensembles.runtime.text import plural
 
 MAX_ROWS = 500
 """Rows of a map; more could be told apart neither on a page nor on a screen."""

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ffensembles.published import PROTOCOL
-from ffensembles.recipe import MODEL_TITLES
+from ffensembles.models.recipe import MODEL_TITLES
+from ffensembles.publication.numbers import PROTOCOL
 
 STUDY_IMAGES = {"mnist": 60_000, "fashionmnist": 60_000}
 """Training images of the study's data sets (Tosato et al. 2023, sec. 3.6)."""

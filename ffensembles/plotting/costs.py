@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 
 from ffensembles.analyses.costs import RULES, cost_summary
+from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.plotting.captions import escape, listed, number
 from ffensembles.plotting.runs import model_handles, models_in
 from ffensembles.plotting.style import (
@@ -23,8 +24,7 @@ from ffensembles.plotting.style import (
     note,
     styled,
 )
-from ffensembles.recipe import MODEL_TITLES
-from ffensembles.wording import plural
+from ffensembles.runtime.text import plural
 
 _TIMES = {
     0.01: "10 ms", 0.1: "0.1 s", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h",

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ffensembles.analyses.tidy import over_seeds
+from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.plotting.captions import (
     DatasetLabel,
     differences,
@@ -31,7 +32,6 @@ from ffensembles.plotting.style import (
     new_figure,
     styled,
 )
-from ffensembles.recipe import MODEL_TITLES
 
 _FLOOR: dict[str, Any] = {"color": INK, "linewidth": 0.8, "linestyle": (0, (4, 2))}
 _BAR = 0.27  # of the distance between two categories

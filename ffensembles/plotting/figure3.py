@@ -39,8 +39,8 @@ from ffensembles.plotting.style import (
     side_by_side,
     styled,
 )
-from ffensembles.published import published
-from ffensembles.wording import plural
+from ffensembles.publication.numbers import published
+from ffensembles.runtime.text import plural
 
 
 @styled

@@ -38,8 +38,8 @@ from ffensembles.plotting.style import (
     stacked,
     styled,
 )
-from ffensembles.published import published
-from ffensembles.wording import plural
+from ffensembles.publication.numbers import published
+from ffensembles.runtime.text import plural
 
 
 @styled

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from ffensembles.analyses.weights import weights_histogram
+from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.plotting.captions import (
     DatasetLabel,
     differences,
@@ -28,8 +29,7 @@ from ffensembles.plotting.style import (
     note,
     styled,
 )
-from ffensembles.published import PROTOCOL, published
-from ffensembles.recipe import MODEL_TITLES
+from ffensembles.publication.numbers import PROTOCOL, published
 
 
 @styled

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ffensembles.analyses.regression import paired_sizes, regress, regression_band
 from ffensembles.analyses.sizes import at_quantile
 from ffensembles.ensembles import layer_names
+from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.plotting.activity import activation_unit, unit_axis, upper_limit
 from ffensembles.plotting.captions import (
     EPSILON,
@@ -39,9 +40,8 @@ from ffensembles.plotting.style import (
     side_by_side,
     styled,
 )
-from ffensembles.published import PROTOCOL, published
-from ffensembles.recipe import MODEL_TITLES
-from ffensembles.wording import plural
+from ffensembles.publication.numbers import PROTOCOL, published
+from ffensembles.runtime.text import plural
 
 
 @styled

@@ -8,8 +8,8 @@ import pandas as pd
 import xarray as xr
 from matplotlib.lines import Line2D
 
+from ffensembles.models.recipe import MODEL_TITLES, MODELS
 from ffensembles.plotting.style import MODEL_COLOURS, MODEL_MARKERS
-from ffensembles.recipe import MODEL_TITLES, MODELS
 
 
 def whole(frame: pd.DataFrame) -> pd.DataFrame:

@@ -8,8 +8,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from ffensembles.files import atomic_path, write_text
 from ffensembles.plotting.style import styled
+from ffensembles.runtime.files import atomic_path, write_text
 
 PNG_DPI = 200
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ffensembles.analyses.sweep import POOLED, distances
+from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.plotting.captions import escape, listed, number
 from ffensembles.plotting.runs import model_handles, models_in
 from ffensembles.plotting.style import (
@@ -21,7 +21,7 @@ from ffensembles.plotting.style import (
     note,
     styled,
 )
-from ffensembles.recipe import MODEL_TITLES
+from ffensembles.publication.sweep import POOLED, distances
 
 _ROW = 0.26  # inches for each value
 _NOTHING = "nothing was published of these data sets"

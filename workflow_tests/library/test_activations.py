@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ffensembles.activations import NO_LABEL, extract
 from ffensembles.errors import StoreError
-from ffensembles.recipe import Recipe
-from ffensembles.store import open_activations, save_tree
+from ffensembles.models.recipe import Recipe
+from ffensembles.representations.readout import NO_LABEL, extract
+from ffensembles.representations.store import open_activations, save_tree
 
 N, PIXELS, LABELS, WIDTHS = 13, 8, 3, (6, 5)
 NAMES = ["cat", "dog", "owl"]

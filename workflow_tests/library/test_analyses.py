@@ -34,7 +34,7 @@ from ffensembles.analyses.weights import (
 )
 from ffensembles.ensembles import find_ensembles
 from ffensembles.errors import StoreError
-from ffensembles.store import open_tree, save_tree
+from ffensembles.representations.store import open_tree, save_tree
 
 
 def keys(seed: int = 0, **changes: object) -> dict[str, object]:
@@ -290,7 +290,7 @@ def test_sizes_are_paired_by_run_layer_and_category() -> None:
 
 def test_analyses_import_no_torch() -> None:
     code = (
-        "import importlib, pkgutil, sys, ffensembles.analyses as rooms, ffensembles.tables\n"
+        "import importlib, pkgutil, sys, ffensembles.analyses as rooms, ffensembles.publication.tables\n"
         "names = [room.name for room in pkgutil.iter_modules(rooms.__path__)]\n"
         "for name in names: importlib.import_module(f'ffensembles.analyses.{name}')\n"
         "assert len(names) > 5 and 'torch' not in sys.modules"

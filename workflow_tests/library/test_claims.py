@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ffensembles.analyses.claims import CLAIMS, claims, floor_of, select
 from ffensembles.analyses.statistics import mantel
 from ffensembles.analyses.tidy import whole_numbers
-from ffensembles.published import PROTOCOL
+from ffensembles.publication.claims import CLAIMS, claims, floor_of, select
+from ffensembles.publication.numbers import PROTOCOL
 
 CLASSES = range(6)
 

@@ -10,18 +10,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ffensembles import engine
 from ffensembles.datasets.prepare import prepare
-from ffensembles.engine import devices
 from ffensembles.engine.adam import Adam
 from ffensembles.engine.batched import BatchedStage
-from ffensembles.engine.forward_forward import WinnerStage
-from ffensembles.engine.rows import add_rows, add_rows_in_pieces
+from ffensembles.engine.scatter import add_rows, add_rows_in_pieces
 from ffensembles.engine.stages import Solo, open_stage, stage_kind
+from ffensembles.engine.winner_stage import WinnerStage
 from ffensembles.errors import TrainingError
 from ffensembles.models.network import initial_weights, predict
-from ffensembles.models.reference import ReferenceStage, Task
-from ffensembles.recipe import Recipe
+from ffensembles.models.plain import ReferenceStage, Task
+from ffensembles.models.recipe import Recipe
+from ffensembles.training import devices, loop
+from ffensembles.training.evaluation import Held
 
 N_LABELS = 4
 FF = Recipe(
@@ -79,8 +79,8 @@ def make_task(
     return Task(recipe, 3, x, labels, on, torch.arange(N_LABELS)[None])
 
 
-def held_of(task: Task) -> engine.Held:
-    return engine.Held(task.x, task.labels, task.on)
+def held_of(task: Task) -> Held:
+    return Held(task.x, task.labels, task.on)
 
 
 def weights_of(tasks: Sequence[Task]) -> dict[str, torch.Tensor]:
@@ -141,7 +141,7 @@ def test_a_block_of_runs_is_the_runs_one_by_one(recipe):
         for epoch in range(recipe.epochs):
             seen[layer] = stage.epoch(epoch)
     for run, task in enumerate(tasks):
-        alone = engine.train(task, engine.Settings(engine="reference"))
+        alone = loop.train(task, loop.Settings(engine="reference"))
         for name, weight in alone.weights.items():
             np.testing.assert_allclose(block[0][name][run], weight, rtol=1e-6, atol=1e-7)
         last = alone.history[-1]
@@ -176,9 +176,7 @@ def test_rows_are_summed_by_unit_in_pieces_as_one_by_one(
 def test_whole_runs_are_the_references(recipe):
     task = make_task(recipe)
     fast, plain = (
-        engine.train(
-            task, engine.Settings(engine=kind, block_size=16, record_every=1), held_of(task)
-        )
+        loop.train(task, loop.Settings(engine=kind, block_size=16, record_every=1), held_of(task))
         for kind in ("fast", "reference")
     )
     for name, weight in plain.weights.items():
@@ -207,13 +205,13 @@ DATA = {"standardisation": "own", "source": None, "folder": "data", "train_image
 )  # fmt: skip
 def test_fifty_epochs_on_real_images_are_the_references(recipe, dtype):
     recipe = recipe.but(widths=(128, 96, 64), epochs=50)
-    images, test = (prepare("digits", split, recipe, DATA) for split in ("train", "test"))
+    images, test = (prepare("digits", split, DATA, **recipe.images) for split in ("train", "test"))
     cpu = torch.device("cpu")
     task, held = devices.task(images, recipe, 0, None, cpu), devices.held(test, cpu)
     task = replace(task, x=task.x.to(dtype), on=task.on.to(dtype))
     held = replace(held, x=held.x.to(dtype), on=held.on.to(dtype))
     fast, plain = (
-        engine.train(task, engine.Settings(engine=kind, record_every=1), held)
+        loop.train(task, loop.Settings(engine=kind, record_every=1), held)
         for kind in ("fast", "reference")
     )
     for ours, theirs in zip(fast.history, plain.history, strict=True):
@@ -234,7 +232,7 @@ def test_the_fast_engine_is_chosen_where_it_is_exact_and_says_so(caplog):
     assert stage_kind(make_task(BPFF), "fast") is BatchedStage
     assert stage_kind(make_task(BP), "fast") is BatchedStage
     assert stage_kind(make_task(FF), "reference") is ReferenceStage
-    engine.train(make_task(FF.but(epochs=1)), engine.Settings())
+    loop.train(make_task(FF.but(epochs=1)), loop.Settings())
     assert "FF layer 3: WinnerStage" in caplog.text
 
 
@@ -253,10 +251,8 @@ def test_adam_is_pytorchs_to_the_last_bit():
 
 @pytest.mark.parametrize("recipe", [FF, BPFF, BP], ids=name_of)
 def test_a_seed_fixes_every_bit(recipe):
-    runs = [
-        engine.train(make_task(recipe, dtype=torch.float32), engine.Settings()) for _ in range(2)
-    ]
-    other = engine.train(replace(make_task(recipe, dtype=torch.float32), seed=4), engine.Settings())
+    runs = [loop.train(make_task(recipe, dtype=torch.float32), loop.Settings()) for _ in range(2)]
+    other = loop.train(replace(make_task(recipe, dtype=torch.float32), seed=4), loop.Settings())
     for name, weight in runs[0].weights.items():
         assert np.array_equal(weight, runs[1].weights[name])
         assert not np.array_equal(weight, other.weights[name])
@@ -266,19 +262,19 @@ def test_a_seed_fixes_every_bit(recipe):
 @pytest.mark.parametrize("epochs_done", [1, 4, 8])
 def test_a_stopped_run_goes_on_to_the_same_bits(recipe, epochs_done):
     task = make_task(recipe, dtype=torch.float32)
-    whole = engine.train(task, engine.Settings(record_every=2), held_of(task))
-    saved: list[engine.State] = []
+    whole = loop.train(task, loop.Settings(record_every=2), held_of(task))
+    saved: list[loop.State] = []
     left = [epochs_done]
 
     def stop() -> bool:
         left[0] -= 1
         return left[0] < 0
 
-    settings_ = engine.Settings(record_every=2)
+    settings_ = loop.Settings(record_every=2)
     try:
-        resumed = engine.train(task, settings_, held_of(task), save=saved.append, stop=stop)
-    except engine.Stopped:
-        resumed = engine.train(task, settings_, held_of(task), state=saved[-1])
+        resumed = loop.train(task, settings_, held_of(task), save=saved.append, stop=stop)
+    except loop.Stopped:
+        resumed = loop.train(task, settings_, held_of(task), state=saved[-1])
     for name, weight in whole.weights.items():
         assert np.array_equal(weight, resumed.weights[name])
     untimed = [[{**row, "seconds": 0} for row in run.history] for run in (whole, resumed)]
@@ -287,46 +283,46 @@ def test_a_stopped_run_goes_on_to_the_same_bits(recipe, epochs_done):
 
 def test_saving_at_every_epoch_stands_for_kills_at_every_epoch():
     task = make_task(FF, dtype=torch.float32)
-    saved: list[engine.State] = []
-    often = engine.Settings(checkpoint_minutes=0)
-    whole = engine.train(task, often, save=saved.append)
+    saved: list[loop.State] = []
+    often = loop.Settings(checkpoint_minutes=0)
+    whole = loop.train(task, often, save=saved.append)
     assert len(saved) == 3 * (FF.epochs - 1) + 2  # between any two epochs
     for state in saved[::4]:
-        again = engine.train(task, often, state=state)
+        again = loop.train(task, often, state=state)
         for name, weight in whole.weights.items():
             assert np.array_equal(weight, again.weights[name])
 
 
 def test_a_checkpoint_of_other_widths_is_refused():
-    saved: list[engine.State] = []
-    engine.train(make_task(FF), engine.Settings(checkpoint_minutes=0), save=saved.append)
+    saved: list[loop.State] = []
+    loop.train(make_task(FF), loop.Settings(checkpoint_minutes=0), save=saved.append)
     with pytest.raises(TrainingError, match="does not fit the recipe"):
-        engine.train(make_task(FF.but(widths=(12, 11, 7))), engine.Settings(), state=saved[0])
+        loop.train(make_task(FF.but(widths=(12, 11, 7))), loop.Settings(), state=saved[0])
 
 
 def test_a_loss_that_is_not_finite_names_layer_epoch_and_way_out():
     task = make_task(FF)
     task.x[5, 9] = float("nan")
     with pytest.raises(TrainingError, match=r"FF layer 1.*epoch 1.*learning rate below 0\.01"):
-        engine.train(task, engine.Settings(engine="reference"))
+        loop.train(task, loop.Settings(engine="reference"))
     with pytest.raises(TrainingError, match="FF layer 1"):
-        engine.train(task, engine.Settings())
+        loop.train(task, loop.Settings())
 
 
 def test_dead_layers_are_said_loudly(caplog):
     task = make_task(FF.but(theta=-20.0, learning_rate=0.5, epochs=40))
-    trained = engine.train(task, engine.Settings(), held_of(task))
+    trained = loop.train(task, loop.Settings(), held_of(task))
     assert 1 in trained.dead_layers
     assert "WARNING: seed 3: layer 1 is dead: no unit exceeds 0.01" in caplog.text
 
 
 def test_lost_classes_are_said_loudly(caplog):
     task = make_task(FF, dtype=torch.float32)
-    learnt = engine.train(task, engine.Settings()).weights
+    learnt = loop.train(task, loop.Settings()).weights
     weights = {name: torch.from_numpy(array) for name, array in learnt.items()}
     predicted, _ = predict(weights, FF, task.x, task.on, task.positions, None)
-    held = engine.Held(task.x, (predicted + 1) % N_LABELS, task.on)  # every answer is wrong
-    trained = engine.train(task, engine.Settings(), held)
+    held = Held(task.x, (predicted + 1) % N_LABELS, task.on)  # every answer is wrong
+    trained = loop.train(task, loop.Settings(), held)
     assert trained.lost_classes == held.labels.unique().tolist()
     assert "WARNING: seed 3: no test image of class" in caplog.text
     assert trained.accuracy["network"] == 0

@@ -1,27 +1,24 @@
 """The methods against hand-worked cases and against loops that spell their definitions out."""
 
+import inspect
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ffensembles.ensembles import (
-    METHODS,
-    ensemble_sizes,
-    find_ensembles,
-    loo,
-    matrices,
-    method1,
-    method2,
-    recut,
-)
+from ffensembles.ensembles import METHODS, check_method, ensemble_sizes, find_ensembles, matrices
+from ffensembles.ensembles.loo import loo
+from ffensembles.ensembles.method1 import method1
+from ffensembles.ensembles.method2 import method2, recut
 from ffensembles.errors import ConfigError
-from ffensembles.store import open_tree, save_tree
+from ffensembles.representations.store import open_tree, save_tree
 
+ROOT = Path(__file__).parents[2]
 ANY = arrays(np.float32, (12, 6), elements=st.floats(0, 1, width=32))
 LEVELS = arrays(np.float32, (12, 6), elements=st.sampled_from(np.float32([0, 0.25, 0.5, 1])))
 
@@ -204,7 +201,7 @@ def test_only_correct_presentations_count_but_all_of_an_unseen_class() -> None:
 def test_a_lost_class_has_a_missing_size(method: str, lost: list[int]) -> None:
     x = np.random.default_rng(0).random((12, 6), np.float32)
     layer = make_layer(x, LABELS, [label not in lost for label in LABELS])
-    found = METHODS[method](layer, categories=range(4))  # 3 never occurs at all
+    found = METHODS[method].find(layer, categories=range(4))  # 3 never occurs at all
     size = ensemble_sizes(found)
     missing = np.isnan(size.isel(quantile=0) if "quantile" in size.dims else size)
     assert found.category.values[missing].tolist() == [*lost, 3]
@@ -265,3 +262,36 @@ def test_a_recut_is_what_method2_finds_with_that_cut(
             recut(first, **sides)["layer1"].to_dataset(),
             find_ensembles(tree, "method2", **{**asked, **sides})["layer1"].to_dataset(),
         )
+
+
+# --- every entry of the registry -----------------------------------------------------
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_fulfils_what_results_rely_on(name):
+    check_method(METHODS[name].find)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_parameters_are_the_functions_own_and_config_yaml_states_their_defaults(name):
+    method = METHODS[name]
+    given = method.parameters().model_dump()
+    signature = inspect.signature(method.find).parameters
+    defaults = {key: signature[key].default for key in given}
+    assert {k: list(v) if isinstance(v, tuple) else v for k, v in defaults.items()} == given
+    stated = yaml.safe_load((ROOT / "config.yaml").read_text())["ensembles"]
+    assert stated[name] == given
+
+
+def test_config_yaml_states_every_method():
+    assert set(yaml.safe_load((ROOT / "config.yaml").read_text())["ensembles"]) == set(METHODS)
+
+
+def test_a_method_that_depends_on_the_order_of_presentations_is_found():
+    def first_row(layer, *, categories=None, unseen=None):
+        found = loo(layer, categories=categories, unseen=unseen)
+        strongest = layer["activation"].values[0] > 0.15
+        return found.assign(active=found["active"] & strongest)
+
+    with pytest.raises(AssertionError, match="order of presentations"):
+        check_method(first_row)

@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from ffensembles.errors import StoreError
-from ffensembles.files import (
+from ffensembles.runtime.files import (
     atomic_path,
     checksum,
     read_json,

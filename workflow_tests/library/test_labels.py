@@ -5,14 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ffensembles.datasets.labels import (
-    blank,
-    embed,
-    label_positions,
-    negative_labels,
-    random_stream,
-    standardise,
-)
+from ffensembles.datasets.labels import blank, embed, label_positions, negative_labels, standardise
+from ffensembles.runtime.random import random_stream
 
 
 def test_a_grey_images_label_pixels_are_its_first_ten():

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ffensembles.engine.products import product
+from ffensembles.engine.matmul import product
 
 SIZES = st.integers(1, 70)
 

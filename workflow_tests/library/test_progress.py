@@ -12,10 +12,10 @@ import pytest
 
 from ffensembles.config import load_config
 from ffensembles.errors import TrainingError
-from ffensembles.progress import STATES, Training, look, main, report, seconds_each, time_left
 from ffensembles.runs import Run
-from ffensembles.scripting import logged
-from ffensembles.study import Study
+from ffensembles.runtime.jobs import logged
+from ffensembles.study.grid import Study
+from ffensembles.study.status import STATES, Training, look, main, report, seconds_each, time_left
 
 ROOT = Path(__file__).parents[2]
 NOW = 1_800_000_000.0
@@ -128,7 +128,7 @@ def test_what_an_error_was(tmp_path, error, said):
 
 def test_a_training_asked_to_stop_has_not_failed(tmp_path):
     said = "training was asked to stop"
-    assert said in (ROOT / "ffensembles" / "training.py").read_text()
+    assert said in (ROOT / "ffensembles" / "training" / "run.py").read_text()
     study = new_study(tmp_path, seeds=1)
     fail(write_log(study, study.runs[0]), TrainingError(f"checkpoint: {said} and its state is ..."))
     assert states(study) == ["interrupted"]
@@ -257,7 +257,7 @@ def test_report_of_a_study_not_begun(tmp_path):
 
 
 def start(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ffensembles.progress", *map(str, arguments)]
+    command = [sys.executable, "-m", "ffensembles.study.status", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
@@ -288,7 +288,7 @@ def test_a_bad_configuration_is_told_in_a_line(tmp_path, capsys):
 
 def test_neither_torch_nor_snakemake_is_imported():
     code = (
-        "import sys, ffensembles.progress as p; p.main([]); "
-        "sys.exit(any(name in sys.modules for name in ('torch', 'snakemake', 'pandas')))"
+        "import sys, ffensembles.study.status as p; p.main([]); "
+        "sys.exit(any(name in sys.modules for name in ('torch', 'snakemake', 'matplotlib')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ffensembles.published import PUBLISHED, published, published_frame
-from ffensembles.recipe import MODELS
+from ffensembles.models.recipe import MODELS
+from ffensembles.publication.numbers import PUBLISHED, published, published_frame
 
 
 def test_every_cell_of_the_three_tables_is_there() -> None:

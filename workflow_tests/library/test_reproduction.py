@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ffensembles.analyses.claims import claims
-from ffensembles.analyses.comparison import compare
 from ffensembles.analyses.tidy import read_frame, whole_numbers, write_frame
-from ffensembles.published import PROTOCOL, PUBLISHED
-from ffensembles.reproduction import page
+from ffensembles.publication.claims import claims
+from ffensembles.publication.comparison import compare
+from ffensembles.publication.numbers import PROTOCOL, PUBLISHED
+from ffensembles.publication.page import page
 
 COUNTS = {"units": 784, "all_negative": 0}
 
@@ -352,5 +352,5 @@ def test_a_page_of_nothing() -> None:
 
 
 def test_needs_no_torch() -> None:
-    code = "import sys, ffensembles.reproduction; sys.exit('torch' in sys.modules)"
+    code = "import sys, ffensembles.publication.page; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

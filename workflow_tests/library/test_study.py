@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from ffensembles.config import load_config
-from ffensembles.recipe import Recipe
+from ffensembles.models.recipe import Recipe
 from ffensembles.runs import PATTERNS, Run
-from ffensembles.study import FIGURES, Study
+from ffensembles.study.grid import FIGURES, Study
 
 FILE = Path(__file__).parents[2] / "config.yaml"
 RUN = Run("sigmoid-linf", "mnist", "BPFF", None, 3)
@@ -169,9 +169,9 @@ def test_thousands_of_runs_take_no_time():
 
 def test_reading_the_configuration_imports_nothing_slow():
     code = (
-        "import sys; from ffensembles.config import load_config; from ffensembles.study import *; "
+        "import sys; from ffensembles.config import load_config; from ffensembles.study.grid import *; "
         f"s = Study(load_config({str(FILE)!r})); s.runs; s.constraints; s.recipe(s.runs[0]); "
-        "print([m for m in ('numpy', 'xarray', 'torch', 'pandas', 'scipy') if m in sys.modules])"
+        "print([m for m in ('torch', 'scipy', 'matplotlib', 'sklearn') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 
 from ffensembles.analyses.similarity import similarity_frame
-from ffensembles.analyses.sweep import distances, sweep_frame
 from ffensembles.config import load_config
 from ffensembles.errors import ConfigError
+from ffensembles.models.recipe import UNTRAINED
 from ffensembles.plotting.sweep import caption_sweep, draw_sweep
-from ffensembles.recipe import UNTRAINED
+from ffensembles.publication.sweep import distances, sweep_frame
 from ffensembles.runs import Run
-from ffensembles.study import Study
+from ffensembles.study.grid import Study
 
 THETA = {"key": "FF.theta", "values": [0.4, 0.6], "models": ["FF"]}
 BATCH = {"key": "BP.batch_size", "values": [None], "models": ["BP"]}

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from ffensembles.analyses.tidy import whole_numbers
-from ffensembles.tables import latex, markdown, table1, table2, table3, write_table
+from ffensembles.publication.tables import latex, markdown, table1, table2, table3, write_table
 
 PLAIN = {"protocol": "sigmoid-linf", "held_out": None}
 TITLES = {"mnist": "MNIST", "digits": "digits"}

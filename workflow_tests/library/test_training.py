@@ -17,12 +17,12 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from ffensembles import engine
-from ffensembles.engine import devices
+from ffensembles.engine import stages
 from ffensembles.engine.batched import BatchedStage
 from ffensembles.errors import StoreError, TrainingError
-from ffensembles.recipe import Recipe
-from ffensembles.training import (
+from ffensembles.models.recipe import Recipe
+from ffensembles.training import devices, loop
+from ffensembles.training.run import (
     RunFiles,
     identity,
     read_checkpoint,
@@ -94,8 +94,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarra
 SCRIPT = """
 import json, sys
 from pathlib import Path
-from ffensembles.recipe import Recipe
-from ffensembles.training import RunFiles, run_training
+from ffensembles.models.recipe import Recipe
+from ffensembles.training.run import RunFiles, run_training
 run, recipe, data, training, files = json.loads(sys.argv[1])
 files = RunFiles(**{name: Path(path) for name, path in files.items()})
 run_training(run, Recipe.from_json(recipe), data, training, files)
@@ -177,13 +177,13 @@ def test_no_image_of_a_held_out_class_is_trained_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     seen = []
-    real = engine.train_block
+    real = loop.train_block
 
     def watch(tasks: Any, *args: Any, **options: Any) -> Any:
         seen.extend(tasks)
         return real(tasks, *args, **options)
 
-    monkeypatch.setattr(engine, "train_block", watch)
+    monkeypatch.setattr(loop, "train_block", watch)
     train(tmp_path, RECIPE.but(epochs=2, negatives="each-epoch"), held_out=7)
     (task,) = seen
     assert 7 not in task.labels
@@ -195,7 +195,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint_intact(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     path = tmp_path / "checkpoint.safetensors"
-    good = engine.State({"weights/w": np.ones(3)}, {"stage": 1, "epoch": 5})
+    good = loop.State({"weights/w": np.ones(3)}, {"stage": 1, "epoch": 5})
     write_checkpoint(path, good, "me")
 
     def full(target: Path, content: bytes) -> int:
@@ -216,7 +216,7 @@ def test_a_checkpoint_that_does_not_fit_is_passed_over_with_a_word(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
 ):
     path = tmp_path / "checkpoint.safetensors"
-    write_checkpoint(path, engine.State({"w": np.ones(30)}, {"stage": 0}), "me")
+    write_checkpoint(path, loop.State({"w": np.ones(30)}, {"stage": 0}), "me")
     if damage == "truncated":
         path.write_bytes(path.read_bytes()[:-40])
     elif damage == "rubbish":
@@ -229,10 +229,10 @@ def test_a_checkpoint_that_does_not_fit_is_passed_over_with_a_word(
 def test_a_checkpoint_of_an_engine_that_remembers_other_things_is_another(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    settings = engine.Settings()
+    settings = loop.Settings()
     now = identity([RUN], RECIPE, DATA, settings)
     assert identity([RUN], RECIPE, DATA, settings) == now
-    monkeypatch.setattr(engine, "MEMORY", engine.MEMORY + 1)
+    monkeypatch.setattr(loop, "MEMORY", loop.MEMORY + 1)
     assert identity([RUN], RECIPE, DATA, settings) != now
 
 
@@ -281,8 +281,8 @@ def train_three(folder: Path, **changes: Any) -> list[dict[str, np.ndarray]]:
 @pytest.fixture
 def like_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the CPU train blocks at once, as a GPU does."""
-    monkeypatch.setattr(engine, "takes_many", lambda task, kind: True)
-    monkeypatch.setattr("ffensembles.engine.training.stage_kind", lambda task, kind: BatchedStage)
+    monkeypatch.setattr(stages, "takes_many", lambda task, kind: True)
+    monkeypatch.setattr("ffensembles.training.loop.stage_kind", lambda task, kind: BatchedStage)
 
 
 def test_a_block_of_runs_gives_each_run_its_own(like_a_gpu: None, tmp_path: Path):

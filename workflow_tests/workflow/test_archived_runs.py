@@ -9,7 +9,7 @@ from workplace import Workplace, environment
 
 def archive(place: Workplace, *words: str | Path) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "ffensembles.archive", *map(str, words)],
+        [sys.executable, "-m", "ffensembles.study.export", *map(str, words)],
         cwd=place.folder,
         env=environment(),
         text=True,

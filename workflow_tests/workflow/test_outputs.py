@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 from workplace import Workplace
 
 from ffensembles import open_activations
-from ffensembles.store import open_tree
+from ffensembles.representations.store import open_tree
 
 RUN_KEYS = ["protocol", "dataset", "model", "held_out", "seed"]
 RUNS = 7  # three models by two seeds, and one without a class

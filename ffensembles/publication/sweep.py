@@ -10,8 +10,8 @@ import xarray as xr
 
 from ffensembles.analyses.regression import paired_sizes, regress
 from ffensembles.analyses.tidy import RUN_KEYS, over_runs, whole_numbers
-from ffensembles.ensembles import recut
-from ffensembles.published import DATASETS, UNSEEN_LAYER, published, tolerance
+from ffensembles.ensembles.method2 import recut
+from ffensembles.publication.numbers import DATASETS, UNSEEN_LAYER, published, tolerance
 
 _FARTHEST = 10.0  # tolerances
 

@@ -18,15 +18,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from ffensembles import engine
 from ffensembles.datasets.prepare import Presentations, prepare
-from ffensembles.engine import devices
+from ffensembles.engine import stages
 from ffensembles.errors import TrainingError
-from ffensembles.files import atomic_path, checksum, read_json, write_json, write_rows
-from ffensembles.kept import Kept
-from ffensembles.models.reference import Task
-from ffensembles.provenance import provenance
-from ffensembles.recipe import Recipe
+from ffensembles.models.plain import Task
+from ffensembles.models.recipe import Recipe
+from ffensembles.runtime.files import atomic_path, checksum, read_json, write_json, write_rows
+from ffensembles.runtime.provenance import provenance
+from ffensembles.training import devices, loop
+from ffensembles.training.cache import Kept
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ def run_block(
     if not left:
         return
     job = _Job(runs[0], recipe, data, settings_of(training, threads), kept)
-    many = engine.takes_many(job.task(0), job.settings.engine)
+    many = stages.takes_many(job.task(0), job.settings.engine)
     size, sick = len(left) if many else 1, []
     with devices.precision(job.settings.precision), _asked_to_stop() as stop:
         while left:
@@ -128,7 +128,7 @@ def run_block(
                 job.split(block, size)
                 continue
             except TrainingError as error:
-                if isinstance(error.__cause__, engine.Stopped):
+                if isinstance(error.__cause__, loop.Stopped):
                     raise
                 if len(block) == 1:
                     sick.append(str(error))
@@ -175,13 +175,13 @@ class _Job:
         run: Mapping[str, Any],
         recipe: Recipe,
         data: Mapping[str, Any],
-        settings: engine.Settings,
+        settings: loop.Settings,
         kept: Kept | None,
     ) -> None:
         self.recipe, self.data, self.held_out = recipe, data, run["held_out"]
         self.settings, self.kept, self.device = settings, kept, torch.device(settings.device)
-        images = prepare(run["dataset"], "train", recipe, data).without(self.held_out)
-        test = prepare(run["dataset"], "test", recipe, data)
+        images = prepare(run["dataset"], "train", data, **recipe.images).without(self.held_out)
+        test = prepare(run["dataset"], "test", data, **recipe.images)
         self.n_train, self.n_test = len(images.labels), len(test.labels)
         log.info("%d training images of %s", self.n_train, run["dataset"])
         self._task = devices.task(images, recipe, 0, self.held_out, self.device)
@@ -197,7 +197,7 @@ class _Job:
         log.info("seed %s", ", ".join(str(run["seed"]) for run in runs))
         origin = self.identity(runs)
         try:
-            trained = engine.train_block(
+            trained = loop.train_block(
                 [self.task(int(run["seed"])) for run in runs],
                 self.settings,
                 self.held,
@@ -205,7 +205,7 @@ class _Job:
                 save=lambda state: write_checkpoint(checkpoint, state, origin),
                 stop=stop,
             )
-        except engine.Stopped as stopped:
+        except loop.Stopped as stopped:
             raise TrainingError(
                 f"{checkpoint}: training was asked to stop and its state is saved here; "
                 "start the same command again and it goes on."
@@ -238,16 +238,16 @@ class _Job:
             origin = self.identity(runs[part])
             write_checkpoint(block[start][1].checkpoint, state.of_runs(part), origin)
 
-    def write(self, run: Mapping[str, Any], files: RunFiles, trained: engine.Trained) -> None:
+    def write(self, run: Mapping[str, Any], files: RunFiles, trained: loop.Trained) -> None:
         """Write a run's weights, history and metadata."""
         device = devices.describe(self.device)
-        origins = provenance(recipe=self.recipe, run=run, device=device)
+        origins = provenance(recipe=self.recipe.as_json(), run=run, device=device)
         # as one text: safetensors would write several in any order, and the same run other bytes
         metadata = {"provenance": json.dumps(origins)}
         with atomic_path(files.weights) as temporary:
             temporary.write_bytes(save(trained.weights, metadata))
         rows = [_measured(row) for row in trained.history]
-        write_rows(files.history, rows, engine.HISTORY_COLUMNS)
+        write_rows(files.history, rows, loop.HISTORY_COLUMNS)
         write_json(
             files.metadata,
             {
@@ -276,12 +276,12 @@ def _measured(row: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key not in absent}
 
 
-def settings_of(training: Mapping[str, Any], threads: int) -> engine.Settings:
+def settings_of(training: Mapping[str, Any], threads: int) -> loop.Settings:
     """Return how to compute, from the configuration's `training` section; chooses the device."""
-    names = [field.name for field in fields(engine.Settings)]
+    names = [field.name for field in fields(loop.Settings)]
     known = {key: training[key] for key in names if key in training}
     device = devices.choose(training["device"], threads)
-    return engine.Settings(**{**known, "device": str(device)})
+    return loop.Settings(**{**known, "device": str(device)})
 
 
 def meaning(runs: Sequence[Mapping[str, Any]], recipe: Recipe, data: Mapping[str, Any]) -> str:
@@ -298,17 +298,17 @@ def identity(
     runs: Sequence[Mapping[str, Any]],
     recipe: Recipe,
     data: Mapping[str, Any],
-    settings: engine.Settings,
+    settings: loop.Settings,
 ) -> str:
     """Return what a checkpoint must agree with: the runs, and what computes them.
 
     Each engine, and each kind of device, keeps a memory of its own.
     """
     kind = settings.device.partition(":")[0]
-    return f"{meaning(runs, recipe, data)} {settings.engine} {kind} {engine.MEMORY}"
+    return f"{meaning(runs, recipe, data)} {settings.engine} {kind} {loop.MEMORY}"
 
 
-def write_checkpoint(path: Path, state: engine.State, origin: str) -> None:
+def write_checkpoint(path: Path, state: loop.State, origin: str) -> None:
     """Write a state, whole or not at all; the previous one stays if that fails."""
     metadata = {"origin": origin, "progress": json.dumps(state.progress)}
     with atomic_path(path) as temporary:
@@ -316,7 +316,7 @@ def write_checkpoint(path: Path, state: engine.State, origin: str) -> None:
         temporary.write_bytes(save(state.arrays, metadata))
 
 
-def read_checkpoint(path: Path, origin: str) -> engine.State | None:
+def read_checkpoint(path: Path, origin: str) -> loop.State | None:
     """Read the state that a run may go on from; None where it must start anew.
 
     A checkpoint of another recipe or engine, or a damaged one, is passed over, and the log says so.
@@ -330,7 +330,7 @@ def read_checkpoint(path: Path, origin: str) -> engine.State | None:
                 log.warning("%s: is of another recipe, data or engine; starting anew", path)
                 return None
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return engine.State(arrays, json.loads(metadata["progress"]))
+            return loop.State(arrays, json.loads(metadata["progress"]))
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         log.warning("%s: cannot be read (%s); starting anew", path, error)
         return None

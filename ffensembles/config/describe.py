@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
 from ffensembles.config.problems import annotated, in_words
-from ffensembles.config.schema import Config, Group
+from ffensembles.config.schema import Config
+from ffensembles.runtime.keys import Group
 
 
 def keys(group: type[Group] = Config, under: str = "") -> Iterator[tuple[str, str, str]]:

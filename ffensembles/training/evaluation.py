@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ffensembles.models.network import embed, hidden, predict
-from ffensembles.models.reference import Task
+from ffensembles.models.plain import Task
 
 _LOOKED_AT = 4096  # training images looked at for dead layers
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ffensembles.config import OF_CUT, Config, for_dataset, varied
 from ffensembles.config.schema import Mathematics
-from ffensembles.recipe import MODELS, UNTRAINED, Model, Recipe
+from ffensembles.models.recipe import MODELS, UNTRAINED, Model, Recipe
 from ffensembles.runs import PATTERNS, WHOLE, Run
 
 TABLES = ("table1", "table2", "table3")

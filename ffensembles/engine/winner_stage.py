@@ -13,7 +13,7 @@ from ffensembles.engine.inputs import activations_below, images
 from ffensembles.engine.slopes import activation_slope, loss_slope, loss_terms
 from ffensembles.engine.winners import MaxLayer, Side
 from ffensembles.models.network import activate
-from ffensembles.models.reference import Measures, Task
+from ffensembles.models.plain import Measures, Task
 
 
 class WinnerStage:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from ffensembles.analyses.claims import (
+from ffensembles.analyses.statistics import CONFIDENCE, PERMUTATIONS
+from ffensembles.models.recipe import MODEL_TITLES
+from ffensembles.publication.claims import (
     CLAIMS,
     FAILS,
     HOLDS,
@@ -17,17 +19,15 @@ from ffensembles.analyses.claims import (
     Frames,
     select,
 )
-from ffensembles.analyses.comparison import (
+from ffensembles.publication.comparison import (
     DIFFERENT,
     DIRECTION,
     REPRODUCED,
     text,
 )
-from ffensembles.analyses.statistics import CONFIDENCE, PERMUTATIONS
-from ffensembles.published import ABSOLUTE, PROTOCOL, RELATIVE, UNSEEN_LAYER
-from ffensembles.recipe import MODEL_TITLES
-from ffensembles.tables import FLOOR_TOLERANCE, NOTHING, ON_FLOOR
-from ffensembles.wording import plural
+from ffensembles.publication.numbers import ABSOLUTE, PROTOCOL, RELATIVE, UNSEEN_LAYER
+from ffensembles.publication.tables import FLOOR_TOLERANCE, NOTHING, ON_FLOOR
+from ffensembles.runtime.text import plural
 
 
 def page(

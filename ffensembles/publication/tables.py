@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from ffensembles.analyses.tidy import over_seeds, whole_numbers, write_frame
-from ffensembles.files import write_text
-from ffensembles.published import published
-from ffensembles.recipe import MODEL_TITLES
+from ffensembles.models.recipe import MODEL_TITLES
+from ffensembles.publication.numbers import published
+from ffensembles.runtime.files import write_text
 
 NOTHING = "—"
 ON_FLOOR = "†"

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, softplus
 
-from ffensembles.datasets.labels import negative_labels, random_stream
+from ffensembles.datasets.labels import negative_labels
 from ffensembles.models.network import embed, hidden, layer_input, logits, norm
-from ffensembles.recipe import Recipe
+from ffensembles.models.recipe import Recipe
+from ffensembles.runtime.random import random_stream
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Trained runs in one file: packed where they were trained, taken up elsewhere untrained.
 
-`python -m ffensembles.archive pack results runs.zip` and, in another checkout,
-`python -m ffensembles.archive unpack runs.zip results`. The file is an ordinary zip, nothing in
+`python -m ffensembles.study.export pack results runs.zip` and, in another checkout,
+`python -m ffensembles.study.export unpack runs.zip results`. The file is an ordinary zip, nothing in
 it compressed; reading it runs nothing that is in it.
 """
 
@@ -19,10 +19,10 @@ from typing import Any
 
 from ffensembles import __version__
 from ffensembles.errors import FFEnsemblesError, StoreError
-from ffensembles.files import atomic_path, checksum, read_json
-from ffensembles.kept import Kept
 from ffensembles.runs import PATTERNS, WHOLE, Run
-from ffensembles.wording import plural
+from ffensembles.runtime.files import atomic_path, checksum, read_json
+from ffensembles.runtime.text import plural
+from ffensembles.training.cache import Kept
 
 log = logging.getLogger(__name__)
 
@@ -215,7 +215,7 @@ def _damaged(archive: Path, part: str, what: object) -> StoreError:
 
 def main(words: list[str]) -> int:
     """Pack or unpack, as the command line says; return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m ffensembles.archive", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m ffensembles.study.export", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for command, places in (("pack", ("results", "archive")), ("unpack", ("archive", "results"))):
         subparser = commands.add_parser(command)

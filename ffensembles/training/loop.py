@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ffensembles.engine.looking import Held, accuracy, dead_layers
 from ffensembles.engine.stages import Stage, open_stage, place, stage_kind
 from ffensembles.errors import TrainingError
 from ffensembles.models.network import initial_weights
-from ffensembles.models.reference import Measures, Task
+from ffensembles.models.plain import Measures, Task
+from ffensembles.training.evaluation import Held, accuracy, dead_layers
 
 log = logging.getLogger(__name__)
 

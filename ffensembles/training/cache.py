@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ffensembles.errors import StoreError
-from ffensembles.files import checksum, read_json
+from ffensembles.runtime.files import checksum, read_json
 
 log = logging.getLogger(__name__)
 

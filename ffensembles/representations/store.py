@@ -17,7 +17,7 @@ from zarr.codecs import BloscCodec
 from zarr.storage import MemoryStore, ZipStore
 
 from ffensembles.errors import StoreError
-from ffensembles.files import atomic_path
+from ffensembles.runtime.files import atomic_path
 
 PRESENTATIONS_PER_CHUNK = 256
 """Presentations lie sorted by label: one class of a thousand images touches about five chunks."""

@@ -15,9 +15,9 @@ from ffensembles.datasets import DATASETS
 from ffensembles.datasets.prepare import prepare
 from ffensembles.errors import StoreError
 from ffensembles.models.network import embed, hidden, initial_weights, predict
-from ffensembles.provenance import provenance
-from ffensembles.recipe import Recipe
-from ffensembles.store import save_tree
+from ffensembles.models.recipe import Recipe
+from ffensembles.representations.store import save_tree
+from ffensembles.runtime.provenance import provenance
 
 NO_LABEL = -1
 """What `embedded_label` says where no label is embedded (BP)."""
@@ -199,7 +199,7 @@ def read_out(
         If the weights are damaged or do not fit, or the store cannot be written.
     """
     torch.set_num_threads(max(1, threads))
-    images = prepare(run["dataset"], "test", recipe, data)
+    images = prepare(run["dataset"], "test", data, **recipe.images)
     categories = DATASETS[run["dataset"]].classes
     tree = extract(
         load_weights(weights),
@@ -212,6 +212,6 @@ def read_out(
         positions=images.positions,
         held_out=run["held_out"],
         unseen_label=unseen_label,
-        attrs={**provenance(recipe=recipe, run=run, unseen_label=unseen_label), **run},
+        attrs={**provenance(recipe=recipe.as_json(), run=run, unseen_label=unseen_label), **run},
     )
     save_tree(tree, store, mantissa_bits)

@@ -12,10 +12,10 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 import torch
 
-from ffensembles.engine.looking import Held
 from ffensembles.errors import TrainingError
-from ffensembles.models.reference import Task
-from ffensembles.recipe import Recipe
+from ffensembles.models.plain import Task
+from ffensembles.models.recipe import Recipe
+from ffensembles.training.evaluation import Held
 
 if TYPE_CHECKING:
     from ffensembles.datasets.prepare import Presentations

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ffensembles.analyses.claims import NOT_RUN, Frames, floor_of, select
 from ffensembles.analyses.regression import paired_sizes, regress
 from ffensembles.analyses.sharing import pair
 from ffensembles.analyses.tidy import RUN_KEYS, over_seeds
 from ffensembles.analyses.weights import weights_histogram
-from ffensembles.published import (
+from ffensembles.publication.claims import NOT_RUN, Frames, floor_of, select
+from ffensembles.publication.numbers import (
     DATASETS,
     FRACTIONS,
     PUBLISHED,
@@ -22,8 +22,8 @@ from ffensembles.published import (
     floor,
     tolerance,
 )
-from ffensembles.tables import FLOOR_TOLERANCE, NOTHING, table1, table2, table3
-from ffensembles.wording import plural
+from ffensembles.publication.tables import FLOOR_TOLERANCE, NOTHING, table1, table2, table3
+from ffensembles.runtime.text import plural
 
 REPRODUCED, DIRECTION, DIFFERENT = "reproduced", "same direction", "not reproduced"
 """What is said of a published number, beside `claims.NOT_RUN`."""

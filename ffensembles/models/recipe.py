@@ -75,6 +75,11 @@ class Recipe:
         known = {field.name: content[field.name] for field in fields(cls)}
         return cls(**{**known, "widths": tuple(known["widths"])})
 
+    @property
+    def images(self) -> dict[str, Any]:
+        """What `datasets.prepare` has to know of how the net reads images."""
+        return {"labelled": self.model != "BP", "label_value": self.label_value}
+
     def but(self, **changes: Any) -> "Recipe":
         """Return the same recipe with some entries changed."""
         return replace(self, **changes)

@@ -1,4 +1,4 @@
-"""`python -m ffensembles.progress [FILE ...]`: how a study's trainings stand, from their files."""
+"""`python -m ffensembles.study.status [FILE ...]`: how a study's trainings stand, from their files."""
 
 import argparse
 import re
@@ -15,10 +15,10 @@ from typing import Literal
 
 from ffensembles.config import load_config
 from ffensembles.errors import FFEnsemblesError, StoreError
-from ffensembles.files import read_json
-from ffensembles.recipe import MODEL_TITLES
+from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.runs import Run
-from ffensembles.study import Study
+from ffensembles.runtime.files import read_json
+from ffensembles.study.grid import Study
 
 State = Literal["done", "running", "failed", "interrupted", "waiting"]
 Kind = tuple[str, str, str]
@@ -128,7 +128,7 @@ def report(study: Study, trainings: Sequence[Training], command: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print how the study of these configuration files stands; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m ffensembles.progress", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m ffensembles.study.status", description=__doc__)
     parser.add_argument("files", nargs="*", metavar="FILE", help="config.yaml and its overlays")
     parser.add_argument("--command", help="what starts Snakemake, to print how to retry a run")
     given = parser.parse_args(arguments)

@@ -18,9 +18,9 @@ from scipy import stats
 from ffensembles.analyses.regression import paired_sizes, regress
 from ffensembles.analyses.statistics import CONFIDENCE, mantel, welch
 from ffensembles.analyses.tidy import RUN_KEYS, over_seeds
-from ffensembles.published import PROTOCOL, PUBLISHED
-from ffensembles.recipe import MODEL_TITLES, UNTRAINED
-from ffensembles.wording import plural
+from ffensembles.models.recipe import MODEL_TITLES, UNTRAINED
+from ffensembles.publication.numbers import PROTOCOL, PUBLISHED
+from ffensembles.runtime.text import plural
 
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not hold", "undecided", "not run"
 """What is said of a claim."""

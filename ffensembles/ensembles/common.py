@@ -1,0 +1,94 @@
+"""What all methods share: a class's matrix of activations, and how results are labelled."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ffensembles.errors import ConfigError
+
+Found = dict[str, NDArray[Any]]
+
+
+def layer_names(tree: xr.DataTree) -> list[str]:
+    """Return the names of a tree's layers in order of depth (layer2 before layer10)."""
+    return sorted(tree.children, key=lambda name: (len(name), name))
+
+
+def ensemble_sizes(found: xr.Dataset) -> xr.DataArray:
+    """Count the active units of each category; a lost category's size is missing (NaN).
+
+    Examples
+    --------
+    >>> found = xr.Dataset(
+    ...     {
+    ...         "active": (("category", "neuroid"), [[True, True, False], [False] * 3]),
+    ...         "n_presentations": ("category", [12, 0]),
+    ...     }
+    ... )
+    >>> ensemble_sizes(found).values.tolist()
+    [2.0, nan]
+    """
+    return found["active"].sum("neuroid").where(found["n_presentations"] > 0).rename("size")
+
+
+def matrices(
+    layer: xr.Dataset, categories: Iterable[int] | None = None, unseen: int | None = None
+) -> Iterator[tuple[int, NDArray[np.floating]]]:
+    """Yield each category with its matrix X (presentations, units), one at a time.
+
+    X holds the correctly classified presentations; all of them for the `unseen` category, which
+    the net could not learn to name, and where `layer` has no coordinate `correct`.
+    """
+    labels = layer["label"].values
+    correct = layer["correct"].values if "correct" in layer.coords else np.ones(len(labels), bool)
+    activation = layer["activation"].transpose("presentation", "neuroid")
+    for category in np.unique(labels) if categories is None else categories:
+        counts = (labels == category) & (correct | (category == unseen))
+        yield int(category), activation.isel(presentation=np.flatnonzero(counts)).values
+
+
+def by_category(
+    layer: xr.Dataset,
+    find: Callable[[NDArray[np.floating]], Found],
+    dims: Mapping[str, tuple[str, ...]],
+    which: tuple[Iterable[int] | None, int | None],
+    coords: dict[str, NDArray[Any]] | None = None,
+) -> xr.Dataset:
+    """Apply `find` to each category's matrix and label what it returns."""
+    sizes = {"neuroid": layer.sizes["neuroid"], **{k: len(v) for k, v in (coords or {}).items()}}
+    dims = {**dims, "mean": ("neuroid",)}
+    found: list[Found] = []
+    labels: list[int] = []
+    counts: list[int] = []
+    for category, x in matrices(layer, *which):
+        labels.append(category)
+        counts.append(len(x))
+        if len(x):
+            found.append({**find(x), "mean": x.mean(axis=0, dtype=np.float64)})
+        else:  # a lost category
+            shapes = {name: tuple(sizes[dim] for dim in dims[name]) for name in dims}
+            found.append({name: np.full(shape, np.nan) for name, shape in shapes.items()})
+            found[-1]["active"] = np.zeros(shapes["active"], dtype=bool)
+    variables = {
+        name: xr.DataArray(np.stack([one[name] for one in found]), dims=("category", *dims[name]))
+        for name in dims
+    }
+    neuroid = {name: c for name, c in layer.coords.items() if c.dims == ("neuroid",)}
+    return xr.Dataset(
+        {**variables, "n_presentations": ("category", np.asarray(counts, dtype=np.int64))},
+        coords={**neuroid, **(coords or {}), "category": np.asarray(labels, dtype=np.int64)},
+    ).transpose("quantile", "category", "neuroid", missing_dims="ignore")
+
+
+def check_between(
+    name: str, values: Iterable[float], low: float, high: float, ends: bool = False
+) -> None:
+    for value in values:
+        if not (low <= value <= high if ends else low < value < high):
+            brackets = "[]" if ends else "()"
+            raise ConfigError(
+                f"{name}: found {value}, allowed is {brackets[0]}{low}, {high}{brackets[1]}."
+            )

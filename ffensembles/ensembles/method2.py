@@ -1,0 +1,156 @@
+"""Method 2: a unit in the low corner of the diagram of density and rank."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ffensembles.ensembles.common import Found, by_category, check_between, layer_names
+from ffensembles.ensembles.registry import register
+from ffensembles.errors import ConfigError
+from ffensembles.runtime.keys import Field, Group, Positive, Share
+
+
+class Method2(Group):
+    """Method 2: a unit in the low corner of density and rank."""
+
+    epsilon: Positive = Field(0.2, description="half width of the window, in units of activation")
+    max_rho: Share = Field(0.8, description="the cut in density, as a share of the layer's units")
+    max_n_h: Share = Field(0.25, description="the cut in rank, as a share of the layer's units")
+
+
+_DEFAULT = Method2()
+
+
+@register("Method 2", Method2)
+def method2(
+    layer: xr.Dataset,
+    epsilon: float = _DEFAULT.epsilon,
+    max_rho: float = _DEFAULT.max_rho,
+    max_n_h: float = _DEFAULT.max_n_h,
+    *,
+    upper_bound: float | None = 1.0,
+    categories: Iterable[int] | None = None,
+    unseen: int | None = None,
+) -> xr.Dataset:
+    """Find units in the low corner of the diagram of density and rank (Method 2).
+
+    For each unit's mean activation ``<x>``, `n_h` counts the units with a higher mean and `rho`
+    is the density of means around it: the number of units, itself included, within `epsilon` of
+    its mean, divided by the width of that window, ``2 * epsilon``, or, where the window reaches
+    beyond `upper_bound`, ``epsilon + min(epsilon, upper_bound - <x>)`` (Tosato et al. 2023,
+    sec. 3.4). A prominent unit has few units near it and few above it.
+
+    The study's cut is not published. Here it is a box whose two sides are shares of the layer,
+    so that it means the same for every width and epsilon: `rho` at most `max_rho` times
+    ``n / (2 * epsilon)``, the density if the whole layer lay within epsilon, and `n_h` at most
+    `max_n_h` times n. The first says that the unit stands more than epsilon away from the quiet
+    bulk of the layer, whatever the bulk's level; the second, that it stands on its upper side.
+
+    The defaults are those that relate sizes by the two methods as published
+    (results/README.md). What they do shows in a layer of two levels, a share a of it at 1 and
+    the rest quiet. The window at 1 is half as wide, so the density there is ``2 * a`` of the
+    whole: units at 1 are prominent where at most 0.4 of the layer is, as in layer 1 of BP, and
+    then the strongest quarter of the layer at most. The quiet ones' density is ``1 - a`` and a of
+    the layer is above them: both sides let them in only if a is between 0.2 and 0.25.
+
+    Parameters
+    ----------
+    layer
+        Activations of one layer, see the module's description.
+    epsilon
+        Half width of the window, in units of activation, above 0.
+    max_rho, max_n_h
+        Sides of the box in [0, 1], as shares of the layer.
+    upper_bound
+        Largest value an activation can have: 1 for a sigmoid. None, or activations beyond it
+        (ReLU): the window is ``2 * epsilon`` wide everywhere.
+    categories
+        Labels to look for; None takes those that occur.
+    unseen
+        Label of a class the net was not trained on: all its presentations count.
+
+    Returns
+    -------
+    xarray.Dataset
+        `active`, `mean`, `rho` (units per unit of activation), `n_h` (units), all (category,
+        neuroid); `n_presentations` (category); attributes `rho_cut` and `n_h_cut` hold the sides
+        of the box in the units of `rho` and `n_h`.
+
+    Examples
+    --------
+    One unit at 0.5 above three quiet ones: nobody is near it and nobody above it.
+
+    >>> layer = xr.Dataset(
+    ...     {"activation": (("presentation", "neuroid"), [[0.5, 0.0, 0.1, 0.1]])},
+    ...     coords={"label": ("presentation", [2])},
+    ... )
+    >>> found = method2(layer, epsilon=0.25, max_rho=0.5, max_n_h=0.5).sel(category=2)
+    >>> found.rho.values.tolist(), found.n_h.values.tolist()
+    ([2.0, 6.0, 6.0, 6.0], [0.0, 3.0, 1.0, 1.0])
+    >>> found.active.values.tolist()
+    [True, False, False, False]
+    """
+    if not epsilon > 0:
+        raise ConfigError(f"epsilon: found {epsilon}, allowed is a number above 0.")
+    check_between("max_rho, max_n_h", (max_rho, max_n_h), 0, 1, ends=True)
+    cut = _box(layer.sizes["neuroid"], epsilon, max_rho, max_n_h)
+    if upper_bound is not None and float(layer["activation"].max()) > upper_bound:
+        upper_bound = None
+
+    def find(x: NDArray[np.floating]) -> Found:
+        rho, n_h = density_and_rank(x.mean(axis=0, dtype=np.float64), epsilon, upper_bound)
+        return {"rho": rho, "n_h": n_h, "active": _in_box(rho, n_h, cut)}
+
+    dims = {name: ("neuroid",) for name in ("active", "rho", "n_h")}
+    found = by_category(layer, find, dims, (categories, unseen))
+    return found.assign_attrs(method="method2", epsilon=float(epsilon), **cut)
+
+
+def recut(found: xr.DataTree, **sides: float) -> xr.DataTree:
+    """Draw Method 2's box anew around what it found before; densities and ranks stay.
+
+    Parameters
+    ----------
+    found
+        Ensembles of a run by Method 2.
+    sides
+        `max_rho` or `max_n_h`, or both, as for `method2`; a side not named stays.
+    """
+    layers = {}
+    for name in layer_names(found):
+        layer = found[name].to_dataset()
+        known = {side: layer.attrs[side] for side in ("max_rho", "max_n_h")} | sides
+        cut = _box(layer.sizes["neuroid"], layer.attrs["epsilon"], **known)
+        active = _in_box(layer["rho"], layer["n_h"], cut)
+        layers[name] = layer.assign(active=active).assign_attrs(cut)
+    return xr.DataTree.from_dict({"/": xr.Dataset(attrs=found.attrs), **layers})
+
+
+def _box(n: int, epsilon: float, max_rho: float, max_n_h: float) -> dict[str, float]:
+    """Return the sides of Method 2's box, as shares and in the units of density and rank."""
+    return {
+        "max_rho": float(max_rho),
+        "max_n_h": float(max_n_h),
+        "rho_cut": float(max_rho * n / (2 * epsilon)),
+        "n_h_cut": float(max_n_h * n),
+    }
+
+
+def _in_box(rho: Any, n_h: Any, cut: Mapping[str, float]) -> Any:
+    return (rho <= cut["rho_cut"]) & (n_h <= cut["n_h_cut"])
+
+
+def density_and_rank(
+    mean: NDArray[np.floating], epsilon: float, upper_bound: float | None = 1.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return `rho` and `n_h` of `method2` for each of the means (n,), in n log n steps."""
+    mean = np.asarray(mean, dtype=np.float64)
+    ordered = np.sort(mean)
+    near = np.searchsorted(ordered, mean + epsilon, side="right")
+    near -= np.searchsorted(ordered, mean - epsilon, side="left")
+    above = epsilon if upper_bound is None else np.minimum(epsilon, upper_bound - mean)
+    n_h = mean.size - np.searchsorted(ordered, mean, side="right")
+    return near / (epsilon + above), n_h.astype(np.float64)

@@ -1,0 +1,1 @@
+"""From a trained net to labelled arrays: read-out and stores."""

@@ -1,0 +1,1 @@
+"""What every room needs: atomic files, provenance, code dependencies, jobs, random streams, text."""

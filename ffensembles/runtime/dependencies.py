@@ -1,0 +1,95 @@
+"""The library's files that a result depends on, read from the imports in the source."""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def library_files(*modules: str, root: str | Path = _ROOT) -> list[str]:
+    """Return the project's own files that some of its modules import, themselves included.
+
+    Imports are read from the source, wherever they stand in it, and followed. Importing `a.b.c`
+    runs `a.b` too, so that package's file and its imports count. Not so the outermost package's:
+    it only hands on public names, and no module of its own depends on them. Imports for type
+    checkers alone do not count. A package that loads all of its modules by `pkgutil` depends on
+    all of them.
+
+    Parameters
+    ----------
+    modules
+        Dotted names, such as `ffensembles.training.run`.
+    root
+        Folder that holds the package.
+
+    Returns
+    -------
+    list of str
+        Sorted paths, relative to `root`.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If there is no such module under `root`.
+    """
+    root = Path(root)
+    for module in modules:
+        if _file(root, module) is None:
+            raise ModuleNotFoundError(f"{module}: no such module under {root}.")
+    found: dict[str, Path] = {}
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        file = _file(root, module)
+        outermost = "." not in module and file is not None and file.name == "__init__.py"
+        if file is None or module in found or (outermost and module not in modules):
+            continue
+        found[module] = file
+        parents = [module.rsplit(".", depth)[0] for depth in range(1, module.count("."))]
+        waiting += [*parents, *_imported(file, module)]
+    return sorted(file.relative_to(root).as_posix() for file in found.values())
+
+
+def _file(root: Path, module: str) -> Path | None:
+    """Return the file of a module or package; None if it is not of this project."""
+    base = root.joinpath(*module.split("."))
+    candidates = (base / "__init__.py", base.with_name(f"{base.name}.py"))
+    return next((file for file in candidates if file.is_file()), None)
+
+
+@cache
+def _imported(file: Path, module: str) -> tuple[str, ...]:
+    """Return the modules that a file imports; a name taken from one may itself be a module."""
+    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    found: list[str] = []
+    for node in _statements(tree):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+            if file.name == "__init__.py" and "pkgutil" in found:
+                found += [
+                    f"{package}.{path.stem}"
+                    for path in file.parent.glob("*.py")
+                    if path.stem != "__init__"
+                ]
+        elif node.level == 0 and node.module:
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            above = package.split(".")[: len(package.split(".")) - node.level + 1]
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return tuple(found)
+
+
+def _statements(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Yield import statements, those for type checkers alone left out."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        yield node
+        return
+    children: list[ast.AST] = list(ast.iter_child_nodes(node))
+    if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+        children = list(node.orelse)
+    for child in children:
+        yield from _statements(child)
