@@ -26,7 +26,7 @@ class WinnerStage:
         self.trained = {name: weights[f"layer{layer}.{name}"] for name in ("weight", "bias")}
         self.adam = Adam(self.trained, task.recipe.learning_rate)
         first = layer == 1
-        labels = (task.labels, task.negatives(0))
+        labels = (task.labels, task.negatives(0).labels)
         if first:
             x, on = images(task, block_size)
             sides = [Side(x, (True, False), labels, on, task.n_labels)]
@@ -41,14 +41,16 @@ class WinnerStage:
     def serves(task: Task) -> bool:
         """Whether this stage trains exactly what the recipe asks for."""
         recipe = task.recipe
-        whole = recipe.batch_size is None or recipe.batch_size >= len(task.x)
         on_cpu = task.x.device.type == "cpu"
-        return recipe.model == "FF" and recipe.goodness == "linf" and whole and on_cpu
+        paired = recipe.negatives != "pooled"
+        return (
+            recipe.model == "FF" and recipe.goodness == "linf" and task.whole and on_cpu and paired
+        )
 
     def epoch(self, index: int) -> Measures:
         """Take one step on all presentations."""
         if self.task.recipe.negatives == "each-epoch":
-            wrong = self.task.negatives(index)
+            wrong = self.task.negatives(index).labels
             if self.layer == 1:
                 self.search.replace_labels(0, 1, wrong)
             else:
