@@ -104,8 +104,9 @@ class Mathematics(Group):
     prediction: Literal["goodness", "softmax"] = Field(
         description="sum over layers of the goodness, or of its softmax over labels"
     )
-    negatives: Literal["once", "each-epoch"] = Field(
-        description="when the wrong label of a negative is drawn"
+    negatives: Literal["once", "each-epoch", "pooled"] = Field(
+        description="when the wrong label of an image's negative is drawn; or negatives drawn once "
+        "from the pool of all images with all wrong labels"
     )
     held_out_negatives: Literal["exclude", "include"] = Field(
         description="whether negatives may carry the label of a held-out class"

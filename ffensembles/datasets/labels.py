@@ -58,10 +58,42 @@ def negative_labels(
 
     Never the true label, and never `exclude`, the label of a class left out of training.
     """
-    allowed = np.array([label for label in range(n_classes) if label != exclude])
-    # number the allowed labels, and step 1..m-1 places on from the true one, round the circle
-    place = np.searchsorted(allowed, labels)
-    if exclude is not None and (labels == exclude).any():
-        raise ValueError("an image of the excluded class has no place among its negatives")
+    allowed, place = _allowed(labels, n_classes, exclude)
     step = rng.integers(1, len(allowed), size=len(labels))
     return allowed[(place + step) % len(allowed)]
+
+
+def pooled_negatives(
+    labels: NDArray[np.int64],
+    n_classes: int,
+    rng: np.random.Generator,
+    exclude: int | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draw as many negatives as there are images from all images with all wrong labels, pooled.
+
+    No (image, label) is drawn twice; an image may have several negatives, or none. Their order is
+    random. Never an image's true label, and never `exclude`.
+
+    Returns
+    -------
+    tuple of array
+        Each negative's image and its wrong label, (images,).
+    """
+    allowed, place = _allowed(labels, n_classes, exclude)
+    wrong = len(allowed) - 1  # labels for each image
+    drawn = rng.permutation(wrong * len(labels))[: len(labels)]
+    image, step = np.divmod(drawn, wrong)
+    return image, allowed[(place[image] + 1 + step) % len(allowed)]
+
+
+def _allowed(
+    labels: NDArray[np.int64], n_classes: int, exclude: int | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the labels that negatives may carry, and each image's own one's place among them.
+
+    Steps of 1 to m - 1 places on from there, round the circle, lead to all wrong labels.
+    """
+    if exclude is not None and (labels == exclude).any():
+        raise ValueError("an image of the excluded class has no place among its negatives")
+    allowed = np.array([label for label in range(n_classes) if label != exclude])
+    return allowed, np.searchsorted(allowed, labels)

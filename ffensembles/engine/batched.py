@@ -2,8 +2,10 @@
 
 Exact, since it is the chain rule written out; nothing is left away but what is zero.
 
-(a) An image's positive and negative copy differ in label pixels only. They share the first
-layer's product forwards and, their gradients summed before it, backwards.
+(a) An image's positive and negative copies differ in label pixels only. They share the first
+layer's product forwards and, their gradients summed before it, backwards. Pooled negatives, none
+or several of an image, do so on the full batch; in a smaller one they show other images than the
+positive presentations, and both sides are computed as they are.
 (b) With l-inf goodness only the strongest unit of a presentation has a gradient: the backward pass
 of a trained layer adds up rows instead of taking a product.
 (c) Of ``n = h / |h|`` the derivative is ``dh = dn / |h| - (dn . n) / |h| * d|h|/dh``.
@@ -16,6 +18,7 @@ are taken in an order that does not depend on timing, so that a seed fixes every
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -32,6 +35,41 @@ from ffensembles.models.recipe import Norm
 log = logging.getLogger(__name__)
 
 _EAGER_STEPS = 3  # before a GPU's step is captured: libraries set themselves up in the first ones
+
+
+@dataclass
+class Pooled:
+    """One block's images' pooled negatives, for runs that differ in how many there are.
+
+    Attributes
+    ----------
+    image
+        Which of the block's images each shows, ascending, (runs, presentations).
+    labels
+        The wrong labels that they carry, (runs, presentations).
+    real
+        Which of them there are, (runs, presentations): runs with fewer are filled up. None if all.
+    edges
+        An image i's are those from edges[i] to edges[i + 1], (runs, images + 1).
+    """
+
+    image: Tensor
+    labels: Tensor
+    real: Tensor | None
+    edges: Tensor
+
+    @classmethod
+    def of(cls, image: Tensor, labels: Tensor, block: slice) -> "Pooled":
+        """Pick a block's from all negatives, (runs, presentations), in the order of images."""
+        edges = torch.arange(block.start, block.stop + 1, device=image.device)
+        edges = torch.searchsorted(image, edges.expand(len(image), -1).contiguous())
+        first, count = edges[:, :1], edges[:, -1:] - edges[:, :1]
+        place = torch.arange(max(int(count.max()), 1), device=image.device)
+        real = place < count
+        picked = torch.where(real, first + place, 0)
+        own = torch.where(real, image.gather(1, picked) - block.start, 0)
+        filled = None if bool(real.all()) else real
+        return cls(own, labels.gather(1, picked), filled, edges - first)
 
 
 class BatchedStage:
@@ -61,11 +99,13 @@ class BatchedStage:
         self.adam = Adam(self.trained, self.recipe.learning_rate)
         self.gradients = {name: torch.zeros_like(w) for name, w in self.trained.items()}
         self.wrong = torch.empty(0, dtype=torch.int64, device=self.task.x.device)
+        self.image: Tensor | None = None  # that pooled negatives show, (runs, presentations)
+        self.pooled: list[Pooled] = []  # on the full batch, of every block
         self.sides: tuple[Tensor, Tensor] | None = None
         if layer <= 1:
             self.x, self.on = images(self.task, block_size)
         units = self.recipe.widths[layer - 1] if layer else self.recipe.widths[-1]
-        self.won = torch.zeros((self.runs, units), dtype=torch.bool, device=self.task.x.device)
+        self.won = torch.zeros((self.runs, units + 1), dtype=torch.bool, device=self.task.x.device)
         self.seen = torch.zeros((3, self.runs), dtype=self.task.x.dtype, device=self.task.x.device)
         self._captured: dict[int, Captured] = {}
         self._eager: dict[int, int] = {}
@@ -87,22 +127,29 @@ class BatchedStage:
         fresh = self.recipe.negatives == "each-epoch"
         if self.recipe.model == "BP" or (len(self.wrong) and not fresh):
             return
-        wrong = torch.stack([task.negatives(index) for task in self.tasks])
+        drawn = [task.negatives(index) for task in self.tasks]
+        wrong = torch.stack([labels for labels, _ in drawn])
+        if self.recipe.negatives == "pooled":
+            self.image = torch.stack([image for _, image in drawn if image is not None])
         if len(self.wrong):
             self.wrong.copy_(wrong)
         else:
             self.wrong = wrong
         if self.layer <= 1:
+            if self.image is not None and self.task.whole:
+                cut = blocks(len(self.task.x), self.block_size)
+                self.pooled = [Pooled.of(self.image, wrong, block) for block in cut]
             return
-        for run, task in enumerate(self.tasks):
+        for run, (task, negatives) in enumerate(zip(self.tasks, drawn, strict=True)):
             weights = {name: w[run] for name, w in self.weights.items()}
-            labels = (task.labels, wrong[run])
             if self.sides is None:
                 shape = (self.runs, len(task.x), self.recipe.widths[self.layer - 2])
                 self.sides = (task.x.new_empty(shape), task.x.new_empty(shape))
-            for side, carried in zip(self.sides, labels, strict=True):
-                below = activations_below(task, weights, self.layer, carried, self.block_size)
-                side[run] = below
+            shown = ((task.labels, None), negatives)
+            for side, (labels, image) in zip(self.sides, shown, strict=True):
+                side[run] = activations_below(
+                    task, weights, self.layer, labels, self.block_size, image
+                )
 
     def _step(self, rows: Tensor | None) -> None:
         """Take one step on all presentations, or on each run's own `rows` (runs, batch)."""
@@ -142,10 +189,9 @@ class BatchedStage:
     def _layer(self, rows: slice | Tensor, n: int) -> None:
         """Add a block's part to the gradients of one layer of FF."""
         weight, bias = self._weights(self.layer)
-        if self.layer > 1:
-            assert self.sides is not None
-            for positive, side in zip((True, False), self.sides, strict=True):
-                x = take_runs(side, rows)
+        if self.layer > 1 or self._unpaired(rows):
+            for positive in (True, False):
+                x = self._side(positive, rows)
                 z = linear(x, weight, bias)
                 self._add(self.layer, x, *self._goodness_gradient(z, positive, n))
             return
@@ -153,19 +199,20 @@ class BatchedStage:
         shared = linear(x, weight, bias)
         parts = []
         for positive in (True, False):
-            labels = self._labels(positive, rows)
-            lamps = self._lamps(labels, on)
-            z = self._light(shared, lamps)
-            dz, winner = self._goodness_gradient(z, positive, n)
+            pooled = None if positive else self._pooled(rows)
+            z, lamps = self._light(shared, on, positive, rows, pooled)
+            dz, winner = self._goodness_gradient(z, positive, n, pooled)
             parts.append((dz, winner))
             self._add_lamps(lamps, dz, winner)
         if self.recipe.goodness == "linf":
-            for dz, winner in parts:
-                self._add(1, x, dz, winner)
+            for (dz, winner), shown in zip(parts, (None, pooled), strict=True):
+                self._add(1, x if shown is None else x[shown.image], dz, winner)
         else:
-            self._add(1, x, parts[0][0] + parts[1][0], None)
+            self._add(1, x, join(parts[0][0], parts[1][0], pooled), None)
 
-    def _goodness_gradient(self, z: Tensor, positive: bool, n: int) -> tuple[Tensor, Tensor | None]:
+    def _goodness_gradient(
+        self, z: Tensor, positive: bool, n: int, pooled: Pooled | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Return dLoss/dz of a layer of FF: (runs, presentations, units), or of the winners alone.
 
         With l-inf goodness the gradient is (runs, presentations), with the units that it belongs
@@ -174,42 +221,52 @@ class BatchedStage:
         if self.recipe.goodness == "linf" and self.recipe.activation == "sigmoid":
             largest = z.max(-1)  # the sigmoid rises: the largest activation is there too
             g, winner = activate(largest.values, self.recipe), largest.indices
-            pull = self._pull(g, positive, n)
-            self._mark(winner)
+            pull = self._pull(g, positive, n, pooled)
+            self._mark(winner, pooled)
             return pull * activation_slope(g, self.recipe), winner
         h = activate(z, self.recipe)
         peak = h.max(-1)
-        self._mark(peak.indices)
+        self._mark(peak.indices, pooled)
         if self.recipe.goodness == "linf":
-            pull = self._pull(peak.values, positive, n)
+            pull = self._pull(peak.values, positive, n, pooled)
             return pull * activation_slope(peak.values, self.recipe), peak.indices
         g = norm(h, self.recipe.goodness)
-        pull, dh = self._pull(g, positive, n), torch.zeros_like(h)
+        pull, dh = self._pull(g, positive, n, pooled), torch.zeros_like(h)
         add_norm_slope(dh, h, g, peak.indices, self.recipe.goodness, pull)
         return dh.mul_(activation_slope(h, self.recipe)), None
 
-    def _pull(self, goodness: Tensor, positive: bool, n: int) -> Tensor:
+    def _pull(self, goodness: Tensor, positive: bool, n: int, pooled: Pooled | None) -> Tensor:
         """Return dLoss/dgoodness of every presentation, and count what was seen."""
         theta = self.recipe.theta
         assert theta is not None
-        self.seen[0] += loss_terms(goodness, positive, theta).sum(1) / (2 * n)
+        terms, slope = (f(goodness, positive, theta) for f in (loss_terms, loss_slope))
+        if pooled is not None and pooled.real is not None:
+            terms, slope, goodness = (value * pooled.real for value in (terms, slope, goodness))
+        self.seen[0] += terms.sum(1) / (2 * n)
         self.seen[1 if positive else 2] += goodness.sum(1) / n
-        return loss_slope(goodness, positive, theta) / (2 * n)
+        return slope / (2 * n)
 
     def _net(self, rows: slice | Tensor, n: int) -> None:
         """Add a block's part to the gradients of BP/FF."""
+        if self._unpaired(rows):
+            for positive in (True, False):
+                x = self._side(positive, rows)
+                dz = self._through(linear(x, *self._weights(1)), positive, n)
+                self._add(1, x, dz, None)
+            return
         x, on = take(self.x, rows), take(self.on, rows)
         shared = linear(x, *self._weights(1))
         first = None
         for positive in (True, False):
-            lamps = self._lamps(self._labels(positive, rows), on)
-            dz, winner = self._through(self._light(shared, lamps), positive, n)
-            self._add_lamps(lamps, dz, winner)
-            first = dz if first is None else first.add_(dz)
+            pooled = None if positive else self._pooled(rows)
+            z, lamps = self._light(shared, on, positive, rows, pooled)
+            dz = self._through(z, positive, n, pooled)
+            self._add_lamps(lamps, dz, None)
+            first = dz if first is None else join(first, dz, pooled)
         assert first is not None
         self._add(1, x, first, None)
 
-    def _through(self, z: Tensor, positive: bool, n: int) -> tuple[Tensor, None]:
+    def _through(self, z: Tensor, positive: bool, n: int, pooled: Pooled | None = None) -> Tensor:
         """Go up and down BP/FF from the first layer's pre-activation; return dLoss/dz of it.
 
         Adds to the gradients of all layers but the first.
@@ -225,8 +282,8 @@ class BatchedStage:
             if layer < top:
                 read.append(h[-1] / sizes[-1].clamp_min(SMALLEST)[..., None])
                 h.append(activate(linear(read[-1], *self._weights(layer + 1)), recipe))
-        self._mark(winners[-1])
-        pull = self._pull(torch.stack(goodness).sum(0), positive, n)
+        self._mark(winners[-1], pooled)
+        pull = self._pull(torch.stack(goodness).sum(0), positive, n, pooled)
 
         dn = torch.empty(0)  # dLoss/dn, n being what the layer above reads
         for layer in range(top, 0, -1):
@@ -249,7 +306,7 @@ class BatchedStage:
             if layer > 1:
                 self._add(layer, below, dz, None)
                 dn = product(dz, self._weights(layer)[0])
-        return dz, None
+        return dz
 
     def _classifier(self, rows: slice | Tensor, n: int) -> None:
         """Add a block's part to the gradients of BP."""
@@ -287,11 +344,49 @@ class BatchedStage:
         lamps = on.new_zeros((*labels.shape, self.task.n_labels))
         return lamps.scatter_(-1, labels[..., None], on.expand(labels.shape)[..., None])
 
-    def _light(self, shared: Tensor, lamps: Tensor) -> Tensor:
-        """Return the first layer's pre-activation on images that carry labels."""
+    def _light(
+        self,
+        shared: Tensor,
+        on: Tensor,
+        positive: bool,
+        rows: slice | Tensor,
+        pooled: Pooled | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the first layer's pre-activation on images that carry labels, and their lamps.
+
+        `shared` is that of images without labels, (runs, images, units); `on` a lit pixel's value.
+        """
+        if pooled is None:
+            lamps = self._lamps(self._labels(positive, rows), on)
+        else:
+            shared = take_runs(shared, pooled.image)
+            lamps = self._lamps(pooled.labels, on[pooled.image])
         weight = self._weights(1)[0]
         column = weight[:, :, self.task.positions].sum(2)  # (runs, units, labels)
-        return add_product(shared, lamps, column.transpose(1, 2))
+        return add_product(shared, lamps, column.transpose(1, 2)), lamps
+
+    def _unpaired(self, rows: slice | Tensor) -> bool:
+        """Whether a batch's negatives show other images than its positive presentations do."""
+        return self.image is not None and isinstance(rows, Tensor)
+
+    def _pooled(self, rows: slice | Tensor) -> Pooled | None:
+        """Return the negatives of a block of the full batch, if they are pooled."""
+        if self.image is None or isinstance(rows, Tensor):
+            return None
+        return self.pooled[rows.start // self.block_size]
+
+    def _side(self, positive: bool, rows: slice | Tensor) -> Tensor:
+        """Return what presentations of one kind read, (runs, presentations, inputs).
+
+        Of the first layer these are images with their labels, one by one.
+        """
+        if self.sides is not None:
+            return take_runs(self.sides[0 if positive else 1], rows)
+        assert self.image is not None
+        shown = rows if positive else take_runs(self.image, rows)
+        x, on, labels = take(self.x, shown), take(self.on, shown), self._labels(positive, rows)
+        pixels = self.task.positions.t()[labels]  # (runs, presentations, channels)
+        return x.scatter_(-1, pixels, on[..., None].expand(pixels.shape))
 
     def _add_lamps(self, lamps: Tensor, dz: Tensor, winner: Tensor | None) -> None:
         """Add the label pixels' part to the first layer's gradient."""
@@ -321,8 +416,13 @@ class BatchedStage:
         flat = dz.transpose(0, 1).reshape(len(shared), -1)
         weight.view(-1, weight.shape[-1]).add_(matmul.product(flat.t(), shared))
 
-    def _mark(self, winner: Tensor) -> None:
-        """Remember which units were the strongest of any presentation."""
+    def _mark(self, winner: Tensor, pooled: Pooled | None) -> None:
+        """Remember which units were the strongest of any presentation.
+
+        Those of presentations that are there to fill up go to a unit that there is not.
+        """
+        if pooled is not None and pooled.real is not None:
+            winner = torch.where(pooled.real, winner, self.won.shape[1] - 1)
         self.won.scatter_(1, winner, True)
 
     def _measures(self) -> list[Measures]:
@@ -330,7 +430,7 @@ class BatchedStage:
         loss, positive, negative = self.seen.tolist()
         if self.recipe.model == "BP":
             return [Measures(value) for value in loss]
-        winners = self.won.sum(1).tolist()
+        winners = self.won[:, :-1].sum(1).tolist()
         return [Measures(*of_run) for of_run in zip(loss, positive, negative, winners, strict=True)]
 
     def state(self) -> dict[str, Tensor]:
@@ -389,6 +489,24 @@ def take_runs(own: Tensor, rows: slice | Tensor) -> Tensor:
     if isinstance(rows, slice):
         return own[:, rows]
     return torch.stack([of_run[picked] for of_run, picked in zip(own, rows, strict=True)])
+
+
+def join(images: Tensor, negatives: Tensor, pooled: Pooled | None) -> Tensor:
+    """Add negatives' gradients to those of the images they show, (runs, images, units), in place.
+
+    An image's are summed in their order, on a GPU too, whose own `index_add_` has none.
+    """
+    if pooled is None:
+        return images.add_(negatives)
+    for run, of_run in enumerate(images):
+        if images.is_cuda:
+            sums = torch.segment_reduce(
+                negatives[run], "sum", offsets=pooled.edges[run], unsafe=True
+            )
+            of_run.add_(sums)
+        else:
+            of_run.index_add_(0, pooled.image[run], negatives[run])
+    return images
 
 
 def rows_of(weight: Tensor, winner: Tensor) -> Tensor:

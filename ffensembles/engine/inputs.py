@@ -40,16 +40,22 @@ def images(task: Task, block_size: int) -> tuple[Tensor, Tensor]:
 
 
 def activations_below(
-    task: Task, weights: Mapping[str, Tensor], layer: int, labels: Tensor, block_size: int
+    task: Task,
+    weights: Mapping[str, Tensor],
+    layer: int,
+    labels: Tensor,
+    block_size: int,
+    image: Tensor | None = None,
 ) -> Tensor:
-    """Return what `layer` (from 2) reads of all images carrying `labels`.
+    """Return what `layer` (from 2) reads of all images, or of those in `image`, with `labels`.
 
     These are the normalised activations of the layer below, (presentations, units).
     """
     recipe = task.recipe
     out = task.x.new_empty(len(task.x), recipe.widths[layer - 2])
     for rows in blocks(len(out), block_size):
-        h = embed(task.x[rows], labels[rows], task.on[rows], task.positions)
+        shown = rows if image is None else image[rows]
+        h = embed(task.x[shown], labels[rows], task.on[shown], task.positions)
         for below in range(1, layer):
             h = layer_input(h, recipe, below)
             weight, bias = (weights[f"layer{below}.{k}"] for k in ("weight", "bias"))

@@ -2,7 +2,8 @@
 
 Exact: see `winners`. Beyond that, what a layer reads never changes while it trains, so that it is
 embedded, normalised and centred once; and where the images are read directly, positive and
-negative copies differ in label pixels only and share their product with the weights.
+negative copies, pooled ones too, differ in label pixels only and share their product with the
+weights.
 """
 
 import torch
@@ -26,14 +27,15 @@ class WinnerStage:
         self.trained = {name: weights[f"layer{layer}.{name}"] for name in ("weight", "bias")}
         self.adam = Adam(self.trained, task.recipe.learning_rate)
         first = layer == 1
-        labels = (task.labels, task.negatives(0))
+        negatives = task.negatives(0)
         if first:
             x, on = images(task, block_size)
-            sides = [Side(x, (True, False), labels, on, task.n_labels)]
+            labels, rows = (task.labels, negatives.labels), (None, negatives.image)
+            sides = [Side(x, (True, False), labels, on, task.n_labels, rows)]
         else:
             sides = [
-                Side(self._below(own), (positive,))
-                for own, positive in zip(labels, (True, False), strict=True)
+                Side(self._below(*shown), (positive,))
+                for shown, positive in (((task.labels, None), True), (negatives, False))
             ]
         self.search = MaxLayer(sides, task.positions if first else None, block_size)
 
@@ -41,18 +43,17 @@ class WinnerStage:
     def serves(task: Task) -> bool:
         """Whether this stage trains exactly what the recipe asks for."""
         recipe = task.recipe
-        whole = recipe.batch_size is None or recipe.batch_size >= len(task.x)
         on_cpu = task.x.device.type == "cpu"
-        return recipe.model == "FF" and recipe.goodness == "linf" and whole and on_cpu
+        return recipe.model == "FF" and recipe.goodness == "linf" and task.whole and on_cpu
 
     def epoch(self, index: int) -> Measures:
         """Take one step on all presentations."""
         if self.task.recipe.negatives == "each-epoch":
-            wrong = self.task.negatives(index)
+            wrong = self.task.negatives(index).labels
             if self.layer == 1:
                 self.search.replace_labels(0, 1, wrong)
             else:
-                self.search.replace_inputs(1, self._below(wrong))
+                self.search.replace_inputs(1, self._below(wrong, None))
         recipe, n = self.task.recipe, 2 * len(self.task.x)
         theta = recipe.theta
         assert theta is not None
@@ -71,8 +72,10 @@ class WinnerStage:
         means = float(goodness[True].mean()), float(goodness[False].mean())
         return Measures(loss, *means, winners=winners)
 
-    def _below(self, labels: Tensor) -> Tensor:
-        return activations_below(self.task, self.weights, self.layer, labels, self.block_size)
+    def _below(self, labels: Tensor, image: Tensor | None) -> Tensor:
+        return activations_below(
+            self.task, self.weights, self.layer, labels, self.block_size, image
+        )
 
     def state(self) -> dict[str, Tensor]:
         """Return Adam's memory and the search's."""

@@ -16,6 +16,9 @@ lowest index, as `torch.max` does. The screen decides only where not to look, ne
 many units lie within the bounds of each other, as for some negative data in deeper layers, little
 can be screened out: such *crowded* presentations take the full product and its maximum, as the
 plain algorithm does. A side most of whose presentations are crowded is not screened for a while.
+Presentations of one image, however many, read the same inputs and differ in label pixels, which
+screen, candidates and full product add one by one: each is looked for by itself, and where one of
+an image's is crowded they all are.
 Which presentations are crowded follows from the numbers and from the directions kept, which
 `state` hands out, so that a resumed run takes the same way to the last bit.
 """
@@ -53,9 +56,12 @@ class Side:
     labels
         For each variant the labels embedded, shape (presentations,), or None for none.
     on
-        Value of a lit label pixel, shape (presentations,); None where nothing is embedded.
+        Value of a lit label pixel of each row of `x`; None where nothing is embedded.
     n_labels
         How many labels there are.
+    rows
+        For each variant the row of `x` that a presentation reads, ascending, shape
+        (presentations,); None for one presentation of each row, as it is for variants not named.
     """
 
     x: Tensor
@@ -63,14 +69,53 @@ class Side:
     labels: tuple[Tensor | None, ...] = (None,)
     on: Tensor | None = None
     n_labels: int = 10
+    rows: tuple[Tensor | None, ...] = ()
 
-    def lamps(self, variant: int, rows: slice) -> Tensor | None:
-        """Return the lit label pixels of some rows, shape (rows, labels), if there are any."""
-        labels = self.labels[variant]
-        if labels is None or self.on is None:
+    def share(self, variant: int, block: slice) -> "Share":
+        """Return the presentations that read a block of rows."""
+        rows = self.rows[variant] if variant < len(self.rows) else None
+        labels, on = self.labels[variant], None if self.on is None else self.on[block]
+        if rows is None:
+            return Share(None, None if labels is None else labels[block], on, self.n_labels)
+        first, last = torch.searchsorted(rows, torch.tensor([block.start, block.stop])).tolist()
+        own = rows[first:last] - block.start
+        labels = None if labels is None else labels[first:last]
+        return Share(own, labels, None if on is None else on[own], self.n_labels)
+
+
+@dataclass
+class Share:
+    """A variant's presentations that read one block of rows.
+
+    Attributes
+    ----------
+    rows
+        The row of the block that each reads, ascending; None for one presentation of each.
+    labels, on
+        Label and value of its pixel, shape (presentations,), or None where nothing is embedded.
+    n_labels
+        How many labels there are.
+    """
+
+    rows: Tensor | None
+    labels: Tensor | None
+    on: Tensor | None
+    n_labels: int
+
+    def lamps(self) -> Tensor | None:
+        """Return the lit label pixels, shape (presentations, labels), if there are any."""
+        if self.labels is None or self.on is None:
             return None
-        on = self.on[rows]
-        return on.new_zeros(len(on), self.n_labels).scatter_(1, labels[rows, None], on[:, None])
+        lamps = self.on.new_zeros(len(self.on), self.n_labels)
+        return lamps.scatter_(1, self.labels[:, None], self.on[:, None])
+
+    def of(self, block: Tensor) -> Tensor:
+        """Return, of a block's rows of anything, the one that each presentation reads."""
+        return block if self.rows is None else block.index_select(0, self.rows)
+
+    def row(self, presentation: Tensor) -> Tensor:
+        """Return the row of the block that each of some presentations reads."""
+        return presentation if self.rows is None else self.rows[presentation]
 
 
 @dataclass
@@ -164,18 +209,17 @@ class MaxLayer:
             search = _Search(side, screen, weight, bias, lit)
             for start in range(0, len(side.x), self.block_size):
                 rows = slice(start, min(start + self.block_size, len(side.x)))
-                x = side.x[rows]
-                for variant, (best, unit) in enumerate(search.block(rows)):
-                    positive = side.positive[variant]
+                shares = [side.share(variant, rows) for variant in range(len(side.positive))]
+                found = zip(side.positive, shares, search.block(rows, shares), strict=True)
+                for positive, share, (best, unit) in found:
                     pull = slope(best, positive)
                     z[positive].append(best)
                     winner[positive].append(unit)
                     grad_bias.index_add_(0, unit, pull)
-                    grad_weight.index_add_(0, unit, x * pull[:, None])
-                    labels = side.labels[variant]
-                    if grad_lit is not None and labels is not None and side.on is not None:
-                        cell = labels[rows] * units + unit
-                        grad_lit.view(-1).index_add_(0, cell, pull * side.on[rows])
+                    grad_weight.index_add_(0, unit, share.of(side.x[rows]) * pull[:, None])
+                    if grad_lit is not None and share.labels is not None and share.on is not None:
+                        cell = share.labels * units + unit
+                        grad_lit.view(-1).index_add_(0, cell, pull * share.on)
             screen.end(search.crowded)
         if grad_lit is not None and self.positions is not None:
             for channel in self.positions:
@@ -312,35 +356,41 @@ class _Search:
         units = len(bias)
         self.strands = next(k for k in (8, 7, 6, 5, 4, 3, 2, 1) if units % k == 0)
 
-    def block(self, rows: slice) -> list[tuple[Tensor, Tensor]]:
-        """Return the winning pre-activation and unit of each row, for each variant."""
-        x = self.side.x[rows]
-        lamps = [self.side.lamps(variant, rows) for variant in range(len(self.side.positive))]
+    def block(self, rows: slice, shares: list[Share]) -> list[tuple[Tensor, Tensor]]:
+        """Return the winning pre-activation and unit of each presentation, for each variant."""
+        x, lamps = self.side.x[rows], [share.lamps() for share in shares]
         if self.screen.axes is None:
             self.crowded += len(x)
-            return self._largest(x, lamps)
-        looks = [self._look(self.screen.thin[rows], lamp) for lamp in lamps]
-        crowded = torch.stack([crowd for crowd, _, _ in looks]).any(0)
-        found = []
-        for lamp, (_, row, unit) in zip(lamps, looks, strict=True):
-            alone = ~crowded[row]
-            found.append(self._settle(x, lamp, row[alone], unit[alone]))
+            return self._largest(x, [share.rows for share in shares], lamps)
+        thin, crowded, looks = self.screen.thin[rows], torch.zeros(len(x), dtype=torch.bool), []
+        for share, lamp in zip(shares, lamps, strict=True):
+            crowd, presentation, unit = self._look(share.of(thin), lamp)
+            crowded[share.row(crowd.nonzero()[:, 0])] = True
+            looks.append((presentation, unit))
         dense = crowded.nonzero()[:, 0]
         self.crowded += len(dense)
-        largest = self._largest(x[dense], [None if lamp is None else lamp[dense] for lamp in lamps])
-        for (best, winner), (z, unit) in zip(found, largest, strict=True):
-            best[dense], winner[dense] = z, unit
+        place = crowded.cumsum(0) - 1  # of a crowded row among them
+        found, apart, readers = [], [], []
+        for share, lamp, (presentation, unit) in zip(shares, lamps, looks, strict=True):
+            alone = ~crowded[share.row(presentation)]
+            found.append(self._settle(x, share, lamp, presentation[alone], unit[alone]))
+            apart.append(dense if share.rows is None else crowded[share.rows].nonzero()[:, 0])
+            readers.append(None if share.rows is None else place[share.rows[apart[-1]]])
+        own = [None if lamp is None else lamp[a] for lamp, a in zip(lamps, apart, strict=True)]
+        largest = self._largest(x[dense], readers, own)
+        for (best, winner), (z, unit), a in zip(found, largest, apart, strict=True):
+            best[a], winner[a] = z, unit
         return found
 
     def _look(self, thin: Tensor, lamp: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Return whether each row is crowded, and (row, unit) of all units that may win.
+        """Return whether each presentation is crowded, and (row, unit) of all units that may win.
 
         A row's winner surely reaches what its most promising unit at least is, two errors below
         what that unit at most is. Rows are looked through by strands of units, since few strands
         hold a candidate; of crowded rows nothing more is listed.
         """
         high = product(thin if lamp is None else torch.cat([thin, lamp], dim=1), self.high)
-        stranded = high.view(len(high), self.strands, -1)
+        stranded = high.unflatten(1, (self.strands, -1))
         tops = stranded.amax(1)
         top, strand = tops.max(1)
         knot = stranded[torch.arange(len(top)), :, strand].argmax(1)
@@ -352,12 +402,20 @@ class _Search:
         pair, knot = (stranded[row, :, strand] >= floor[row, None]).nonzero(as_tuple=True)
         return crowded, row[pair], knot * tops.shape[1] + strand[pair]
 
-    def _largest(self, x: Tensor, lamps: list[Tensor | None]) -> list[tuple[Tensor, Tensor]]:
-        """Return each row's largest pre-activation and its unit, from one full product."""
+    def _largest(
+        self, x: Tensor, readers: list[Tensor | None], lamps: list[Tensor | None]
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Return presentations' largest pre-activations and their units, from one full product.
+
+        For each variant: the row of `x` that each presentation reads, or None, and its lamps.
+        """
         whole = product(x, self.weight.t(), self.bias)
         found = []
-        for number, lamp in enumerate(lamps, 1):
-            z = whole if number == len(lamps) else whole.clone()
+        for number, (rows, lamp) in enumerate(zip(readers, lamps, strict=True), 1):
+            if rows is not None:
+                z = whole.index_select(0, rows)
+            else:
+                z = whole if number == len(lamps) else whole.clone()
             if lamp is not None and self.lit is not None:
                 z.addmm_(lamp, self.lit.t())
             largest = z.max(1)
@@ -365,20 +423,21 @@ class _Search:
         return found
 
     def _settle(
-        self, x: Tensor, lamp: Tensor | None, row: Tensor, unit: Tensor
+        self, x: Tensor, share: Share, lamp: Tensor | None, row: Tensor, unit: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Compute the candidates one by one; return each row's largest and its unit."""
+        """Compute the candidates one by one; return each presentation's largest and its unit."""
         size = self.screen.block_size
-        parts = zip(row.split(size), unit.split(size), strict=True)
+        parts = zip(share.row(row).split(size), unit.split(size), strict=True)
         z = torch.cat(
             [dots(x.index_select(0, r), self.weight.index_select(0, u)) for r, u in parts]
         )
         z += self.bias[unit]
         if lamp is not None and self.lit is not None:
             z = z + (lamp[row] * self.lit[unit]).sum(1)
-        best = z.new_full((len(x),), -torch.inf).scatter_reduce_(0, row, z, "amax")
+        n = len(x) if share.rows is None else len(share.rows)
+        best = z.new_full((n,), -torch.inf).scatter_reduce_(0, row, z, "amax")
         wins = z == best[row]
-        winner = torch.full((len(x),), len(self.bias), dtype=torch.int64)
+        winner = torch.full((n,), len(self.bias), dtype=torch.int64)
         winner.scatter_reduce_(0, row[wins], unit[wins], "amin")
         nobody = winner == len(self.bias)  # no number at all: let it be seen in the loss
         return best.masked_fill_(nobody, torch.nan), winner.masked_fill_(nobody, 0)

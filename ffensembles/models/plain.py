@@ -7,15 +7,31 @@ time: each layer in turn for FF, the whole net for BP/FF and BP. A stage offers 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean as mean
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, softplus
 
-from ffensembles.datasets.labels import negative_labels
+from ffensembles.datasets.labels import negative_labels, pooled_negatives
 from ffensembles.models.network import embed, hidden, layer_input, logits, norm
 from ffensembles.models.recipe import Recipe
 from ffensembles.runtime.random import random_stream
+
+
+class Negatives(NamedTuple):
+    """Negative presentations of a run, as many as it has images.
+
+    Attributes
+    ----------
+    labels
+        The wrong labels that they carry, (presentations,).
+    image
+        The images that they show, (presentations,); None if each image has one, in their order.
+    """
+
+    labels: Tensor
+    image: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -52,18 +68,39 @@ class Task:
         """How many labels there are, the held-out one among them."""
         return self.positions.shape[1]
 
-    def negatives(self, epoch: int) -> Tensor:
-        """Return each image's wrong label for an epoch, never the true one."""
+    @property
+    def whole(self) -> bool:
+        """Whether an epoch is one batch."""
+        size = self.recipe.batch_size
+        return size is None or size >= len(self.x)
+
+    def negatives(self, epoch: int) -> Negatives:
+        """Return the negatives of an epoch; none carries its image's true label.
+
+        Pooled ones are in the order of their images where an epoch is one batch, so that those of
+        some images are found together.
+        """
         draw = epoch if self.recipe.negatives == "each-epoch" else 0
         exclude = self.held_out if self.recipe.held_out_negatives == "exclude" else None
         stream = random_stream(self.seed, "negatives", draw)
-        wrong = negative_labels(self.labels.cpu().numpy(), self.n_labels, stream, exclude)
-        return torch.from_numpy(wrong).to(self.labels.device)
+        own, device = self.labels.cpu().numpy(), self.labels.device
+        if self.recipe.negatives != "pooled":
+            wrong = negative_labels(own, self.n_labels, stream, exclude)
+            return Negatives(torch.from_numpy(wrong).to(device), None)
+        image, wrong = pooled_negatives(own, self.n_labels, stream, exclude)
+        if self.whole:
+            order = image.argsort(kind="stable")
+            image, wrong = image[order], wrong[order]
+        return Negatives(torch.from_numpy(wrong).to(device), torch.from_numpy(image).to(device))
 
     def batches(self, epoch: int) -> list[Tensor | slice]:
-        """Return the batches of an epoch: everything at once, or a fresh shuffle in pieces."""
+        """Return the batches of an epoch: everything at once, or a fresh shuffle in pieces.
+
+        A batch takes the positive and the negative presentations of the same places, which with
+        pooled negatives show different images. The last batch may be a smaller one.
+        """
         size = self.recipe.batch_size
-        if size is None or size >= len(self.x):
+        if size is None or self.whole:
             return [slice(None)]
         order = random_stream(self.seed, "order", epoch).permutation(len(self.x))
         return list(torch.from_numpy(order).to(self.x.device).split(size))
@@ -172,8 +209,8 @@ class ReferenceStage:
         if self._inputs_of == -1 or self.task.recipe.negatives == "each-epoch":
             task = self.task
             positive, negative = (
-                stage_input(task, self.weights, self.layer, labels)
-                for labels in (task.labels, task.negatives(epoch))
+                stage_input(task, self.weights, self.layer, *shown)
+                for shown in ((task.labels, None), task.negatives(epoch))
             )
             self._inputs, self._inputs_of = (positive, negative), epoch
         return self._inputs
@@ -198,14 +235,17 @@ class ReferenceStage:
             parameter.requires_grad_(False)
 
 
-def stage_input(task: Task, weights: dict[str, Tensor], layer: int, labels: Tensor) -> Tensor:
-    """Return what a stage reads of every image carrying `labels`.
+def stage_input(
+    task: Task, weights: dict[str, Tensor], layer: int, labels: Tensor, image: Tensor | None = None
+) -> Tensor:
+    """Return what a stage reads of every image, or of those in `image`, carrying `labels`.
 
     For layer l of FF that is the normalised activations of layer l - 1, whose training is over;
     for the first layer and for the whole net it is the image.
     """
     with torch.no_grad():
-        x = embed(task.x, labels, task.on, task.positions)
+        x, on = (task.x, task.on) if image is None else (task.x[image], task.on[image])
+        x = embed(x, labels, on, task.positions)
         if layer > 1:
             x = hidden(weights, task.recipe, x, layer - 1)[-1]
         return layer_input(x, task.recipe, layer) if layer else x

@@ -40,7 +40,8 @@ class Recipe:
         `goodness`: arg max over labels of the goodness summed over layers; `softmax`: arg max of
         the softmax over labels of each layer's goodness, summed over layers.
     negatives
-        A negative's wrong label is drawn `once` per image or anew `each-epoch`.
+        An image's negative carries a wrong label drawn `once` or anew `each-epoch`; `pooled`: as
+        many negatives as images, drawn once from all images with all wrong labels.
     held_out_negatives
         Whether a run without one class may `include` that class's label among its negatives.
     theta
@@ -58,7 +59,7 @@ class Recipe:
     normalise_input: bool
     label_value: Literal["dataset", "image"]
     prediction: Literal["goodness", "softmax"]
-    negatives: Literal["once", "each-epoch"]
+    negatives: Literal["once", "each-epoch", "pooled"]
     held_out_negatives: Literal["exclude", "include"]
     theta: float | None
     learning_rate: float

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from ffensembles.datasets.prepare import prepare
 from ffensembles.engine.adam import Adam
-from ffensembles.engine.batched import BatchedStage
+from ffensembles.engine.batched import BatchedStage, Pooled, join
+from ffensembles.engine.inputs import blocks
 from ffensembles.engine.scatter import add_rows, add_rows_in_pieces
 from ffensembles.engine.stages import Solo, open_stage, stage_kind
 from ffensembles.engine.winner_stage import WinnerStage
@@ -42,6 +44,9 @@ FF = Recipe(
 )
 BPFF = FF.but(model="BPFF", theta=1.5)
 BP = FF.but(model="BP", theta=None, batch_size=16)
+RELU_L2: dict[str, Any] = {
+    "activation": "relu", "goodness": "l2", "normalisation": "l2", "theta": 3.0
+}  # fmt: skip
 VARIANTS = [
     FF,
     FF.but(negatives="each-epoch"),
@@ -55,13 +60,26 @@ VARIANTS = [
     BPFF.but(negatives="each-epoch", normalise_input=False),
     BPFF.but(goodness="l2", normalisation="l2", activation="relu", batch_size=20, theta=3.0),
     BPFF.but(widths=(9, 5)),
+    FF.but(negatives="pooled"),
+    FF.but(negatives="pooled", batch_size=20),
+    FF.but(negatives="pooled", **RELU_L2),
+    FF.but(negatives="pooled", **RELU_L2, batch_size=20),
+    FF.but(negatives="pooled", goodness="l1", normalisation="l2", theta=6.0),
+    FF.but(negatives="pooled", goodness="l1", normalise_input=False, theta=6.0, batch_size=20),
+    BPFF.but(negatives="pooled"),
+    BPFF.but(negatives="pooled", batch_size=20),
+    BPFF.but(negatives="pooled", **RELU_L2),
+    BPFF.but(negatives="pooled", **RELU_L2, batch_size=20),
+    BPFF.but(negatives="pooled", goodness="l1", normalise_input=False),
+    BPFF.but(negatives="pooled", goodness="l1", normalisation="l1", batch_size=20),
 ]
 
 
 def name_of(recipe: Recipe) -> str:
     changed = [str(getattr(recipe, key)) for key in recipe.as_json()
                if getattr(recipe, key) != getattr(FF, key)]  # fmt: skip
-    return "-".join([recipe.model, *changed[:4]])
+    pooled = [recipe.negatives] if recipe.negatives == "pooled" else []
+    return "-".join([recipe.model, *changed[:4], *pooled])
 
 
 def make_task(
@@ -133,6 +151,7 @@ def test_gradients_are_the_references(recipe, rows, pixels, seed):
 def test_a_block_of_runs_is_the_runs_one_by_one(recipe):
     recipe = recipe.but(epochs=3)
     tasks = [replace(make_task(recipe), seed=seed) for seed in (3, 4, 9)]
+    assert len({str(task.negatives(0)) for task in tasks}) == 3
     weights = weights_of(tasks)
     block = [weights]
     seen = {}
@@ -342,9 +361,83 @@ def test_negatives_never_carry_the_true_label_nor_the_held_out_one():
     task = make_task(FF.but(negatives="each-epoch"))
     kept = task.labels != 2
     task = replace(task, x=task.x[kept], labels=task.labels[kept], on=task.on[kept], held_out=2)
-    draws = torch.stack([task.negatives(epoch) for epoch in range(200)])
+    draws = torch.stack([task.negatives(epoch).labels for epoch in range(200)])
     assert not (draws == task.labels).any()
     assert not (draws == 2).any()
     assert len(draws.unique()) == N_LABELS - 1
     included = replace(task, recipe=task.recipe.but(held_out_negatives="include"))
-    assert (torch.stack([included.negatives(epoch) for epoch in range(20)]) == 2).any()
+    assert (torch.stack([included.negatives(epoch).labels for epoch in range(20)]) == 2).any()
+
+
+def without_class(task: Task, left_out: int) -> Task:
+    kept = task.labels != left_out
+    return replace(
+        task, x=task.x[kept], labels=task.labels[kept], on=task.on[kept], held_out=left_out
+    )
+
+
+@pytest.mark.parametrize("batch_size", [None, 20])
+def test_pooled_negatives_are_drawn_once_and_none_is_wrong(batch_size):
+    task = without_class(make_task(FF.but(negatives="pooled", batch_size=batch_size), 400), 2)
+    labels, image = task.negatives(0)
+    assert image is not None
+    assert len(labels) == len(image) == len(task.x)
+    assert not (labels == task.labels[image]).any()
+    assert not (labels == 2).any()
+    assert len(torch.stack([image, labels]).unique(dim=1).t()) == len(labels)
+    assert all(torch.equal(a, b) for a, b in zip((labels, image), task.negatives(7), strict=True))
+    assert not torch.equal(image, replace(task, seed=4).negatives(0).image)
+    assert torch.equal(image, image.sort().values) == (batch_size is None)
+    included = replace(task, recipe=task.recipe.but(held_out_negatives="include"))
+    assert (included.negatives(0).labels == 2).any()
+
+
+def test_an_epoch_takes_every_presentation_once_the_last_ones_too():
+    batches = make_task(FF.but(batch_size=20)).batches(3)
+    assert [len(batch) for batch in batches] == [20, 20, 17]
+    assert torch.cat(batches).sort().values.tolist() == list(range(57))
+
+
+@pytest.mark.parametrize("batch_size", [None, 20])
+@pytest.mark.parametrize("recipe", [FF, FF.but(**RELU_L2), BPFF.but(**RELU_L2)], ids=name_of)
+def test_pooled_negatives_without_a_class_train_as_the_reference(recipe, batch_size):
+    recipe = recipe.but(negatives="pooled", batch_size=batch_size, epochs=3)
+    task = without_class(make_task(recipe, 80), 2)
+    fast, plain = (
+        loop.train(task, loop.Settings(engine=kind, block_size=16, record_every=1))
+        for kind in ("fast", "reference")
+    )
+    for name, weight in plain.weights.items():
+        np.testing.assert_allclose(fast.weights[name], weight, rtol=1e-6, atol=1e-7)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    runs=st.integers(1, 3), rows=st.integers(1, 40), block=st.integers(1, 17),
+    seed=st.integers(0, 10**6),
+)  # fmt: skip
+def test_a_blocks_pooled_negatives_are_those_of_its_images(runs, rows, block, seed):
+    g = torch.Generator().manual_seed(seed)
+    image = torch.randint(0, rows, (runs, rows), generator=g).sort(1).values
+    labels = torch.arange(rows).repeat(runs, 1)  # tells them apart
+    gradient = torch.randn(runs, rows, 3, generator=g, dtype=torch.float64)
+    for part in blocks(rows, block):
+        pooled = Pooled.of(image, labels, part)
+        real = pooled.real if pooled.real is not None else pooled.image >= 0
+        size = part.stop - part.start
+        found = torch.zeros(runs, size, 3, dtype=torch.float64)
+        expected = found.clone()
+        own = torch.stack([of_run[k] for of_run, k in zip(gradient, pooled.labels, strict=True)])
+        own *= real[..., None]
+        join(found, own, pooled)
+        for run in range(runs):
+            inside = (image[run] >= part.start) & (image[run] < part.stop)
+            assert pooled.labels[run][real[run]].tolist() == inside.nonzero()[:, 0].tolist()
+            local = image[run][inside] - part.start
+            assert torch.equal(pooled.image[run][real[run]], local)
+            expected[run].index_add_(0, local, gradient[run][inside])
+            counts = torch.bincount(local, minlength=size)
+            assert torch.equal(pooled.edges[run].diff(), counts)
+            sums = torch.segment_reduce(own[run], "sum", offsets=pooled.edges[run], unsafe=True)
+            torch.testing.assert_close(sums, expected[run], rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)

@@ -1,11 +1,20 @@
 """Labels in images, wrong labels, and streams of random numbers."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ffensembles.datasets.labels import blank, embed, label_positions, negative_labels, standardise
+from ffensembles.datasets.labels import (
+    blank,
+    embed,
+    label_positions,
+    negative_labels,
+    pooled_negatives,
+    standardise,
+)
 from ffensembles.runtime.random import random_stream
 
 
@@ -74,9 +83,48 @@ def test_wrong_labels_are_equally_likely(exclude):
     assert counts.sum() == counts[allowed].sum()
 
 
-def test_an_image_of_the_excluded_class_is_refused():
+@pytest.mark.parametrize("draw", [negative_labels, pooled_negatives])
+def test_an_image_of_the_excluded_class_is_refused(draw):
     with pytest.raises(ValueError, match="excluded class"):
-        negative_labels(np.array([1, 2]), 4, np.random.default_rng(0), exclude=2)
+        draw(np.array([1, 2]), 4, np.random.default_rng(0), exclude=2)
+
+
+@given(st.integers(0, 10**6), st.integers(3, 10), st.integers(1, 300), st.booleans())
+def test_pooled_negatives_are_wrong_and_none_is_drawn_twice(seed, n_classes, n, left_out):
+    rng = np.random.default_rng(seed)
+    exclude = int(rng.integers(n_classes)) if left_out else None
+    labels = rng.integers(0, n_classes, n)
+    labels = labels[labels != exclude]
+    image, wrong = pooled_negatives(labels, n_classes, rng, exclude)
+    assert len(image) == len(wrong) == len(labels)
+    assert not (wrong == labels[image]).any()
+    assert not (wrong == exclude).any()
+    assert ((wrong >= 0) & (wrong < n_classes)).all()
+    assert len(set(zip(image.tolist(), wrong.tolist(), strict=True))) == len(labels)
+
+
+@pytest.mark.parametrize(("exclude", "wrong"), [(None, 9), (0, 8), (9, 8)])
+def test_a_pool_is_drawn_from_evenly_and_in_random_order(exclude, wrong):
+    n = 90_000
+    labels = np.full(n, 3)
+    image, label = pooled_negatives(labels, 10, np.random.default_rng(0), exclude)
+    allowed = [k for k in range(10) if k not in (3, exclude)]
+    counts = np.bincount(label, minlength=10)[allowed]
+    assert (np.abs(counts - n / wrong) < 5 * (n / wrong) ** 0.5).all()
+    negatives = np.bincount(image, minlength=n)
+    assert negatives.max() <= wrong
+    # of an image's wrong labels each is kept with a chance of 1 in `wrong`
+    chance = 1 / wrong
+    for k in range(4):
+        expected = math.comb(wrong, k) * chance**k * (1 - chance) ** (wrong - k)
+        assert (negatives == k).mean() == pytest.approx(expected, abs=0.01)
+    assert abs(np.corrcoef(image, np.arange(n))[0, 1]) < 0.02
+    assert abs(np.corrcoef(label, np.arange(n))[0, 1]) < 0.02
+
+
+def test_a_pool_of_one_wrong_label_is_drawn_whole():
+    image, label = pooled_negatives(np.array([0, 1, 1]), 2, np.random.default_rng(0))
+    assert sorted(zip(image.tolist(), label.tolist(), strict=True)) == [(0, 1), (1, 0), (2, 0)]
 
 
 def test_a_stream_depends_on_seed_purpose_and_index_alone():

@@ -117,7 +117,7 @@ def test_a_cut_needs_no_run_of_its_own():
         ),
         (
             {**THETA, "key": "negatives", "values": ["onec"]},
-            "sweep.settings[0].values[0]: found 'onec'; allowed: once, each-epoch",
+            "sweep.settings[0].values[0]: found 'onec'; allowed: once, each-epoch, pooled",
         ),
         (
             {**MAX_RHO, "values": [2]},

@@ -27,9 +27,20 @@ def loss_by_definition(z: torch.Tensor, positive: bool) -> torch.Tensor:
 
 
 class Case:
-    """A first layer (images with two labels) and a deeper one (two sides) on random numbers."""
+    """A first layer (images with two labels) and a deeper one (two sides) on random numbers.
 
-    def __init__(self, rows: int, inputs: int, units: int, dtype: torch.dtype, seed: int) -> None:
+    `pooled`: negatives of the first layer show some images more than once, others never.
+    """
+
+    def __init__(
+        self,
+        rows: int,
+        inputs: int,
+        units: int,
+        dtype: torch.dtype,
+        seed: int,
+        pooled: bool = False,
+    ) -> None:
         g = torch.Generator().manual_seed(seed)
         self.units = units
         self.x = torch.randn(rows, inputs, generator=g, dtype=dtype)
@@ -38,26 +49,32 @@ class Case:
         self.x[:, self.positions[0]] = 0
         self.on = torch.rand(rows, generator=g, dtype=dtype) + 0.5
         self.labels = torch.randint(0, N_LABELS, (rows,), generator=g)
-        self.wrong = (self.labels + 1) % N_LABELS
+        self.image = torch.arange(rows)
+        if pooled:
+            self.image = torch.randint(0, rows, (rows,), generator=g).sort().values
+        self.shown = self.image if pooled else None
+        steps = torch.arange(rows) % (N_LABELS - 1) + 1 if pooled else 1
+        self.wrong = (self.labels[self.image] + steps) % N_LABELS
         self.weight = torch.randn(units, inputs, generator=g, dtype=dtype)
         self.bias = torch.randn(units, generator=g, dtype=dtype)
 
     def first_layer(self, **options: object) -> MaxLayer:
-        side = Side(self.x, (True, False), (self.labels, self.wrong), self.on, N_LABELS)
+        labels, rows = (self.labels, self.wrong), (None, self.shown)
+        side = Side(self.x, (True, False), labels, self.on, N_LABELS, rows)
         return MaxLayer([side], self.positions, **options)  # type: ignore[arg-type]
 
     def deeper_layer(self, **options: object) -> MaxLayer:
         return MaxLayer([Side(self.x, (True,)), Side(self.other, (False,))], **options)  # type: ignore[arg-type]
 
-    def embedded(self, labels: torch.Tensor) -> torch.Tensor:
-        x = self.x.clone()
-        x[torch.arange(len(x)), self.positions[0][labels]] = self.on
+    def embedded(self, labels: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        x = self.x[image]
+        x[torch.arange(len(x)), self.positions[0][labels]] = self.on[image]
         return x
 
     def by_definition(self, deeper: bool) -> dict[str, torch.Tensor]:
         weight, bias = self.weight.clone().requires_grad_(), self.bias.clone().requires_grad_()
-        positive = self.x if deeper else self.embedded(self.labels)
-        negative = self.other if deeper else self.embedded(self.wrong)
+        positive = self.x if deeper else self.embedded(self.labels, torch.arange(len(self.x)))
+        negative = self.other if deeper else self.embedded(self.wrong, self.image)
         z = {True: positive @ weight.t() + bias, False: negative @ weight.t() + bias}
         (loss_by_definition(z[True], True) + loss_by_definition(z[False], False)).backward()
         assert weight.grad is not None
@@ -75,12 +92,19 @@ shapes = st.tuples(
 )
 
 
-@pytest.mark.parametrize("deeper", [False, True])
+kinds = pytest.mark.parametrize(
+    ("deeper", "pooled"),
+    [(False, False), (False, True), (True, False)],
+    ids=["first", "first-pooled", "deeper"],
+)
+
+
+@kinds
 @settings(deadline=None, max_examples=40)
 @given(shape=shapes, block=st.integers(1, 50))
-def test_step_equals_autograd_through_the_definition(deeper, shape, block):
+def test_step_equals_autograd_through_the_definition(deeper, pooled, shape, block):
     rows, inputs, units, seed = shape
-    case = Case(rows, inputs, units, torch.float64, seed)
+    case = Case(rows, inputs, units, torch.float64, seed, pooled)
     layer = (case.deeper_layer if deeper else case.first_layer)(block_size=block)
     step = layer.step(case.weight, case.bias, slope)
     expected = case.by_definition(deeper)
@@ -92,26 +116,29 @@ def test_step_equals_autograd_through_the_definition(deeper, shape, block):
 
 def one_by_one(case: Case, deeper: bool) -> dict[bool, tuple[torch.Tensor, torch.Tensor]]:
     """Return every presentation's winner, found by computing all dot products as candidates are."""
-    positive = case.x
-    negative = case.other if deeper else case.x
+    positive, own = case.x, torch.arange(len(case.x))
+    negative = case.other if deeper else case.x[case.image]
     lit = case.weight[:, case.positions].sum(1)
     found = {}
-    for kind, x, labels in ((True, positive, case.labels), (False, negative, case.wrong)):
+    for kind, x, labels, image in (
+        (True, positive, case.labels, own),
+        (False, negative, case.wrong, case.image),
+    ):
         pairs = torch.cartesian_prod(torch.arange(len(x)), torch.arange(case.units))
         z = dots(x[pairs[:, 0]], case.weight[pairs[:, 1]]).view(len(x), -1) + case.bias
         if not deeper:
-            z = z + case.on[:, None] * lit.t()[labels]
+            z = z + case.on[image, None] * lit.t()[labels]
         found[kind] = tuple(z.max(1))
     return found
 
 
-@pytest.mark.parametrize("deeper", [False, True])
+@kinds
 @settings(deadline=None, max_examples=60)
 @given(shape=shapes, rank=st.integers(1, 12), block=st.integers(1, 50), spread=st.floats(-6, 1))
-def test_a_screen_changes_no_bit(deeper, shape, rank, block, spread):
+def test_a_screen_changes_no_bit(deeper, pooled, shape, rank, block, spread):
     """Units that differ by much, by little or only by rounding: never is a winner overlooked."""
     rows, inputs, units, seed = shape
-    case = Case(rows, inputs, units, torch.float32, seed)
+    case = Case(rows, inputs, units, torch.float32, seed, pooled)
     case.weight = case.weight[:1] + 10**spread * case.weight
     case.bias *= 10**spread
     make = case.deeper_layer if deeper else case.first_layer
@@ -148,6 +175,25 @@ def test_crowded_presentations_take_the_full_product():
     assert torch.equal(step.winner[False][::2], full.winner[False][::2])
 
 
+@settings(deadline=None, max_examples=40)
+@given(rows=st.integers(30, 60), block=st.integers(1, 70), seed=st.integers(0, 10**6))
+def test_crowded_images_with_pooled_negatives(rows, block, seed):
+    """Some images' presentations take the full product, however many there are of each."""
+    case = Case(rows, 20, 64, torch.float64, seed, pooled=True)
+    case.weight[1:] = case.weight[0] + 1e-4 * case.weight[1:]
+    case.weight[:, N_LABELS] = torch.linspace(-9, 9, 64)
+    case.bias = torch.zeros(64, dtype=torch.float64)
+    case.x[:, N_LABELS] = 1
+    case.x[::2, N_LABELS] = 0  # where units are nearly equal
+    layer = case.first_layer(rank=4, block_size=block)
+    step = layer.step(case.weight, case.bias, slope)
+    expected = case.by_definition(deeper=False)
+    assert 0 < layer.crowded[0] < rows
+    assert torch.equal(step.winner[True], expected["positive"])
+    assert torch.equal(step.winner[False], expected["negative"])
+    torch.testing.assert_close(step.weight, expected["weight"], rtol=1e-10, atol=1e-10)
+
+
 def test_a_side_on_which_screens_do_not_serve_is_left_alone_for_a_while():
     case = Case(60, 20, 64, torch.float32, 3)
     case.weight = 1 + 1e-7 * case.weight
@@ -165,11 +211,11 @@ def test_a_side_on_which_screens_do_not_serve_is_left_alone_for_a_while():
     assert layer.screened == [True, True]
 
 
-@pytest.mark.parametrize("deeper", [False, True])
+@kinds
 @pytest.mark.parametrize("drift", [1e-4, 0.05, 0.5])
-def test_weights_may_leave_a_screens_directions(deeper, drift):
+def test_weights_may_leave_a_screens_directions(deeper, pooled, drift):
     """Directions are kept while weights move on, slowly or fast: winners stay the true ones."""
-    case = Case(300, 20, 40, torch.float32, 5)
+    case = Case(300, 20, 40, torch.float32, 5, pooled)
     layer = (case.deeper_layer if deeper else case.first_layer)(rank=6, block_size=64)
     generator = torch.Generator().manual_seed(0)
     with mock.patch.object(winners, "_CROWD", 10**6):
@@ -182,10 +228,10 @@ def test_weights_may_leave_a_screens_directions(deeper, drift):
             case.bias[10:] += drift
 
 
-@pytest.mark.parametrize("deeper", [False, True])
-def test_what_is_remembered_can_be_handed_on(deeper):
+@kinds
+def test_what_is_remembered_can_be_handed_on(deeper, pooled):
     """With a screened and a resting side, another layer goes on to the same bits."""
-    case = Case(300, 20, 40, torch.float32, 5)
+    case = Case(300, 20, 40, torch.float32, 5, pooled)
     case.weight[:30] = case.weight[0] + 1e-6 * case.weight[:30]  # many that are nearly equal
     case.bias[:30] = 0
     case.x[:100] = case.weight[0] + 0.01 * case.x[:100]
