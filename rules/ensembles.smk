@@ -1,10 +1,10 @@
-# Ensembles: every method of `ffensembles.ensembles.methods.METHODS` that results ask for, on every run.
+# Ensembles: every method of `ffensembles.ensembles.METHODS` that results ask for, on every run.
 
 
 rule find_ensembles:
     input:
         activations=study.pattern("activations"),
-        code=code("ffensembles.ensembles.methods", "ffensembles.representations.store"),
+        code=code("ffensembles.ensembles", "ffensembles.representations.store"),
     output:
         study.pattern("ensembles"),
     log:
