@@ -233,6 +233,8 @@ class BatchedStage:
         g = norm(h, self.recipe.goodness)
         pull, dh = self._pull(g, positive, n, pooled), torch.zeros_like(h)
         add_norm_slope(dh, h, g, peak.indices, self.recipe.goodness, pull)
+        if self.recipe.activation == "relu":  # the norm's slope is 0 where the unit's is
+            return dh, None
         return dh.mul_(activation_slope(h, self.recipe)), None
 
     def _pull(self, goodness: Tensor, positive: bool, n: int, pooled: Pooled | None) -> Tensor:
@@ -481,13 +483,17 @@ class Captured:
 
 def take(shared: Tensor, rows: slice | Tensor) -> Tensor:
     """Return rows of what all runs share: (presentations, ...), or (runs, presentations, ...)."""
-    return shared[rows]
+    if isinstance(rows, slice):
+        return shared[rows]
+    return shared.index_select(0, rows.flatten()).unflatten(0, rows.shape)
 
 
 def take_runs(own: Tensor, rows: slice | Tensor) -> Tensor:
     """Return rows (runs, presentations, ...) of what each run has its own of."""
     if isinstance(rows, slice):
         return own[:, rows]
+    if len(own) == 1:
+        return take(own[0], rows)
     return torch.stack([of_run[picked] for of_run, picked in zip(own, rows, strict=True)])
 
 

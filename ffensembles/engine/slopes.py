@@ -18,5 +18,5 @@ def loss_slope(goodness: Tensor, positive: bool, theta: float) -> Tensor:
 
 
 def activation_slope(h: Tensor, recipe: Recipe) -> Tensor:
-    """Return the non-linearity's slope, from its value `h`."""
-    return h * (1 - h) if recipe.activation == "sigmoid" else (h > 0).to(h.dtype)
+    """Return the non-linearity's slope, from its value `h`; that of a rectified one is its sign."""
+    return h * (1 - h) if recipe.activation == "sigmoid" else h.sign()
