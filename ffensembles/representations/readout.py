@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from ffensembles.analyses.weights import load_weights
+from ffensembles.representations.weights import load_weights
 from ffensembles.datasets import DATASETS
 from ffensembles.datasets.prepare import prepare
 from ffensembles.errors import StoreError
