@@ -123,15 +123,27 @@ def read_run(
     """
     found = checked_run(read_json(path), path, allow_unsealed=allow_unsealed)
     if expected_fingerprint is not None:
-        different = list(_differences(found["fingerprint"], expected_fingerprint))
+        different = differences(found["fingerprint"], expected_fingerprint)
         if different:
-            more = f" and {len(different) - _NAMED} more" if len(different) > _NAMED else ""
             raise StoreError(
-                f"{path}: this run is not the one that the study asks for "
-                f"({'; '.join(different[:_NAMED])}{more}). Delete its folder and start the same "
-                "command again to train it, or change the configuration to this run's recipe."
+                f"{path}: this run is not the one that the study asks for ({different}). Delete "
+                "its folder and start the same command again to train it, or change the "
+                "configuration to this run's recipe."
             )
     return found
+
+
+def differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
+    """Say in what two fingerprints differ; nothing where they are the same.
+
+    Examples
+    --------
+    >>> differences({"recipe": {"epochs": 3}}, {"recipe": {"epochs": 40}})
+    'recipe.epochs: 3 here, 40 in the study'
+    """
+    different = list(_differences(found, expected))
+    more = f" and {len(different) - _NAMED} more" if len(different) > _NAMED else ""
+    return "; ".join(different[:_NAMED]) + more
 
 
 def checked_run(
