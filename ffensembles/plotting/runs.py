@@ -1,11 +1,15 @@
 """Which runs, classes and layers a figure reads from trees and tidy frames."""
 
-from collections.abc import Mapping
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+
+if TYPE_CHECKING:
+    from ffensembles.plotting.registry import Shown
 
 
 def whole(frame: pd.DataFrame) -> pd.DataFrame:
@@ -60,27 +64,14 @@ def attributes(tree: xr.DataTree) -> dict[str, Any]:
     return {str(name): value for name, value in tree.attrs.items()}
 
 
-def like(frame: pd.DataFrame, attrs: Mapping[str, Any]) -> pd.DataFrame:
-    """Keep the runs that differ from the one described by `attrs` in nothing but their seed."""
-    same = np.ones(len(frame), dtype=bool)
-    for key in ("protocol", "dataset", "model", "held_out"):
-        wanted = attrs.get(key)
-        column = frame[key]
-        same &= (column.isna() if wanted is None else column.eq(wanted).fillna(False)).to_numpy(
-            dtype=bool
-        )
-    return frame[same]
+def sample_of(shown: Shown) -> xr.DataTree:
+    """Return the sample of activations that a figure shows.
 
-
-def models_in(frame: pd.DataFrame) -> list[str]:
-    """Return the models of a frame in the study's order."""
-    from ffensembles.plotting import models
-
-    return models.models_in(frame)
-
-
-def model_handles(frame: pd.DataFrame) -> list[Any]:
-    """Return a legend's entries for the models of a frame, as points."""
-    from ffensembles.plotting import models
-
-    return models.model_handles(models_in(frame))
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    if shown.sample is None:
+        raise ValueError(f"{shown.figure}: its kind needs a sample of activations; found none.")
+    return shown.sample

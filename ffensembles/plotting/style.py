@@ -163,7 +163,3 @@ def count_axis(axes: Axes, top: float, which: str = "y") -> None:
     axis.set_major_locator(FixedLocator(ticks))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
-
-
-MODEL_COLOURS = dict(zip(("FF", "BPFF", "BP"), CYCLE, strict=False))
-MODEL_MARKERS = dict(zip(("FF", "BPFF", "BP"), MARKERS, strict=False))
