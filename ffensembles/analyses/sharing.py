@@ -5,7 +5,7 @@ from itertools import combinations_with_replacement
 import pandas as pd
 import xarray as xr
 
-from ffensembles.analyses.sizes import at_quantile
+from ffensembles.analyses.sizes import by_quantile
 from ffensembles.analyses.tidy import whole_numbers
 from ffensembles.ensembles import layer_names
 
@@ -53,37 +53,47 @@ def shared_units(found: xr.Dataset) -> xr.Dataset:
 
 
 def sharing_frame(found: xr.DataTree, quantile: float | None = None) -> pd.DataFrame:
-    """Return the shared units of a run, one row per layer and pair of categories.
+    """Return the shared units of a run, one row per layer, quantile and pair of categories.
 
     Parameters
     ----------
     found
-        A run's ensembles by one method.
+        A run's ensembles by one method; its attribute `held_out` is the label of the class left
+        out of training, if there is one.
     quantile
-        Which of Method 1's quantiles; None for a method without.
+        Which of Method 1's quantiles; None for all of them, or for a method without.
 
     Returns
     -------
     pandas.DataFrame
-        Columns `layer`, `method`, `quantile`, `category`, `other` (not below `category`),
-        `count` (units) and `jaccard`.
+        Columns `layer`, `method`, `quantile` (missing for a method without), `category`, `other`
+        (not below `category`), `count` (units), `jaccard` and `unseen` (whether either class is
+        the one left out).
+
+    Raises
+    ------
+    KeyError
+        If the quantile is not among those the ensembles were found for.
     """
     rows = []
+    held_out = found.attrs.get("held_out")
     for name in layer_names(found):
-        shared = shared_units(at_quantile(found[name].to_dataset(), quantile))
-        labels = shared["category"].values.tolist()
-        for (i, category), (j, other) in combinations_with_replacement(enumerate(labels), 2):
-            rows.append(
-                {
-                    "layer": int(name.removeprefix("layer")),
-                    "method": found.attrs["method"],
-                    "quantile": quantile,
-                    "category": category,
-                    "other": other,
-                    "count": float(shared["count"].values[i, j]),
-                    "jaccard": float(shared["jaccard"].values[i, j]),
-                }
-            )
+        for at, layer in by_quantile(found[name].to_dataset(), quantile):
+            shared = shared_units(layer)
+            labels = shared["category"].values.tolist()
+            for (i, category), (j, other) in combinations_with_replacement(enumerate(labels), 2):
+                rows.append(
+                    {
+                        "layer": int(name.removeprefix("layer")),
+                        "method": found.attrs["method"],
+                        "quantile": at,
+                        "category": category,
+                        "other": other,
+                        "count": float(shared["count"].values[i, j]),
+                        "jaccard": float(shared["jaccard"].values[i, j]),
+                        "unseen": held_out in (category, other),
+                    }
+                )
     return whole_numbers(pd.DataFrame(rows)).astype({"quantile": float})
 
 

@@ -1,5 +1,7 @@
 """How many units an ensemble has, per layer and category."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -82,3 +84,41 @@ def at_quantile(found: xr.Dataset, quantile: float | None) -> xr.Dataset:
     if quantile is None:
         raise KeyError(f"which quantile? There are {found['quantile'].values.tolist()}.")
     return found.sel(quantile=quantile, method="nearest", tolerance=1e-6)
+
+
+def by_quantile(
+    found: xr.Dataset, quantile: float | None = None
+) -> Iterator[tuple[float, xr.Dataset]]:
+    """Yield a layer's ensembles at each of Method 1's quantiles, or at the one given.
+
+    Parameters
+    ----------
+    found
+        Ensembles of one layer by one method.
+    quantile
+        Which quantile; None for all of them, or for a method without quantiles.
+
+    Yields
+    ------
+    tuple[float, xarray.Dataset]
+        The quantile (missing if None was given for a method without quantiles) and the ensembles
+        there, without that dimension.
+
+    Raises
+    ------
+    KeyError
+        If the quantile is not among those the ensembles were found for.
+
+    Examples
+    --------
+    >>> active = (("quantile", "category", "neuroid"), [[[True, True]], [[True, False]]])
+    >>> found = xr.Dataset({"active": active}, coords={"quantile": [0.9, 0.95]})
+    >>> [(q, int(layer["active"].sum())) for q, layer in by_quantile(found)]
+    [(0.9, 2), (0.95, 1)]
+    """
+    if quantile is None and "quantile" in found.dims:
+        wanted: list[float | None] = found["quantile"].values.tolist()
+    else:
+        wanted = [quantile]
+    for one in wanted:
+        yield np.nan if one is None else one, at_quantile(found, one)
