@@ -1,3 +1,5 @@
+"""Gather the accuracies of runs from their metadata."""
+
 from ffensembles.analyses.accuracy import accuracy_frame
 from ffensembles.analyses.tidy import over_runs, write_frame
 from ffensembles.runtime.files import read_json

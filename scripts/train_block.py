@@ -1,3 +1,5 @@
+"""Train runs that differ in their seed alone, into the cache."""
+
 from pathlib import Path
 
 from ffensembles.models.recipe import Recipe
@@ -8,7 +10,7 @@ from ffensembles.training.run import fill
 with logged(snakemake.log[0], snakemake.output[0]):
     params = snakemake.params
     fill(
-        Kept(Path(params.kept), code_digest(snakemake.input.code)),
+        Kept(Path(params.cache), code_digest(snakemake.input.code)),
         params.runs,
         Recipe.from_json(params.recipe),
         {**snakemake.config["data"], **params.images},

@@ -1,3 +1,5 @@
+"""Train one run, or take it from the cache."""
+
 from pathlib import Path
 
 from ffensembles.models.recipe import Recipe
@@ -15,5 +17,5 @@ with logged(snakemake.log[0], snakemake.output[0]):
         snakemake.config["training"],
         RunFiles(*map(Path, (out.weights, out.history, out.metadata, params.checkpoint))),
         threads=snakemake.threads,
-        kept=Kept(Path(params.kept), code_digest(snakemake.input.code)),
+        kept=Kept(Path(params.cache), code_digest(snakemake.input.code)),
     )

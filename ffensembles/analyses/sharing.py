@@ -5,9 +5,10 @@ from itertools import combinations_with_replacement
 import pandas as pd
 import xarray as xr
 
-from ffensembles.analyses.sizes import by_quantile
+from ffensembles.analyses.registry import RunResults, run_frame
+from ffensembles.analyses.sizes import at_quantile, quantiles_of
 from ffensembles.analyses.tidy import whole_numbers
-from ffensembles.ensembles import layer_names
+from ffensembles.ensembles.common import layer_names
 
 
 def shared_units(found: xr.Dataset) -> xr.Dataset:
@@ -53,33 +54,27 @@ def shared_units(found: xr.Dataset) -> xr.Dataset:
 
 
 def sharing_frame(found: xr.DataTree, quantile: float | None = None) -> pd.DataFrame:
-    """Return the shared units of a run, one row per layer, quantile and pair of categories.
+    """Return the shared units of a run, one row per layer and pair of categories.
 
     Parameters
     ----------
     found
-        A run's ensembles by one method; its attribute `held_out` is the label of the class left
-        out of training, if there is one.
+        A run's ensembles by one method.
     quantile
-        Which of Method 1's quantiles; None for all of them, or for a method without.
+        Which of Method 1's quantiles; None for all, or for a method without.
 
     Returns
     -------
     pandas.DataFrame
-        Columns `layer`, `method`, `quantile` (missing for a method without), `category`, `other`
-        (not below `category`), `count` (units), `jaccard` and `unseen` (whether either class is
-        the one left out).
-
-    Raises
-    ------
-    KeyError
-        If the quantile is not among those the ensembles were found for.
+        Columns `layer`, `method`, `quantile`, `category`, `other` (not below `category`),
+        `count` (units), `jaccard` and `unseen` (whether one of the two is the class left out).
     """
     rows = []
     held_out = found.attrs.get("held_out")
     for name in layer_names(found):
-        for at, layer in by_quantile(found[name].to_dataset(), quantile):
-            shared = shared_units(layer)
+        layer = found[name].to_dataset()
+        for at in quantiles_of(layer, quantile):
+            shared = shared_units(at_quantile(layer, at))
             labels = shared["category"].values.tolist()
             for (i, category), (j, other) in combinations_with_replacement(enumerate(labels), 2):
                 rows.append(
@@ -101,3 +96,8 @@ def pair(frame: pd.DataFrame, categories: tuple[int, int], layer: int = 1) -> pd
     """Keep the rows of one pair of categories in one layer, whichever is named first."""
     low, high = sorted(categories)
     return frame[(frame.category == low) & (frame.other == high) & (frame.layer == layer)]
+
+
+@run_frame("sharing", shuffled=True, ending="parquet")
+def _sharing(results: RunResults) -> pd.DataFrame:
+    return results.over_methods(sharing_frame)

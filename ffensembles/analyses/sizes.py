@@ -1,13 +1,12 @@
 """How many units an ensemble has, per layer and category."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ffensembles.analyses.registry import RunResults, run_frame
 from ffensembles.analyses.tidy import whole_numbers
-from ffensembles.ensembles import ensemble_sizes, layer_names
+from ffensembles.ensembles.common import ensemble_sizes, layer_names
 
 
 def sizes_frame(found: xr.DataTree) -> pd.DataFrame:
@@ -71,6 +70,13 @@ def _one(values: xr.DataArray, quantile: int, category: int) -> float:
     return float(values.isel(where, missing_dims="ignore"))
 
 
+def quantiles_of(found: xr.Dataset, quantile: float | None) -> list[float | None]:
+    """Return the quantiles to measure: the one asked for, all there are, or none (None alone)."""
+    if quantile is not None or "quantile" not in found.dims:
+        return [quantile]
+    return [float(value) for value in found["quantile"].values]
+
+
 def at_quantile(found: xr.Dataset, quantile: float | None) -> xr.Dataset:
     """Select one of Method 1's quantiles; other methods' results pass as they are.
 
@@ -86,39 +92,6 @@ def at_quantile(found: xr.Dataset, quantile: float | None) -> xr.Dataset:
     return found.sel(quantile=quantile, method="nearest", tolerance=1e-6)
 
 
-def by_quantile(
-    found: xr.Dataset, quantile: float | None = None
-) -> Iterator[tuple[float, xr.Dataset]]:
-    """Yield a layer's ensembles at each of Method 1's quantiles, or at the one given.
-
-    Parameters
-    ----------
-    found
-        Ensembles of one layer by one method.
-    quantile
-        Which quantile; None for all of them, or for a method without quantiles.
-
-    Yields
-    ------
-    tuple[float, xarray.Dataset]
-        The quantile (missing if None was given for a method without quantiles) and the ensembles
-        there, without that dimension.
-
-    Raises
-    ------
-    KeyError
-        If the quantile is not among those the ensembles were found for.
-
-    Examples
-    --------
-    >>> active = (("quantile", "category", "neuroid"), [[[True, True]], [[True, False]]])
-    >>> found = xr.Dataset({"active": active}, coords={"quantile": [0.9, 0.95]})
-    >>> [(q, int(layer["active"].sum())) for q, layer in by_quantile(found)]
-    [(0.9, 2), (0.95, 1)]
-    """
-    if quantile is None and "quantile" in found.dims:
-        wanted: list[float | None] = found["quantile"].values.tolist()
-    else:
-        wanted = [quantile]
-    for one in wanted:
-        yield np.nan if one is None else one, at_quantile(found, one)
+@run_frame("sizes", shuffled=True)
+def _sizes(results: RunResults) -> pd.DataFrame:
+    return results.over_methods(sizes_frame)

@@ -13,8 +13,9 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from ffensembles.analyses.registry import RunResults, run_frame
 from ffensembles.analyses.tidy import whole_numbers
-from ffensembles.ensembles import layer_names
+from ffensembles.ensembles.common import layer_names
 
 _BLOCK = 1024  # presentations read at once: 4 chunks of a store
 
@@ -144,3 +145,8 @@ def _mean(category: int | None, values: NDArray[np.float64]) -> dict[str, Any]:
         "silent": len(values) - len(known),
         "n_presentations": len(values),
     }
+
+
+@run_frame("sparsity")
+def _sparsity(results: RunResults) -> pd.DataFrame:
+    return sparsity_frame(results.activations)

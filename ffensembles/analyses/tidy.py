@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ffensembles.errors import StoreError
-from ffensembles.runtime.files import write_text
+from ffensembles.runtime.files import atomic_path, write_text
 
 RUN_KEYS = ("protocol", "dataset", "model", "held_out", "seed")
 """What names a run; `held_out` is missing where every class was trained on."""
@@ -16,10 +16,26 @@ RUN_KEYS = ("protocol", "dataset", "model", "held_out", "seed")
 _WHOLE = ("held_out", "seed", "layer", "category", "other", "neuroid", "n_presentations")
 
 
+def together(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Put the frames of runs one below the other.
+
+    Parameters
+    ----------
+    frames
+        Frames with the columns of `RUN_KEYS` first, in the order of the rows that result.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    return whole_numbers(pd.concat(frames, ignore_index=True))
+
+
 def over_runs(
     one: Callable[[Path], pd.DataFrame], runs: Iterable[tuple[Mapping[str, Any], str | Path]]
 ) -> pd.DataFrame:
-    """Apply `one` to each run's file and put the frames one below the other.
+    """Apply `one` to each run's file and put the frames together, with the runs' keys first.
 
     Parameters
     ----------
@@ -27,14 +43,8 @@ def over_runs(
         Makes a frame of one run's file.
     runs
         Pairs of a run's keys (`RUN_KEYS`) and the path of its file.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The frames' rows, with the columns of `RUN_KEYS` first.
     """
-    frames = [with_keys(one(Path(path)), keys) for keys, path in runs]
-    return whole_numbers(pd.concat(frames, ignore_index=True))
+    return together(with_keys(one(Path(path)), keys) for keys, path in runs)
 
 
 def with_keys(frame: pd.DataFrame, keys: Mapping[str, Any]) -> pd.DataFrame:
@@ -105,8 +115,15 @@ def over_seeds(
 
 
 def write_frame(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a tidy frame as CSV, whole or not at all; a missing value is an empty cell."""
-    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+    """Write a tidy frame, whole or not at all: as CSV or, where `path` ends so, as Parquet.
+
+    In CSV a missing value is an empty cell.
+    """
+    if Path(path).suffix == ".parquet":
+        with atomic_path(path) as temporary:
+            frame.to_parquet(temporary, index=False, compression="zstd")
+    else:
+        write_text(path, frame.to_csv(index=False, lineterminator="\n"))
 
 
 def read_frame(path: str | Path) -> pd.DataFrame:
@@ -118,8 +135,10 @@ def read_frame(path: str | Path) -> pd.DataFrame:
         If the file is missing or is no table.
     """
     try:
+        if Path(path).suffix == ".parquet":
+            return whole_numbers(pd.read_parquet(path))
         return whole_numbers(pd.read_csv(path, keep_default_na=False, na_values=[""]))
     except (OSError, ValueError) as error:
         raise StoreError(
-            f"{path}: cannot be read ({error}); delete it and run again to make it anew."
+            f"{path}: cannot be read ({error}); delete it and start the same command again."
         ) from error

@@ -31,6 +31,7 @@ from ffensembles.engine.slopes import activation_slope, loss_slope, loss_terms
 from ffensembles.models.network import SMALLEST, activate, norm
 from ffensembles.models.plain import Measures, Task
 from ffensembles.models.recipe import Norm
+from ffensembles.models.spec import resolve
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +97,7 @@ class BatchedStage:
         self.trained = {
             name: w for name, w in weights.items() if not layer or name.startswith(f"layer{layer}.")
         }
+        self._add_block = resolve(self.recipe.spec.batched_step)
         self.adam = Adam(self.trained, self.recipe.learning_rate)
         self.gradients = {name: torch.zeros_like(w) for name, w in self.trained.items()}
         self.wrong = torch.empty(0, dtype=torch.int64, device=self.task.x.device)
@@ -125,7 +127,7 @@ class BatchedStage:
     def _draw_negatives(self, index: int) -> None:
         """Set the wrong labels (runs, presentations) and, above the first layer, what is read."""
         fresh = self.recipe.negatives == "each-epoch"
-        if self.recipe.model == "BP" or (len(self.wrong) and not fresh):
+        if not self.recipe.spec.reads_labels or (len(self.wrong) and not fresh):
             return
         drawn = [task.negatives(index) for task in self.tasks]
         wrong = torch.stack([labels for labels, _ in drawn])
@@ -176,17 +178,16 @@ class BatchedStage:
             gradient.zero_()
         self.won.zero_()
         self.seen.zero_()
-        kind = {"FF": self._layer, "BPFF": self._net, "BP": self._classifier}[self.recipe.model]
         if rows is None:
             n = len(self.task.x)
             for block in blocks(n, self.block_size):
-                kind(block, n)
+                self._add_block(self, block, n)
         else:
             for part in rows.split(self.block_size, dim=1):
-                kind(part, rows.shape[1])
+                self._add_block(self, part, rows.shape[1])
         self.adam.step(self.gradients)
 
-    def _layer(self, rows: slice | Tensor, n: int) -> None:
+    def add_layer(self, rows: slice | Tensor, n: int) -> None:
         """Add a block's part to the gradients of one layer of FF."""
         weight, bias = self._weights(self.layer)
         if self.layer > 1 or self._unpaired(rows):
@@ -248,7 +249,7 @@ class BatchedStage:
         self.seen[1 if positive else 2] += goodness.sum(1) / n
         return slope / (2 * n)
 
-    def _net(self, rows: slice | Tensor, n: int) -> None:
+    def add_net(self, rows: slice | Tensor, n: int) -> None:
         """Add a block's part to the gradients of BP/FF."""
         if self._unpaired(rows):
             for positive in (True, False):
@@ -310,7 +311,7 @@ class BatchedStage:
                 dn = product(dz, self._weights(layer)[0])
         return dz
 
-    def _classifier(self, rows: slice | Tensor, n: int) -> None:
+    def add_classifier(self, rows: slice | Tensor, n: int) -> None:
         """Add a block's part to the gradients of BP."""
         recipe, x = self.recipe, take(self.x, rows)
         names = [*range(1, len(recipe.widths) + 1), 0]
@@ -430,7 +431,7 @@ class BatchedStage:
     def _measures(self) -> list[Measures]:
         """Return what a step saw, for each run."""
         loss, positive, negative = self.seen.tolist()
-        if self.recipe.model == "BP":
+        if not self.recipe.spec.reads_labels:
             return [Measures(value) for value in loss]
         winners = self.won[:, :-1].sum(1).tolist()
         return [Measures(*of_run) for of_run in zip(loss, positive, negative, winners, strict=True)]

@@ -25,7 +25,7 @@ def images(task: Task, block_size: int) -> tuple[Tensor, Tensor]:
     tuple of Tensor
         Images (presentations, pixels); value of a lit label pixel (presentations,).
     """
-    if task.recipe.model == "BP" or not task.recipe.normalise_input:
+    if not task.recipe.spec.normalises or not task.recipe.normalise_input:
         return task.x, task.on
     x, on = torch.empty_like(task.x), torch.empty_like(task.on)
     pixel = task.positions[0, 0]

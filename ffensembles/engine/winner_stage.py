@@ -44,7 +44,7 @@ class WinnerStage:
         """Whether this stage trains exactly what the recipe asks for."""
         recipe = task.recipe
         on_cpu = task.x.device.type == "cpu"
-        return recipe.model == "FF" and recipe.goodness == "linf" and task.whole and on_cpu
+        return recipe.spec.winner_search and recipe.goodness == "linf" and task.whole and on_cpu
 
     def epoch(self, index: int) -> Measures:
         """Take one step on all presentations."""

@@ -27,7 +27,7 @@ def initial_weights(recipe: Recipe, seed: int, inputs: int, n_labels: int) -> di
     so that they depend on seed and layer alone, not on device, block or torch's version.
     """
     sizes = [(f"layer{k}", width) for k, width in enumerate(recipe.widths, 1)]
-    if recipe.model == "BP":
+    if recipe.spec.readout:
         sizes.append(("readout", n_labels))
     weights = {}
     for index, (name, units) in enumerate(sizes):
@@ -61,7 +61,7 @@ def activate(z: Tensor, recipe: Recipe) -> Tensor:
 
 def layer_input(h: Tensor, recipe: Recipe, layer: int) -> Tensor:
     """Return what hidden layer `layer` (from 1) reads of the activations or image below it."""
-    if recipe.model == "BP" or (layer == 1 and not recipe.normalise_input):
+    if not recipe.spec.normalises or (layer == 1 and not recipe.normalise_input):
         return h
     return normalise(h, recipe.normalisation)
 
@@ -126,7 +126,7 @@ def predict(
         The whole net's prediction (presentations,), and that of each hidden layer alone
         (layers, presentations), which BP has none of.
     """
-    if recipe.model == "BP":
+    if recipe.spec.readout:
         return logits(weights, recipe, x).argmax(1), torch.empty((0, len(x)), dtype=torch.int64)
     per_label = []
     for label in range(positions.shape[1]):

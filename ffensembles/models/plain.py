@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy, softplus
 from ffensembles.datasets.labels import negative_labels, pooled_negatives
 from ffensembles.models.network import embed, hidden, layer_input, logits, norm
 from ffensembles.models.recipe import Recipe
+from ffensembles.models.spec import resolve
 from ffensembles.runtime.random import random_stream
 
 
@@ -153,32 +154,16 @@ class ReferenceStage:
         names = [name for name in weights if not layer or name.startswith(f"layer{layer}.")]
         self.trained = {name: weights[name].requires_grad_() for name in names}
         self.adam = torch.optim.Adam(self.trained.values(), lr=task.recipe.learning_rate)
+        self._take_step = resolve(task.recipe.spec.plain_step)
         self._inputs_of = -1
         self._inputs = (torch.empty(0), torch.empty(0))
 
     def epoch(self, index: int) -> Measures:
         """Take every batch once."""
-        step = self._classify if self.task.recipe.model == "BP" else self._contrast
-        seen = [step(index, batch) for batch in self.task.batches(index)]
+        seen = [self._take_step(self, index, batch) for batch in self.task.batches(index)]
         return Measures.of_epoch(seen)
 
-    def _contrast(self, epoch: int, batch: Tensor | slice) -> Measures:
-        """Take one step on the goodness of positive and of negative data."""
-        recipe = self.task.recipe
-        assert recipe.theta is not None
-        sides = [self._goodness(x[batch]) for x in self._positive_and_negative(epoch)]
-        (positive, winners), (negative, others) = sides
-        loss = goodness_loss(positive, negative, recipe.theta)
-        self._step(loss)
-        n_winners = len(torch.cat([winners, others]).unique())
-        return Measures(
-            float(loss.detach()),
-            float(positive.detach().mean()),
-            float(negative.detach().mean()),
-            n_winners,
-        )
-
-    def _goodness(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def goodness(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the stage's goodness on its inputs, and each presentation's strongest unit."""
         recipe = self.task.recipe
         if self.layer:
@@ -192,19 +177,13 @@ class ReferenceStage:
         summed = torch.stack([norm(h, recipe.goodness) for h in layers]).sum(0)
         return summed, layers[-1].detach().argmax(1)
 
-    def _classify(self, epoch: int, batch: Tensor | slice) -> Measures:
-        """Take one step on the cross-entropy of the softmax layer."""
-        out = logits(self.weights, self.task.recipe, self.task.x[batch])
-        loss = cross_entropy(out, self.task.labels[batch])
-        self._step(loss)
-        return Measures(float(loss.detach()))
-
-    def _step(self, loss: Tensor) -> None:
+    def descend(self, loss: Tensor) -> None:
+        """Move the stage's weights by one step of Adam on the loss."""
         self.adam.zero_grad()
         loss.backward()
         self.adam.step()
 
-    def _positive_and_negative(self, epoch: int) -> tuple[Tensor, Tensor]:
+    def positive_and_negative(self, epoch: int) -> tuple[Tensor, Tensor]:
         """Return the stage's inputs; they are the same every epoch unless negatives are drawn."""
         if self._inputs_of == -1 or self.task.recipe.negatives == "each-epoch":
             task = self.task
@@ -233,6 +212,32 @@ class ReferenceStage:
         """Stop tracking gradients."""
         for parameter in self.trained.values():
             parameter.requires_grad_(False)
+
+
+def goodness_step(stage: ReferenceStage, epoch: int, batch: Tensor | slice) -> Measures:
+    """Take one step on the goodness of positive and of negative data (FF, BP/FF)."""
+    theta = stage.task.recipe.theta
+    assert theta is not None
+    sides = [stage.goodness(x[batch]) for x in stage.positive_and_negative(epoch)]
+    (positive, winners), (negative, others) = sides
+    loss = goodness_loss(positive, negative, theta)
+    stage.descend(loss)
+    n_winners = len(torch.cat([winners, others]).unique())
+    return Measures(
+        float(loss.detach()),
+        float(positive.detach().mean()),
+        float(negative.detach().mean()),
+        n_winners,
+    )
+
+
+def classification_step(stage: ReferenceStage, epoch: int, batch: Tensor | slice) -> Measures:
+    """Take one step on the cross-entropy of the readout (BP)."""
+    task = stage.task
+    out = logits(stage.weights, task.recipe, task.x[batch])
+    loss = cross_entropy(out, task.labels[batch])
+    stage.descend(loss)
+    return Measures(float(loss.detach()))
 
 
 def stage_input(

@@ -15,14 +15,26 @@ from ffensembles.publication.claims import NOT_RUN, Frames, floor_of, select
 from ffensembles.publication.numbers import (
     DATASETS,
     FRACTIONS,
+    HELD_OUT,
     PUBLISHED,
+    SHARING_CLASSES,
+    SHARING_METHOD,
+    SHARING_QUANTILE,
     UNITS,
     UNSEEN_LAYER,
+    UNSEEN_METHOD,
     Published,
     floor,
     tolerance,
 )
-from ffensembles.publication.tables import FLOOR_TOLERANCE, NOTHING, table1, table2, table3
+from ffensembles.publication.tables import (
+    FLOOR_TOLERANCE,
+    NOTHING,
+    Sizes,
+    accuracy_table,
+    positive_weights_table,
+    sizes_table,
+)
 from ffensembles.runtime.text import plural
 
 REPRODUCED, DIRECTION, DIFFERENT = "reproduced", "same direction", "not reproduced"
@@ -73,8 +85,8 @@ def compare(
     frames: Frames,
     sweep: pd.DataFrame | None = None,
     *,
-    categories: tuple[int, int] = (2, 4),
-    held_out: int = 0,
+    categories: tuple[int, int] = SHARING_CLASSES,
+    held_out: int = HELD_OUT,
 ) -> pd.DataFrame:
     """Lay our value beside every published one, and say how they agree.
 
@@ -122,9 +134,9 @@ def compare(
 def _cells(frames: Frames) -> dict[tuple[str, Any, Any, int | None], _Ours]:
     """Return what Tables 1 to 3 hold, by quantity, data set, model and layer."""
     parts = (
-        ("accuracy", table1, select(frames, "accuracy", layer=0)),
-        ("ensemble_size", table2, select(frames, "sizes", method="method1", quantile=0.95)),
-        ("positive_weights", table3, select(frames, "positive_weights")),
+        ("accuracy", accuracy_table, select(frames, "accuracy", layer=0)),
+        ("ensemble_size", sizes_table, select(frames, "sizes", method="method1", quantile=0.95)),
+        ("positive_weights", positive_weights_table, select(frames, "positive_weights")),
     )
     found = {}
     for quantity, make, rows in parts:
@@ -146,7 +158,7 @@ def _average(rows: pd.DataFrame, value: str, reference: float = np.nan) -> _Ours
 def _shared(asked: _Asked, number: Published) -> _Ours | None:
     rows = select(
         asked.frames, "sharing", dataset=number.dataset, model=number.model,
-        method="method1", quantile=0.9,
+        method=SHARING_METHOD, quantile=SHARING_QUANTILE,
     )  # fmt: skip
     rows = rows if rows.empty else pair(rows, asked.categories)
     return _average(rows, "count", floor_of(asked.frames, str(number.dataset), 0.9))
@@ -156,6 +168,7 @@ def _unseen(asked: _Asked, number: Published, layer: int = UNSEEN_LAYER) -> _Our
     who, _, what = number.quantity.partition("_")
     rows = select(
         asked.frames, "unseen", held_out=True, dataset=number.dataset, model=number.model,
+        method=UNSEEN_METHOD,
         layer=layer,
     )  # fmt: skip
     if rows.empty:
@@ -335,7 +348,10 @@ def _other_quantile(number: Published, frames: Frames) -> str:
         return ""
     keys = {name: getattr(number, name) for name in ("dataset", "model", "layer")}
     rows = select(frames, "sizes", method="method1", **keys)
-    sizes = {float(q): table2(rows, float(q)).cells["mean"].iloc[0] for q in set(rows["quantile"])}
+    sizes = {
+        float(q): sizes_table(rows, Sizes(quantile=float(q))).cells["mean"].iloc[0]
+        for q in set(rows["quantile"])
+    }
     apart = {q: abs(size - number.value) for q, size in sizes.items() if not np.isnan(size)}
     nearest = min(apart, key=apart.__getitem__, default=0.95)
     if np.isclose(nearest, 0.95):

@@ -5,13 +5,21 @@ All are of the protocol `sigmoid-linf`, means over 15 runs unless the entry says
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-
-import pandas as pd
+from dataclasses import dataclass
 
 PROTOCOL = "sigmoid-linf"
 DATASETS = ("mnist", "fashionmnist")
 RUNS = 15
+SIZE_METHOD, SIZE_QUANTILE = "method1", 0.95
+"""What the published sizes (Table 2) were measured with."""
+REGRESSION_QUANTILE = 0.99
+"""Method 1's quantile in the published regression (Figure 8B)."""
+UNSEEN_METHOD = "method2"
+"""The method that the published response to an unseen class was measured with (Figure 4)."""
+SHARING_METHOD, SHARING_QUANTILE, SHARING_CLASSES = "method1", 0.9, (2, 4)
+"""What the published number of shared units was measured with (Figure 3)."""
+HELD_OUT = 0
+"""The class that the publication leaves out (Figure 4)."""
 UNITS = 784
 """Of each of its hidden layers."""
 
@@ -197,15 +205,3 @@ def tolerance(quantity: str, value: float) -> float:
     """
     allowed = ABSOLUTE if quantity in FRACTIONS else RELATIVE * abs(value)
     return allowed * (1 + 1e-9)  # .93 - .90 is no more than .03, whatever floats make of it
-
-
-def published_frame() -> pd.DataFrame:
-    """Return all published numbers as a tidy frame, one row each, columns as in `Published`.
-
-    Examples
-    --------
-    >>> published_frame().groupby("source").size().loc[["Table 1", "Table 2", "Table 3"]].tolist()
-    [6, 18, 18]
-    """
-    frame = pd.DataFrame([asdict(number) for number in PUBLISHED])
-    return frame.astype({"layer": "Int64", "runs": "Int64", "se": "float64"})

@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from ffensembles.analyses.weights import load_weights
+from ffensembles.representations.weights import load_weights
 from ffensembles.datasets import DATASETS
 from ffensembles.datasets.prepare import prepare
 from ffensembles.errors import StoreError
@@ -94,7 +94,7 @@ def extract(
     labels = labels[order]
     on_values = np.broadcast_to(np.asarray(on_value, dtype=np.float32), labels.shape)[order]
     net = _tensors(weights, recipe, x.shape[1], len(categories), device)
-    by_label = recipe.model != "BP"
+    by_label = recipe.spec.reads_labels
     lit = np.atleast_2d(np.asarray([] if positions is None else positions, dtype=np.int64))
     if by_label and lit.shape[1] != len(categories):
         raise ValueError(

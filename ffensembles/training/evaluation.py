@@ -50,7 +50,7 @@ def dead_layers(
 ) -> tuple[list[int], list[str]]:
     """Return layers in which no unit exceeds `floor` on any image looked at, and the words."""
     x = task.x[:_LOOKED_AT]
-    if task.recipe.model != "BP":
+    if task.recipe.spec.reads_labels:
         x = embed(x, task.labels[:_LOOKED_AT], task.on[:_LOOKED_AT], task.positions)
     with torch.inference_mode():
         largest = [float(h.max()) for h in hidden(weights, task.recipe, x)]

@@ -198,7 +198,7 @@ class _Training:
         self.tasks, self.task, self.recipe = tasks, tasks[0], tasks[0].recipe
         self.settings, self.held, self.save, self.stop = settings, held, save, stop
         self.layers = list(range(1, len(self.recipe.widths) + 1))
-        if self.recipe.model != "FF":
+        if not self.recipe.spec.layerwise:
             self.layers = [0]
         self.kind = stage_kind(self.task, settings.engine)
         x = self.task.x
@@ -272,7 +272,7 @@ class _Training:
         epochs, extra = self.recipe.epochs, ""
         left = pace * (epochs - done + epochs * (len(self.layers) - number - 1))
         mean = Measures.of_epoch(seen)
-        if self.recipe.model != "BP":
+        if self.recipe.spec.reads_labels:
             extra = (
                 f", goodness {mean.goodness_positive:.3f} / {mean.goodness_negative:.3f}, "
                 f"{mean.winners} winners"

@@ -28,7 +28,6 @@ from ffensembles.analyses.tidy import (
 )
 from ffensembles.analyses.unseen import unseen_frame
 from ffensembles.analyses.weights import (
-    load_weights,
     weights_by_unit,
     weights_frame,
     weights_histogram,
@@ -36,6 +35,7 @@ from ffensembles.analyses.weights import (
 from ffensembles.ensembles import find_ensembles
 from ffensembles.errors import StoreError
 from ffensembles.representations.store import open_tree, save_tree
+from ffensembles.representations.weights import load_weights
 
 
 def keys(seed: int = 0, **changes: object) -> dict[str, object]:

@@ -1,17 +1,17 @@
-# Training: one run per (protocol, model, data set, seed, held-out class).
+# Training: one run for each (protocol, model, data set, seed, held-out class).
 
 
 rule train_block:
-    # runs that differ in their seed alone, in one job; each is kept, and `train_run` takes it
+    # runs that differ in their seed alone, in one job; each goes to the cache, where `train_run` finds it
     input:
-        data=study.pattern("data"),
+        data=kept(paths.pattern("data")),
         code=code_for_data("ffensembles.training.run"),
     output:
-        study.pattern("block"),
+        paths.pattern("block"),
     log:
-        study.pattern("block_log"),
+        paths.pattern("block_log"),
     benchmark:
-        study.pattern("block_benchmark")
+        paths.pattern("block_benchmark")
     conda:
         "../envs/training.yaml"
     threads: 1
@@ -21,10 +21,10 @@ rule train_block:
         gpu=0 if study.config.training.device == "cpu" else 1,
     params:
         runs=of_block(keys),
-        recipe=of_block(lambda runs: study.recipe(runs[0]).as_json()),
-        images=of_block(lambda runs: images(runs[0])),
-        checkpoints=of_block(lambda runs: study.paths("checkpoint", runs)),
-        kept=study.path("kept"),
+        recipe=of_block(lambda runs: grid.recipe(runs[0]).as_json()),
+        images=of_block(lambda runs: grid.images(runs[0])),
+        checkpoints=of_block(lambda runs: paths.each("checkpoint", runs)),
+        cache=paths.one("cache"),
     message:
         "Training {wildcards.model} on {wildcards.dataset}, held out: {wildcards.held_out}, seeds {wildcards.seeds}"
     script:
@@ -33,17 +33,17 @@ rule train_block:
 
 rule train_run:
     input:
-        data=study.pattern("data"),
+        data=kept(paths.pattern("data")),
         block=block,
         code=code_for_data("ffensembles.training.run"),
     output:
-        weights=study.pattern("weights"),
-        history=study.pattern("history"),
-        metadata=study.pattern("metadata"),
+        weights=paths.pattern("weights"),
+        history=paths.pattern("history"),
+        metadata=paths.pattern("metadata"),
     log:
-        study.pattern("run_log", stage="train"),
+        paths.pattern("run_log", stage="training"),
     benchmark:
-        study.pattern("run_benchmark", stage="train")
+        paths.pattern("run_benchmark", stage="training")
     localrule: together
     conda:
         "../envs/training.yaml"
@@ -53,10 +53,10 @@ rule train_run:
         runtime=grow(120),
         gpu=0 if together or study.config.training.device == "cpu" else 1,
     params:
-        recipe=of_run(lambda run: study.recipe(run).as_json()),
-        images=of_run(images),
-        checkpoint=study.pattern("checkpoint"),
-        kept=study.path("kept"),
+        recipe=of_run(lambda run: grid.recipe(run).as_json()),
+        images=of_run(grid.images),
+        checkpoint=paths.pattern("checkpoint"),
+        cache=paths.one("cache"),
     message:
         "Training {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}, held out: {wildcards.held_out}"
     script:

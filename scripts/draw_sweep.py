@@ -1,3 +1,5 @@
+"""Draw the sweep."""
+
 from ffensembles.analyses.tidy import read_frame
 from ffensembles.plotting.saving import save_figure
 from ffensembles.plotting.sweep import caption_sweep, draw_sweep
