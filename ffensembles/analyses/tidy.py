@@ -1,6 +1,8 @@
 """Tidy frames: one row per observation, the run's keys first, and averages over runs."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,17 @@ import numpy as np
 import pandas as pd
 
 from ffensembles.errors import StoreError
-from ffensembles.runtime.files import atomic_path, write_text
+from ffensembles.runtime.files import (
+    SEAL,
+    WAY_OUT,
+    atomic_path,
+    check_seal,
+    checksum,
+    seal,
+    write_text,
+)
+from ffensembles.runtime.text import plural
+from ffensembles.training.metadata import check_file, read_run
 
 RUN_KEYS = ("protocol", "dataset", "model", "held_out", "seed")
 """What names a run; `held_out` is missing where every class was trained on."""
@@ -115,30 +127,112 @@ def over_seeds(
 
 
 def write_frame(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a tidy frame, whole or not at all: as CSV or, where `path` ends so, as Parquet.
+    """Write a tidy frame with a checksum: as CSV or, where `path` ends so, as Parquet.
 
-    In CSV a missing value is an empty cell.
-    """
-    if Path(path).suffix == ".parquet":
-        with atomic_path(path) as temporary:
-            frame.to_parquet(temporary, index=False, compression="zstd")
-    else:
-        write_text(path, frame.to_csv(index=False, lineterminator="\n"))
-
-
-def read_frame(path: str | Path) -> pd.DataFrame:
-    """Read what `write_frame` wrote.
+    In CSV a missing value is an empty cell. CSV has no place for a checksum, so that it stands in
+    a hidden file beside it, `.NAME.sha256`, which `sha256sum --check` understands; in Parquet it
+    stands in the file's metadata (`runtime.files.seal`).
 
     Raises
     ------
     StoreError
-        If the file is missing or is no table.
+        If a file cannot be written; what stood there before is untouched.
     """
+    path = Path(path)
+    if path.suffix == ".parquet":
+        content = _parquet(frame)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(content)
+    else:
+        write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+        write_text(_checksum_file(path), f"{checksum(path)}  {path.name}\n")
+
+
+def read_frame(path: str | Path, runs: Iterable[Mapping[str, Any]] | None = None) -> pd.DataFrame:
+    """Read what `write_frame` wrote, and check it.
+
+    Parameters
+    ----------
+    path
+        A CSV or Parquet file. A CSV file without a checksum beside it, one of another program or
+        of an older version, is read unchecked.
+    runs
+        Keys (`RUN_KEYS`) of the runs that the frame has to have rows of, no more and no fewer;
+        None accepts any.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing, is no table, has changed since it was written, or has rows of
+        other runs.
+    """
+    path = Path(path)
     try:
-        if Path(path).suffix == ".parquet":
-            return whole_numbers(pd.read_parquet(path))
-        return whole_numbers(pd.read_csv(path, keep_default_na=False, na_values=[""]))
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"{path}: cannot be read ({error}); delete it and start the same command again."
-        ) from error
+        content = path.read_bytes()
+        if path.suffix == ".parquet":
+            check_seal(content, path)
+            frame = pd.read_parquet(BytesIO(content))
+        else:
+            _check_csv(content, path)
+            frame = pd.read_csv(BytesIO(content), keep_default_na=False, na_values=[""])
+        frame = whole_numbers(frame)
+    except (OSError, ValueError, TypeError) as error:
+        raise StoreError(f"{path}: cannot be read ({error}); {WAY_OUT}.") from error
+    if runs is not None:
+        _check_runs(frame, runs, path)
+    return frame
+
+
+def read_history(path: str | Path) -> pd.DataFrame:
+    """Read a run's history of training, and check it by the metadata beside it.
+
+    Raises
+    ------
+    StoreError
+        If the history or `run.json` beside it is missing, damaged or of another run.
+    """
+    metadata = read_run(Path(path).with_name("run.json"), allow_unsealed=True)
+    check_file(path, metadata, "history_sha256")
+    return read_frame(path)
+
+
+def _parquet(frame: pd.DataFrame) -> bytes:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    sink = BytesIO()
+    options = {"compression": "zstd", "write_page_checksum": True}
+    with parquet.ParquetWriter(sink, table.schema, **options) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({"checksum": SEAL})
+    return seal(sink.getvalue())
+
+
+def _checksum_file(path: Path) -> Path:
+    return path.with_name(f".{path.name}.sha256")
+
+
+def _check_csv(content: bytes, path: Path) -> None:
+    """Compare a CSV file with the checksum beside it, where there is one."""
+    try:
+        expected = _checksum_file(path).read_bytes().split()
+    except FileNotFoundError:
+        return
+    if expected != [hashlib.sha256(content).hexdigest().encode(), path.name.encode()]:
+        raise StoreError(f"{path}: has changed since it was written; {WAY_OUT}.")
+
+
+def _check_runs(frame: pd.DataFrame, runs: Iterable[Mapping[str, Any]], path: Path) -> None:
+    keys = list(RUN_KEYS)
+    if not {*keys} <= {*frame.columns}:
+        raise StoreError(f"{path}: does not say which runs its rows are of; {WAY_OUT}.")
+    rows = frame[keys].drop_duplicates().astype(object)
+    found = set(rows.where(rows.notna(), None).itertuples(index=False, name=None))
+    expected = {tuple(run[key] for key in keys) for run in runs}
+    for which, ones in (("lacks", expected - found), ("has too many:", found - expected)):
+        if ones:
+            one = ", ".join(f"{k} {v}" for k, v in zip(keys, min(ones, key=str), strict=True))
+            raise StoreError(
+                f"{path}: {which} {plural(len(ones), 'run')} ({one}), unlike the study; {WAY_OUT}."
+            )
