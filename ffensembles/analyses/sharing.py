@@ -5,8 +5,8 @@ from itertools import combinations_with_replacement
 import pandas as pd
 import xarray as xr
 
-from ffensembles.analyses.sizes import at_quantile, quantiles_of
 from ffensembles.analyses.registry import RunResults, run_frame
+from ffensembles.analyses.sizes import at_quantile, quantiles_of
 from ffensembles.analyses.tidy import whole_numbers
 from ffensembles.ensembles.common import layer_names
 

@@ -1,10 +1,8 @@
-"""How sparse representations are: Hoyer's measure by image, class and layer.
+"""Hoyer sparsity of representations, by image, class and layer.
 
-Two kinds of null exist. *Untrained nets* (the same frame of a protocol with 0 epochs) say how
-sparse the architecture is by itself: for many units behind a ReLU whose inputs are normal with
-mean 0 the expected value is 1 - 1/sqrt(pi) = .44, for one behind a sigmoid near one half it is 0.
-*Shuffled labels* are none: the sparsity of an image does not depend on its label, so that a layer's
-mean would stay what it is and every class would only get the layer's mean.
+Its null are untrained nets (the same frame of a protocol with 0 epochs). For many ReLU units with
+normal inputs of mean 0 the expected value is 1 - 1/sqrt(pi) = .44. Shuffled labels are no null,
+since the sparsity of an image does not depend on its label.
 """
 
 from collections.abc import Iterable
@@ -46,7 +44,7 @@ def hoyer(activations: NDArray[np.floating]) -> NDArray[np.float64]:
     Examples
     --------
     >>> hoyer(np.array([[3.0, 0, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0], [3, 4, 0, 0]])).round(3)
-    array([1. , 0. ,  nan, 0.6])
+    array([1. , 0. , nan, 0.6])
     """
     values = np.abs(np.asarray(activations, dtype=np.float64))
     n = values.shape[-1]
@@ -112,7 +110,7 @@ def sparsity_frame(tree: xr.DataTree) -> pd.DataFrame:
     ...         "correct": ("presentation", [True, True, True, False]),
     ...     },
     ... )
-    >>> sparsity_frame(xr.DataTree.from_dict({"layer1": layer}))
+    >>> sparsity_frame(xr.DataTree.from_dict({"layer1": layer})).round(3)
        layer  category  sparsity  silent  n_presentations
     0      1         0       1.0       1                2
     1      1         1       0.0       0                1

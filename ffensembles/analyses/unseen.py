@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ffensembles.analyses.sizes import at_quantile, quantiles_of
 from ffensembles.analyses.registry import RunResults, run_frame
+from ffensembles.analyses.sizes import at_quantile, quantiles_of
 from ffensembles.analyses.tidy import whole_numbers
 from ffensembles.ensembles.common import ensemble_sizes, layer_names
 
