@@ -11,20 +11,23 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from run_files import make_run
+from run_files import RECIPE, make_run, metadata
 
 from ffensembles import __version__
 from ffensembles.errors import StoreError
 from ffensembles.runs import Run
 from ffensembles.runtime.files import checksum, write_text
-from ffensembles.study.export import export_runs, import_runs, main
+from ffensembles.study.export import expected_in, export_runs, import_runs, main
 from ffensembles.study.paths import PATTERNS
+from ffensembles.training.cache import Cache
+from ffensembles.training.metadata import write_run
 
 RUNS = [
     Run("relu-l2", "mnist", "BP", None, 10),
     Run("sigmoid-linf", "digits", "FF", 0, 2),
     Run("sigmoid-linf", "digits", "FF", None, 2),
 ]
+ROOT = Path(__file__).parents[2]
 NAMES = ["weights.safetensors", "history.csv", "run.json"]
 
 
@@ -78,11 +81,11 @@ def entry(name: str, data: bytes) -> dict[str, object]:
     return {name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}}
 
 
-def forge(archive: Path, change) -> None:
+def forge(archive: Path, change, index: int = 0) -> None:
     """Change a manifest and members together, as who means harm would."""
     content = members(archive)
     manifest = json.loads(content["manifest.json"])
-    change(manifest["runs"][0], content)
+    change(manifest["runs"][index], content)
     rewrite(archive, {**content, "manifest.json": json.dumps(manifest).encode()})
 
 
@@ -176,7 +179,8 @@ def test_nothing_but_runs_is_packed(results: Path, archive: Path, tmp_path: Path
     place = folder(results, RUNS[2])
     for odd in ("seed-02", "seed-x", "seed-2 (copy)"):
         for name in NAMES:
-            write_text(place.with_name(odd) / name, (place / name).read_text())
+            place.with_name(odd).mkdir(exist_ok=True)
+            (place.with_name(odd) / name).write_bytes((place / name).read_bytes())
     export_runs(results, archive)
     assert archive.read_bytes() == before
 
@@ -202,9 +206,7 @@ def test_weights_that_metadata_do_not_tell_of(results: Path, archive: Path):
 
 def test_a_run_in_another_ones_folder(results: Path, tmp_path: Path):
     folder(results, RUNS[2]).rename(folder(results, RUNS[2]).with_name("seed-3"))
-    with pytest.raises(
-        StoreError, match=r"seed-3/run\.json: is of another run.*train this run again"
-    ):
+    with pytest.raises(StoreError, match=r"seed-3/run\.json: is of another run"):
         export_runs(results, tmp_path / "runs.zip")
 
 
@@ -216,7 +218,11 @@ def test_metadata_that_cannot_be_read(results: Path, tmp_path: Path):
 
 def test_weights_that_change_meanwhile(results: Path, tmp_path: Path, monkeypatch):
     read = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + b"more")
+    monkeypatch.setattr(
+        Path,
+        "read_bytes",
+        lambda path: read(path) + (b"more" if path.suffix == ".safetensors" else b""),
+    )
     with pytest.raises(StoreError, match=r"weights\.safetensors: changed during the export"):
         export_runs(results, tmp_path / "runs.zip")
     assert [path.name for path in tmp_path.iterdir()] == ["results"]
@@ -242,10 +248,11 @@ def test_a_full_disk(results: Path, archive: Path, tmp_path: Path, monkeypatch):
 
 
 def test_the_same_run_stays_untouched(results: Path, archive: Path, caplog):
-    before = {path: written(path) for path in results.rglob("*")}
+    runs = [*(results / "runs").rglob("*")]
+    before = {path: written(path) for path in runs}
     assert import_runs(archive, results) == []
     assert import_runs(archive, results, replace=True) == []
-    assert {path: written(path) for path in results.rglob("*")} == before
+    assert {path: written(path) for path in (results / "runs").rglob("*")} == before
     assert not caplog.records
 
 
@@ -384,6 +391,114 @@ def test_a_manifest_that_does_not_know_a_file(archive: Path, tmp_path: Path, key
 
     forge(archive, change)
     refused(archive, tmp_path / "there")
+
+
+def with_metadata(archive: Path, run: Run, content: dict) -> str:
+    """Replace a run's metadata in an archive and in its manifest; return the member's name."""
+    said = json.dumps(content).encode()
+    (name,) = (n for n in members(archive) if n.endswith(f"{run.name}/run.json"))
+
+    def change(one, held):
+        held[name] = said
+        one["files"] |= entry(name, said)
+
+    manifest = json.loads(members(archive)["manifest.json"])
+    forge(archive, change, [one["run"] for one in manifest["runs"]].index(run.keys))
+    return name
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"fingerprint": None}, "has changed since it was written"),
+        ({"seconds": "long"}, "has changed since it was written"),
+        ({"sha256": None}, "has changed since it was written"),
+    ],
+)
+def test_the_last_runs_metadata_are_checked_before_a_file_is_written(
+    results: Path, archive: Path, tmp_path: Path, changes: dict, said: str
+):
+    content = json.loads((folder(results, RUNS[2]) / "run.json").read_text())
+    content = {key: value for key, value in (content | changes).items() if value is not None}
+    name = with_metadata(archive, RUNS[2], content)
+    refused(archive, tmp_path / "there", f"{name}: {said}")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("seconds", "long", "seconds: Input should be a valid number"),
+        ("accuracy", {"network": 0.5, "layers": ["high"]}, "accuracy.layers.0: "),
+        ("dead_layers", [1.5], "dead_layers.0: "),
+        ("fingerprint", None, "fingerprint: "),
+    ],
+)
+def test_a_wrong_type_in_sealed_metadata_is_named(
+    results: Path, archive: Path, tmp_path: Path, key: str, value, said: str
+):
+    """Written so by a program in error: its seal is right."""
+    content = json.loads((folder(results, RUNS[2]) / "run.json").read_text())
+    del content["sha256"]
+    write_run(tmp_path / "run.json", content | {key: value})
+    name = with_metadata(archive, RUNS[2], json.loads((tmp_path / "run.json").read_text()))
+    refused(archive, tmp_path / "there", f"{name}: {said}")
+
+
+def test_metadata_of_other_weights(results: Path, archive: Path, tmp_path: Path):
+    make(tmp_path / "other", RUNS[2], seed=9)
+    content = json.loads((folder(tmp_path / "other", RUNS[2]) / "run.json").read_text())
+    with_metadata(archive, RUNS[2], content)
+    refused(archive, tmp_path / "there", "is not of the run and the files that it lies beside")
+
+
+def test_metadata_of_an_older_version_come_too(tmp_path: Path):
+    place = make(tmp_path / "old", RUNS[0])
+    content = metadata(RUNS[0], weights_sha256=checksum(place / "weights.safetensors"))
+    content["meaning"] = content.pop("fingerprint")
+    del content["history_sha256"]
+    (place / "run.json").write_text(json.dumps(content))
+    export_runs(tmp_path / "old", tmp_path / "old.zip")
+    assert import_runs(tmp_path / "old.zip", tmp_path / "there") == [RUNS[0].name]
+    assert files(tmp_path / "there") == files(tmp_path / "old")
+
+
+# --- another recipe ---------------------------------------------------------------------------
+
+
+def test_runs_of_another_recipe_are_not_imported(archive: Path, tmp_path: Path, caplog):
+    expected = {run: metadata(run)["fingerprint"] for run in RUNS}
+    expected[RUNS[1]] = metadata(RUNS[1], RECIPE.but(epochs=3))["fingerprint"]
+    there = tmp_path / "there"
+    assert import_runs(archive, there, expected=expected) == [RUNS[0].name, RUNS[2].name]
+    assert not folder(there, RUNS[1]).exists()
+    assert f"{RUNS[1].name} is not imported" in caplog.text
+    assert "recipe.epochs: 40 here, 3 in the study" in caplog.text
+
+
+def test_imported_runs_are_in_the_cache(archive: Path, tmp_path: Path):
+    there = tmp_path / "there"
+    import_runs(archive, there)
+    cache = Cache(there / PATTERNS["cache"], "a" * 64)
+    files_of_run = [tmp_path / "taken" / name for name in NAMES]
+    assert cache.take(metadata(RUNS[1])["fingerprint"], files_of_run)
+    assert not cache.take(metadata(RUNS[1], RECIPE.but(epochs=3))["fingerprint"], files_of_run)
+
+
+def test_the_command_compares_with_a_configuration(tmp_path: Path):
+    """The made-up recipe is not that of config.yaml, and an overlay is part of the study."""
+    overlay = tmp_path / "study.yaml"
+    overlay.write_text("{datasets: [digits], seeds: [2], held_out: []}\n")
+    config = ROOT / "config.yaml"
+    assert RUNS[2] in expected_in(config, overlay)
+    assert RUNS[1] not in expected_in(config, overlay)
+    for run in RUNS[1:]:
+        make(tmp_path / "results", run)
+    export_runs(tmp_path / "results", tmp_path / "runs.zip")
+    done = command("import", tmp_path / "runs.zip", tmp_path / "there", "--config", config, overlay)
+    assert done.stdout == f"{tmp_path / 'runs.zip'}: 1 run imported\n"
+    assert f"{RUNS[2].name} is not imported; it differs from the study's run: " in done.stderr
+    assert folder(tmp_path / "there", RUNS[1]).exists()
+    assert not folder(tmp_path / "there", RUNS[2]).exists()
 
 
 # --- harm -------------------------------------------------------------------------------------
