@@ -54,9 +54,26 @@ class Solo:
 
 
 def stage_kind(task: Task, engine: str) -> Kind:
-    """Return the fastest kind of stage that trains exactly what the recipe asks for."""
-    if engine == "plain":
-        return PlainStage
+    """Return the fastest kind of stage that trains exactly what the recipe asks for.
+
+    Parameters
+    ----------
+    task
+        The run.
+    engine
+        `fast`; `plain` for autograd; `batched` for the engine of GPUs, which a run continues with
+        on the CPU after its GPU was lost.
+
+    Raises
+    ------
+    ValueError
+        For another engine.
+    """
+    named: dict[str, Kind] = {"plain": PlainStage, "batched": BatchedStage}
+    if engine in named:
+        return named[engine]
+    if engine != "fast":
+        raise ValueError(f"training.engine: found {engine!r}; allowed: fast, plain")
     return WinnerStage if WinnerStage.serves(task) else BatchedStage
 
 

@@ -49,7 +49,8 @@ class Settings:
     Attributes
     ----------
     engine
-        `fast`: the fastest exact engine that the recipe allows; `plain`: autograd.
+        `fast`: the fastest exact engine that the recipe allows; `plain`: autograd; `batched`: see
+        `stages.stage_kind`.
     device
         A torch device, as chosen by `training.devices`.
     precision
@@ -64,7 +65,7 @@ class Settings:
         A layer in which no unit ever exceeds this activation is called dead.
     """
 
-    engine: Literal["fast", "plain"] = "fast"
+    engine: Literal["fast", "plain", "batched"] = "fast"
     device: str = "cpu"
     precision: Literal["float32", "tf32", "bf16"] = "float32"
     block_size: int = 2048

@@ -197,9 +197,7 @@ def test_whole_runs_are_the_references(recipe):
     task = make_task(recipe)
     test_images = images_of_test(task)
     fast, plain = (
-        loop.train(
-            task, loop.Settings(engine=kind, block_size=16, record_every=1), images_of_test(task)
-        )
+        loop.train(task, loop.Settings(engine=kind, block_size=16, record_every=1), test_images)
         for kind in ("fast", "plain")
     )
     for name, weight in plain.weights.items():
