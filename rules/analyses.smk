@@ -90,7 +90,7 @@ rule tidy_frame:
 rule accuracy:
     input:
         files=lambda wildcards: paths.each("metadata", grid.scope(wildcards.scope)),
-        code=code("ffensembles.analyses.accuracy"),
+        code=code("ffensembles.analyses.accuracy", "ffensembles.training.metadata"),
     output:
         paths.pattern("tidy", file=f"{{scope}}{frame_file('accuracy')}"),
     log:
@@ -98,7 +98,7 @@ rule accuracy:
     conda:
         "../envs/analysis.yaml"
     params:
-        runs=lambda wildcards: keys(grid.scope(wildcards.scope)),
+        fingerprints=lambda wildcards: fingerprints(grid.scope(wildcards.scope)),
     message:
         "Gathering accuracies"
     script:

@@ -19,13 +19,8 @@ from ffensembles.study import Study
 from ffensembles.study.checkout import date_alike
 from ffensembles.study.frames import applies, frame_file, measured, scope_frames
 from ffensembles.study.grid import one_of, whole, without
-from ffensembles.study.variations import (
-    configured,
-    cuts,
-    setting_texts,
-    settings,
-    untrained,
-)
+from ffensembles.study.variations import configured, cuts, setting_texts
+from ffensembles.training.metadata import fingerprint
 
 importable(ROOT)  # by jobs too, whether or not the library is installed where they run
 
@@ -78,6 +73,11 @@ def of_run(quantity):
 def keys(runs):
     """Return the keys of runs, in the order in which their files are inputs."""
     return [run.keys for run in runs]
+
+
+def fingerprints(runs):
+    """Return what determines each run: results of another recipe are not taken for this study's."""
+    return [fingerprint([run.keys], grid.recipe(run), grid.images(run)) for run in runs]
 
 
 # whether runs that differ in their seed alone train in one job

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,8 @@ from ffensembles.runtime.files import (
 )
 from ffensembles.runtime.text import plural
 from ffensembles.training.metadata import check_file, read_run
+
+T = TypeVar("T")
 
 RUN_KEYS = ("protocol", "dataset", "model", "held_out", "seed")
 """What names a run; `held_out` is missing where every class was trained on."""
@@ -45,18 +47,18 @@ def together(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
 
 
 def over_runs(
-    one: Callable[[Path], pd.DataFrame], runs: Iterable[tuple[Mapping[str, Any], str | Path]]
+    measure: Callable[[T], pd.DataFrame], runs: Iterable[tuple[Mapping[str, Any], T]]
 ) -> pd.DataFrame:
-    """Apply `one` to each run's file and put the frames together, with the runs' keys first.
+    """Measure each run and put the frames together, with the runs' keys first.
 
     Parameters
     ----------
-    one
-        Makes a frame of one run's file.
+    measure
+        Makes a frame of what stands for a run: a file's path, or its content.
     runs
-        Pairs of a run's keys (`RUN_KEYS`) and the path of its file.
+        Pairs of a run's keys (`RUN_KEYS`) and what is measured.
     """
-    return together(with_keys(one(Path(path)), keys) for keys, path in runs)
+    return together(with_keys(measure(one), keys) for keys, one in runs)
 
 
 def with_keys(frame: pd.DataFrame, keys: Mapping[str, Any]) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """The plain training of FF, BP/FF and BP: autograd through the published definitions.
 
-This is the reference that every faster engine is held to. One *stage* is what is trained at a
-time: each layer in turn for FF, the whole net for BP/FF and BP. A stage offers one epoch.
+Every faster engine must give the same weights. A *stage* is what is trained at one time: a layer
+of FF, or the whole net of BP/FF and BP.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ class Task:
         without any image of the held-out class.
     labels
         Their classes (presentations,).
-    on
+    label_value
         Value of a lit label pixel (presentations,).
     positions
         Pixel of each label in every channel (channels, labels).
@@ -60,7 +60,7 @@ class Task:
     seed: int
     x: Tensor
     labels: Tensor
-    on: Tensor
+    label_value: Tensor
     positions: Tensor
     held_out: int | None = None
 
@@ -78,8 +78,8 @@ class Task:
     def negatives(self, epoch: int) -> Negatives:
         """Return the negatives of an epoch; none carries its image's true label.
 
-        Pooled ones are in the order of their images where an epoch is one batch, so that those of
-        some images are found together.
+        Where an epoch is one batch, pooled negatives are sorted by image, so that those of an
+        image are found together.
         """
         draw = epoch if self.recipe.negatives == "each-epoch" else 0
         exclude = self.held_out if self.recipe.held_out_negatives == "exclude" else None
@@ -95,7 +95,7 @@ class Task:
         return Negatives(torch.from_numpy(wrong).to(device), torch.from_numpy(image).to(device))
 
     def batches(self, epoch: int) -> list[Tensor | slice]:
-        """Return the batches of an epoch: everything at once, or a fresh shuffle in pieces.
+        """Return the batches of an epoch: all images at once, or a new shuffle cut into batches.
 
         A batch takes the positive and the negative presentations of the same places, which with
         pooled negatives show different images. The last batch may be a smaller one.
@@ -109,7 +109,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Measures:
-    """What an epoch showed, each before the step that it led to (means over batches)."""
+    """What was measured in an epoch, always before the weights moved (means over batches)."""
 
     loss: float
     goodness_positive: float = float("nan")
@@ -128,7 +128,7 @@ class Measures:
 
 
 def goodness_loss(positive: Tensor, negative: Tensor, theta: float) -> Tensor:
-    """Return the mean over positive and negative presentations of how wrong their goodness is.
+    """Return the mean loss of positive and negative presentations, from their goodness.
 
     softplus(theta - g) for positive data, softplus(g - theta) for negative data
     (Hinton 2022; Tosato et al. 2023, sec. 2.1).
@@ -136,8 +136,8 @@ def goodness_loss(positive: Tensor, negative: Tensor, theta: float) -> Tensor:
     return softplus(torch.cat([theta - positive, negative - theta])).mean()
 
 
-class ReferenceStage:
-    """What is trained at a time, by autograd and `torch.optim.Adam`.
+class PlainStage:
+    """A layer of FF, or the whole of another net, trained by autograd and `torch.optim.Adam`.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ class ReferenceStage:
         return self._inputs
 
     def state(self) -> dict[str, Tensor]:
-        """Return Adam's memory, by name; load it with `restore` to go on where it was."""
+        """Return Adam's state by name; `restore` loads it to continue from there."""
         memory = {}
         for name, parameter in self.trained.items():
             for key, value in self.adam.state[parameter].items():
@@ -203,7 +203,7 @@ class ReferenceStage:
         return memory
 
     def restore(self, memory: dict[str, Tensor]) -> None:
-        """Take up Adam's memory from `state`."""
+        """Load what `state` returned."""
         for name, parameter in self.trained.items():
             keys = ("step", "exp_avg", "exp_avg_sq")
             self.adam.state[parameter] = {key: memory[f"{name}.{key}"] for key in keys}
@@ -214,7 +214,7 @@ class ReferenceStage:
             parameter.requires_grad_(False)
 
 
-def goodness_step(stage: ReferenceStage, epoch: int, batch: Tensor | slice) -> Measures:
+def goodness_step(stage: PlainStage, epoch: int, batch: Tensor | slice) -> Measures:
     """Take one step on the goodness of positive and of negative data (FF, BP/FF)."""
     theta = stage.task.recipe.theta
     assert theta is not None
@@ -231,7 +231,7 @@ def goodness_step(stage: ReferenceStage, epoch: int, batch: Tensor | slice) -> M
     )
 
 
-def classification_step(stage: ReferenceStage, epoch: int, batch: Tensor | slice) -> Measures:
+def classification_step(stage: PlainStage, epoch: int, batch: Tensor | slice) -> Measures:
     """Take one step on the cross-entropy of the readout (BP)."""
     task = stage.task
     out = logits(stage.weights, task.recipe, task.x[batch])
@@ -249,8 +249,10 @@ def stage_input(
     for the first layer and for the whole net it is the image.
     """
     with torch.no_grad():
-        x, on = (task.x, task.on) if image is None else (task.x[image], task.on[image])
-        x = embed(x, labels, on, task.positions)
+        x, label_value = task.x, task.label_value
+        if image is not None:
+            x, label_value = x[image], label_value[image]
+        x = embed(x, labels, label_value, task.positions)
         if layer > 1:
             x = hidden(weights, task.recipe, x, layer - 1)[-1]
         return layer_input(x, task.recipe, layer) if layer else x

@@ -1,4 +1,4 @@
-"""The recipe of a run: everything that fixes its mathematics, and nothing else."""
+"""The recipe of a run: everything that determines its mathematics."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -46,8 +46,8 @@ class Recipe:
         `goodness`: arg max over labels of the goodness summed over layers; `softmax`: arg max of
         the softmax over labels of each layer's goodness, summed over layers.
     negatives
-        An image's negative carries a wrong label drawn `once` or anew `each-epoch`; `pooled`: as
-        many negatives as images, drawn once from all images with all wrong labels.
+        An image's negative carries a wrong label, drawn `once` or again in `each-epoch`;
+        `pooled`: as many negatives as images, drawn once from all images with all wrong labels.
     held_out_negatives
         Whether a run without one class may `include` that class's label among its negatives.
     theta

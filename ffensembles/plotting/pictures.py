@@ -155,4 +155,4 @@ def activity_bar(
     extend = "max" if scale.cut else "neither"
     bar = part.colorbar(image, ax=axes, extend=extend, **options)  # type: ignore[arg-type]
     bar.outline.set_linewidth(0.5)
-    bar.set_label(f"{what} {activation_unit(scale.limit)}")
+    bar.set_label(f"{what} {activation_unit(scale.limit)}", labelpad=4)

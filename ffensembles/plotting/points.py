@@ -70,8 +70,10 @@ def points_by_model(
             edgecolor="white",
         )  # fmt: skip
     if here:
+        # seaborn would average on the axis' own scale, which may be logarithmic
+        means = rows.groupby([group, "model"], sort=False)[value].mean().reset_index()
         sns.pointplot(
-            rows, **common, dodge=_WIDTH * (len(models) - 1) / len(models) or False,
+            means, **common, dodge=_WIDTH * (len(models) - 1) / len(models) or False,
             errorbar=None, linestyle="none", marker="|" if horizontal else "_", markersize=bar,
             markeredgewidth=0.9, palette=[INK] * len(models),
         )  # fmt: skip

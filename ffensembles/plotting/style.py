@@ -145,6 +145,17 @@ def category_ticks(
         axes.set_xticks(range(len(names)), names)
 
 
+def log_axis(axes: Axes, which: str = "x") -> None:
+    """Make an axis logarithmic, with ticks in plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis: Any = axes.xaxis if which == "x" else axes.yaxis
+    axes.set(**{f"{which}scale": "log"})
+    axis.set_major_locator(LogLocator(numticks=6))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def count_axis(axes: Axes, top: float, which: str = "y") -> None:
     """Make an axis that of counts from 0: linear up to 1, logarithmic beyond, ticks in numbers."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator

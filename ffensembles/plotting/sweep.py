@@ -51,12 +51,12 @@ def draw_sweep(frame: pd.DataFrame, base: Mapping[str, str], titles: Mapping[str
         here = scores[scores.dataset == dataset]
         places = [rows.index(key) for key in zip(here.setting, here.value, strict=True)]
         points_by_model(
-            axes, here.assign(row=places), "distance", "row", range(len(rows)), models, size=4, bar=6, horizontal=True,
-            looks={POOLED: (GREY, "D")},
+            axes, here.assign(row=places), "distance", "row", range(len(rows)), models, size=4,
+            bar=6, horizontal=True, looks={POOLED: (GREY, "D")},
         )  # fmt: skip
         for place in range(1, len(rows)):
-            if rows[place][0] != rows[place - 1][0]:
-                axes.axhline(place - 0.5, color=PALE, linewidth=0.5)
+            next_setting = rows[place][0] != rows[place - 1][0]
+            axes.axhline(place - 0.5, color=GREY if next_setting else PALE, linewidth=0.5, zorder=0)
         axes.set_title(titles.get(dataset, dataset))
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", color=PALE, linewidth=0.5)

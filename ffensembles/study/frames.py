@@ -50,7 +50,7 @@ def scope_frames(scope: str, runs: Sequence[Run]) -> list[str]:
         for name, frame in RUN_FRAMES.items()
         if (scope != "shuffled/" or frame.shuffled) and (scope != "untrained/" or frame.untrained)
     ]
-    if scope != "shuffled/":
+    if scope not in ("untrained/", "shuffled/"):  # nulls of what ensembles and weights are
         frames = [*_FROM_RUN_FILES, *frames]
     found = [name for name in frames if applies(name, runs)]
     return [*found, "regression"] if scope == "" else found

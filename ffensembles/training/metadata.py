@@ -5,7 +5,7 @@ It knows the checksums of the run's other files, and a fingerprint of all that d
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -131,6 +131,23 @@ def read_run(
                 "configuration to this run's recipe."
             )
     return found
+
+
+def read_runs(
+    paths: Iterable[str | Path], fingerprints: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[Mapping[str, Any], dict[str, Any]]]:
+    """Yield the keys and the metadata of runs, each checked against its fingerprint.
+
+    Files of an older version, without a checksum of themselves, are read too.
+
+    Raises
+    ------
+    StoreError
+        As for `read_run`.
+    """
+    for path, expected in zip(paths, fingerprints, strict=True):
+        (keys,) = expected["runs"]
+        yield keys, read_run(path, expected, allow_unsealed=True)
 
 
 def differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str:

@@ -194,7 +194,7 @@ class _Job:
         self.n_train, self.n_test = len(images.labels), len(test.labels)
         log.info("%d training images of %s", self.n_train, run["dataset"])
         self._task = devices.task(images, recipe, 0, self.held_out, self.device)
-        self.held = devices.held(test, self.device)
+        self.test_images = devices.test_images(test, self.device)
 
     def task(self, seed: int) -> Task:
         """Return a run's task; all share the images."""
@@ -209,7 +209,7 @@ class _Job:
             trained = loop.train_block(
                 [self.task(int(run["seed"])) for run in runs],
                 self.settings,
-                self.held,
+                self.test_images,
                 state=read_checkpoint(checkpoint, origin),
                 save=lambda state: write_checkpoint(checkpoint, state, origin),
                 stop=stop,

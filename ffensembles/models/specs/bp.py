@@ -14,5 +14,5 @@ SPEC = ModelSpec(
     readout=True,
     parameters=Fit,
     plain_step="ffensembles.models.plain:classification_step",
-    batched_step="ffensembles.engine.batched:BatchedStage.add_classifier",
+    batched_step="ffensembles.engine.steps.bp:add_gradients",
 )

@@ -14,5 +14,5 @@ SPEC = ModelSpec(
     readout=False,
     parameters=GoodnessFit,
     plain_step="ffensembles.models.plain:goodness_step",
-    batched_step="ffensembles.engine.batched:BatchedStage.add_net",
+    batched_step="ffensembles.engine.steps.bpff:add_gradients",
 )

@@ -14,6 +14,6 @@ SPEC = ModelSpec(
     readout=False,
     parameters=GoodnessFit,
     plain_step="ffensembles.models.plain:goodness_step",
-    batched_step="ffensembles.engine.batched:BatchedStage.add_layer",
+    batched_step="ffensembles.engine.steps.ff:add_gradients",
     winner_search=True,
 )

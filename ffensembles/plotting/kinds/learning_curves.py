@@ -17,7 +17,17 @@ from ffensembles.plotting.captions import (
 from ffensembles.plotting.models import models_in, title_of
 from ffensembles.plotting.registry import Needs, Shown, register
 from ffensembles.plotting.runs import whole
-from ffensembles.plotting.style import BLUE, CYCLE, FULL_WIDTH, INK, SMALL, new_figure, note, plain
+from ffensembles.plotting.style import (
+    BLUE,
+    CYCLE,
+    FULL_WIDTH,
+    INK,
+    SMALL,
+    log_axis,
+    new_figure,
+    note,
+    plain,
+)
 from ffensembles.runtime.keys import Field, Group
 
 if TYPE_CHECKING:
@@ -67,7 +77,7 @@ def draw(shown: Shown, parameters: LearningCurves) -> Figure:
     for axes, (name, _) in zip(grid[0], _PANELS, strict=True):
         axes.set_title(name)
     if groups:
-        grid[0, 0].set_xscale("log")
+        log_axis(grid[0, 0])
     figure.supxlabel("Epoch (logarithmic axis)")
     handles = [
         Line2D([], [], color=_colour(layer), label="all layers" if layer == _NET else

@@ -27,7 +27,7 @@ from ffensembles.plotting.captions import (
     run_title,
     spoken,
 )
-from ffensembles.plotting.models import colour_of, marker_of, models_in, title_of
+from ffensembles.plotting.models import colour_of, marker_of, model_handles, models_in, title_of
 from ffensembles.plotting.pictures import activation_unit, unit_axis, upper_limit
 from ffensembles.plotting.registry import Needs, Shown, register
 from ffensembles.plotting.runs import attributes, names_of, whole
@@ -85,9 +85,11 @@ def draw(shown: Shown, parameters: Methods) -> Figure:
     axes = right.subplots()
     _all_sizes(axes, _pairs(shown, parameters), _walls(two))
     # the points leave no corner free
+    lines, _ = axes.get_legend_handles_labels()
     right.legend(
-        *axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, handletextpad=0.5
-    )
+        handles=[*model_handles(models_in(_pairs(shown, parameters))), *lines],
+        loc="outside lower center", ncols=3, handletextpad=0.5, columnspacing=1,
+    )  # fmt: skip
     return figure
 
 
@@ -267,7 +269,7 @@ def _draw_walls(axes: Axes, walls: Iterable[int]) -> None:
     for i, wall in enumerate(sorted(set(walls))):
         axes.axvline(
             wall, color=ACCENT, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=1,
-            label="largest by Method 2's cut" if i == 0 else None,
+            label="Method 2's cut" if i == 0 else None,
         )  # fmt: skip
 
 

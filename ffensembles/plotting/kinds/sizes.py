@@ -25,6 +25,7 @@ from ffensembles.plotting.style import (
     COLUMN_WIDTH,
     FULL_WIDTH,
     INK,
+    PALE,
     category_ticks,
     count_axis,
     new_figure,
@@ -71,7 +72,9 @@ def draw(shown: Shown, parameters: Sizes) -> Figure:
                 axes.axhline(floor, **_FLOOR)
             axes.set_title(plain(f"{label.title}, layer {layer}"))
             category_ticks(axes, label.categories)
-            axes.set_xlim(-0.6, len(classes) - 0.4)
+            axes.set_xlim(-0.5, len(classes) - 0.5)
+            for between in list(classes)[1:]:
+                axes.axvline(between - 0.5, color=PALE, linewidth=0.4, zorder=0)
             axes.tick_params(axis="x", length=0)
         line[0].set_ylabel(f"Active units\n{runs_text(rows[rows.dataset == dataset], models)}")
     handles = [*model_handles(models), mean_handle()]

@@ -21,11 +21,10 @@ from ffensembles.plotting.registry import Needs, Shown, register
 from ffensembles.plotting.runs import whole
 from ffensembles.plotting.style import (
     FULL_WIDTH,
+    SMALL,
     category_ticks,
     new_figure,
-    panel,
     plain,
-    side_by_side,
 )
 from ffensembles.runtime.keys import Field, Group
 
@@ -49,19 +48,19 @@ def draw(shown: Shown, parameters: Sparsity) -> Figure:
     """Draw, for each data set, sparsity over all images (A) and by class (B)."""
     rows = _rows(shown)
     layers, models = sorted(map(int, rows["layer"].unique())) or [1], models_in(rows)
-    figure = new_figure(FULL_WIDTH, 0.7 + 1.75 * len(shown.labels))
-    left, right = side_by_side(figure, 1, 0.78 * len(layers) + 0.4)
-    panel(left, "A", "All images")
-    panel(right, "B", "By class")
-    whole_grid = left.subplots(len(shown.labels), 1, sharey=True, squeeze=False)[:, 0]
-    grid = right.subplots(len(shown.labels), len(layers), sharey=True, squeeze=False)
-    for axes, line, (dataset, label) in zip(whole_grid, grid, shown.labels.items(), strict=True):
+    figure = new_figure(FULL_WIDTH, 0.5 + 1.85 * len(shown.labels))
+    grid = figure.subplots(
+        len(shown.labels), 1 + len(layers), sharey=True, squeeze=False,
+        width_ratios=[1.15, *(1 for _ in layers)],
+    )  # fmt: skip
+    for (axes, *line), (dataset, label) in zip(grid, shown.labels.items(), strict=True):
         here = rows[rows.dataset == dataset]
         of_all = here[here.category.isna()]
         points_by_model(axes, of_all, "sparsity", "layer", layers, models, bar=9)
         _limits(axes, len(layers))
         axes.set_xticks(range(len(layers)), [f"layer {layer}" for layer in layers])
-        axes.set_title(plain(f"{label.title} {runs_text(of_all, models)}"))
+        axes.set_title(rf"$\mathbf{{A}}$   {plain(label.title)}", loc="left")
+        axes.set_xlabel(runs_text(of_all, models), fontsize=SMALL)
         axes.set_ylabel("Hoyer sparsity")
         for part, layer in zip(line, layers, strict=True):
             of_layer = here[(here.layer == layer) & here.category.notna()]
@@ -71,10 +70,11 @@ def draw(shown: Shown, parameters: Sparsity) -> Figure:
             )
             _limits(part, len(classes))
             category_ticks(part, label.categories)
-            part.set_title(plain(f"{label.title}, layer {layer}"))
+            letter = r"$\mathbf{B}$   " if layer == layers[0] else ""
+            part.set_title(f"{letter}{plain(label.title)}, layer {layer}", loc="left")
             part.tick_params(axis="x", length=0)
     handles = [*model_handles(models), mean_handle()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return figure
 
 

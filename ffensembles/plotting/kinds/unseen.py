@@ -45,6 +45,7 @@ from ffensembles.plotting.style import (
     GREY,
     PALE,
     count_axis,
+    log_axis,
     new_figure,
     panel,
     side_by_side,
@@ -194,7 +195,7 @@ def _diagram(axes: Axes, one: xr.Dataset, cut: dict[Any, Any]) -> None:
 
     rho, n_h, active = (one[name].values for name in ("rho", "n_h", "active"))
     lowest = 1 / (2 * cut["epsilon"])  # no other unit within the radius
-    axes.set_xscale("log")
+    log_axis(axes)
     axes.set_xlim(0.7 * lowest, 1.4 * max(cut["rho_cut"], *rho[np.isfinite(rho)]))
     count_axis(axes, rho.size)
     left, bottom = axes.get_xlim()[0], axes.get_ylim()[0]
