@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 CONFIDENCE = 0.95
 PERMUTATIONS = 10_000
@@ -40,6 +39,8 @@ def mantel(
     >>> round(r, 6), p < 0.05
     (1.0, True)
     """
+    from scipy import stats
+
     i, j = np.triu_indices(len(one), 1)
     x = _standard(stats.rankdata(one[i, j]))
     ranks = np.zeros(np.shape(other))
@@ -59,6 +60,8 @@ def welch(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float, 
 
     By hand, since scipy warns of runs that are all alike; without any spread all are missing.
     """
+    from scipy import stats
+
     parts = np.array([values.var(ddof=1) / len(values) for values in (one, other)])
     if not parts.any():
         return np.nan, np.nan, np.nan

@@ -1,4 +1,4 @@
-"""Runs trained in one place are taken up in another, where nothing is trained again."""
+"""Runs trained in one place are imported in another, where nothing is trained again."""
 
 import subprocess
 import sys
@@ -28,10 +28,10 @@ def trained(place: Workplace) -> dict[Path, bytes]:
     }
 
 
-def test_unpacked_runs_are_not_trained_again(finished: Workplace, fresh: Workplace, tmp_path: Path):
+def test_imported_runs_are_not_trained_again(finished: Workplace, fresh: Workplace, tmp_path: Path):
     runs = tmp_path / "runs.zip"
-    assert archive(finished, "pack", "results", runs) == f"{runs}: 7 runs packed\n"
-    assert archive(fresh, "unpack", runs, "results") == f"{runs}: 7 runs unpacked\n"
+    assert archive(finished, "export", "results", runs) == f"{runs}: 7 runs exported\n"
+    assert archive(fresh, "import", runs, "results") == f"{runs}: 7 runs imported\n"
     assert trained(fresh) == trained(finished)
     assert fresh.jobs("train") == {}
     # whatever asks for the runs again, the data set's record being younger, is given these

@@ -29,8 +29,8 @@ def test_truncated_weights_are_named_and_trained_again(finished: Workplace, tmp_
     weights = place.results / FF / "weights.safetensors"
     sound = weights.read_bytes()
     cut(weights)
-    for kept in place.results.glob("kept/*/weights.safetensors"):
-        cut(kept)  # a copy of the folder has lost that they are one file
+    for cached in place.results.glob("cache/*/weights.safetensors"):
+        cut(cached)  # a copy of the folder has lost that they are one file
     told = place.start("all")
     assert told.returncode != 0
     assert f"{FF}/weights.safetensors: cannot be read" in told.stdout
