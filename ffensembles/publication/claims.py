@@ -96,7 +96,7 @@ def claims(frames: Frames, edition: str = "2023") -> pd.DataFrame:
         for dataset in _datasets(claim, frames, of)
     ]
     table = pd.DataFrame(rows).astype({"n": "Int64"})
-    table.insert(table.columns.get_loc("p") + 1, "p_holm", holm(table["p"]))
+    table.insert(table.columns.tolist().index("p") + 1, "p_holm", holm(table["p"]))
     if of.corrected:
         doubtful = (table["verdict"] == HOLDS) & (table["p_holm"] >= ALPHA)
         table.loc[doubtful, "verdict"] = FAILS

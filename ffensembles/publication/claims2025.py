@@ -196,8 +196,8 @@ def _unseen_shares(frames: Frames, dataset: str, protocol: str, layer: int) -> M
     if rows.empty or alike is None or alike.empty:
         return None
     groups = [
-        _of_class(int(label), group, alike)
-        for label, group in rows[rows["unseen"].astype(bool)].groupby("held_out")
+        _of_class(int(group["held_out"].iloc[0]), group, alike)
+        for _, group in rows[rows["unseen"].astype(bool)].groupby("held_out")
     ]
     groups = [(shared, similarity) for shared, similarity in groups if len(shared)]
     lost = rows.groupby(list(RUN_KEYS)).ngroups - sum(len(shared) for shared, _ in groups)
