@@ -29,7 +29,7 @@ from common import (
 from safetensors.torch import load_file
 
 from ffensembles.engine.stages import open_stage, stage_kind
-from ffensembles.models.plain import ReferenceStage
+from ffensembles.models.plain import PlainStage
 from ffensembles.training import devices
 
 CPU = torch.device("cpu")
@@ -69,7 +69,7 @@ def main() -> None:
             fasts.append(timed(stage.epoch, options.epochs, options.warm_up, CPU))
             del stage
             own = {key: w[0].clone() for key, w in weights.items()}
-            plain = ReferenceStage(run, own, layer)
+            plain = PlainStage(run, own, layer)
             plains.append(timed(plain.epoch, options.reference_epochs, 0, CPU))
             del plain, own
             share = products(recipe, layer, len(labels)) / fasts[-1] / top

@@ -42,7 +42,7 @@ from common import (
 
 from ffensembles.engine.batched import BatchedStage
 from ffensembles.engine.stages import open_stage
-from ffensembles.models.plain import ReferenceStage, Task
+from ffensembles.models.plain import PlainStage, Task
 from ffensembles.models.recipe import Recipe
 from ffensembles.training import devices
 
@@ -62,7 +62,7 @@ def train_plainly(run: Task, epochs: int) -> dict[str, torch.Tensor]:
     """Do the same by plain autograd, for one run."""
     weights = {name: w[0] for name, w in stacked_weights([run]).items()}
     for layer in layers_of(run.recipe):
-        stage = ReferenceStage(run, weights, layer)
+        stage = PlainStage(run, weights, layer)
         for index in range(epochs):
             stage.epoch(index)
         stage.close()
@@ -80,7 +80,7 @@ def exactness(recipe: Recipe, data: Any, device: torch.device) -> dict[str, Any]
     found: dict[str, Any] = {}
     for dtype, epochs in ((torch.float64, 3), (torch.float32, 3)):
         run = task(recipe, pixels, labels, device)
-        run = replace(run, x=run.x.to(dtype), on=run.on.to(dtype))
+        run = replace(run, x=run.x.to(dtype), label_value=run.label_value.to(dtype))
         tasks = [replace(run, seed=seed) for seed in (0, 1, 2)]
         block = train(tasks, epochs, 512)
         plain = train_plainly(tasks[1], epochs)
@@ -103,7 +103,8 @@ def measure(
     """Time the epochs of every layer for a block of runs."""
     tasks = [replace(task(recipe, *data, device), seed=seed) for seed in range(runs)]
     tasks = [
-        replace(other, x=tasks[0].x, on=tasks[0].on, labels=tasks[0].labels) for other in tasks
+        replace(other, x=tasks[0].x, label_value=tasks[0].label_value, labels=tasks[0].labels)
+        for other in tasks
     ]
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -192,7 +193,7 @@ def plain_seconds(recipe: Recipe, data: Any, device: torch.device, ends: float) 
             break
         run = task(recipe, *data, device)
         own = {name: w[0] for name, w in stacked_weights([run]).items()}
-        stage = ReferenceStage(run, own, layer)
+        stage = PlainStage(run, own, layer)
         stage.epoch(0)
         seconds[str(layer)] = timed(stage.epoch, 3 if device.type == "cuda" else 1, 1, device)
     return seconds

@@ -1,4 +1,4 @@
-"""PyTorch's Adam for gradients that were computed by hand."""
+"""PyTorch's Adam for gradients that were computed in closed form."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ _MEMORY = ("step", "exp_avg", "exp_avg_sq")
 
 
 class Adam:
-    """One optimiser's memory of some parameters, which it changes in place.
+    """Adam's state for some parameters, which it changes in place.
 
     All but the learning rate are PyTorch's defaults, as the study names no others. On a GPU the
     count of steps is kept there, so that a step can be recorded in a graph.
@@ -25,7 +25,7 @@ class Adam:
         self.adam.step()
 
     def state(self) -> dict[str, Tensor]:
-        """Return the memory by name; `restore` takes it up again."""
+        """Return the state by name; `restore` loads it."""
         return {
             f"{name}.{key}": self.adam.state[parameter][key]
             for name, parameter in self.parameters.items()
@@ -33,6 +33,6 @@ class Adam:
         }
 
     def restore(self, memory: dict[str, Tensor]) -> None:
-        """Take up the memory that `state` returned."""
+        """Load what `state` returned."""
         for name, parameter in self.parameters.items():
             self.adam.state[parameter] = {key: memory[f"{name}.{key}"].clone() for key in _MEMORY}

@@ -1,4 +1,4 @@
-"""What a layer reads, computed once: inputs of a layer of FF never change while it trains."""
+"""Inputs of a layer, computed once: those of a layer of FF do not change while it trains."""
 
 from collections.abc import Iterator, Mapping
 
@@ -10,7 +10,7 @@ from ffensembles.models.plain import Task
 
 
 def blocks(n: int, size: int) -> Iterator[slice]:
-    """Cut so many presentations into blocks."""
+    """Cut `n` presentations into blocks."""
     return (slice(start, min(start + size, n)) for start in range(0, n, size))
 
 
@@ -25,18 +25,18 @@ def images(task: Task, block_size: int) -> tuple[Tensor, Tensor]:
     tuple of Tensor
         Images (presentations, pixels); value of a lit label pixel (presentations,).
     """
-    if task.recipe.model == "BP" or not task.recipe.normalise_input:
-        return task.x, task.on
-    x, on = torch.empty_like(task.x), torch.empty_like(task.on)
+    if not task.recipe.spec.normalises or not task.recipe.normalise_input:
+        return task.x, task.label_value
+    x, label_value = torch.empty_like(task.x), torch.empty_like(task.label_value)
     pixel = task.positions[0, 0]
     for rows in blocks(len(x), block_size):
         zeros = torch.zeros_like(task.labels[rows])
-        lit = embed(task.x[rows], zeros, task.on[rows], task.positions)
+        lit = embed(task.x[rows], zeros, task.label_value[rows], task.positions)
         lit = layer_input(lit, task.recipe, 1)
-        on[rows] = lit[:, pixel]
+        label_value[rows] = lit[:, pixel]
         lit[:, task.positions.flatten()] = 0
         x[rows] = lit
-    return x, on
+    return x, label_value
 
 
 def activations_below(
@@ -55,7 +55,7 @@ def activations_below(
     out = task.x.new_empty(len(task.x), recipe.widths[layer - 2])
     for rows in blocks(len(out), block_size):
         shown = rows if image is None else image[rows]
-        h = embed(task.x[shown], labels[rows], task.on[shown], task.positions)
+        h = embed(task.x[shown], labels[rows], task.label_value[shown], task.positions)
         for below in range(1, layer):
             h = layer_input(h, recipe, below)
             weight, bias = (weights[f"layer{below}.{k}"] for k in ("weight", "bias"))

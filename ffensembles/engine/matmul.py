@@ -1,9 +1,9 @@
-"""Products of matrices, by the faster of the two libraries that torch brings for a processor.
+"""Matrix products on a CPU, by the faster of the two libraries that torch includes.
 
 torch multiplies float32 matrices with MKL, which on processors other than Intel's leaves half of
-their speed unused; oneDNN, which torch takes for convolutions and compiled models, does not. Both
+their speed unused; oneDNN, which torch uses for convolutions and compiled models, does not. Both
 compute the same sums in float32, in another order. Where torch was built without oneDNN, for other
-types of number and on GPUs, torch's own product serves.
+number types and on GPUs, torch's own product is used.
 """
 
 import torch
@@ -15,8 +15,8 @@ _ROWS = 16  # counts of rows are filled up to a multiple of it
 def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return a b, with `bias` (n,) added to every row: a (m, k), b (k, n).
 
-    oneDNN prepares for every shape that it meets, and keeps what it prepared, a megabyte or two;
-    rows of zeros leave it few shapes to meet.
+    oneDNN compiles a kernel of a megabyte or two for every shape and keeps it. Padding with rows
+    of zeros keeps the number of shapes small.
     """
     if not (a.device.type == "cpu" and a.dtype == torch.float32 and _has_onednn()):
         return torch.mm(a, b) if bias is None else torch.addmm(bias, a, b)

@@ -1,4 +1,4 @@
-"""Sums of rows by unit, always in the same order: what a gradient of winners is."""
+"""Sums of rows by unit, always in the same order: the gradient of winning units."""
 
 import torch
 from torch import Tensor
@@ -29,10 +29,10 @@ def add_rows(total: Tensor, unit: Tensor, rows: Tensor, scale: Tensor) -> None:
 
 
 def add_rows_in_pieces(total: Tensor, unit: Tensor, rows: Tensor, scale: Tensor) -> None:
-    """`add_rows` for a GPU, whose own `index_add_` sums in whatever order threads arrive.
+    """`add_rows` for a GPU, where `index_add_` sums in no fixed order.
 
-    Rows are sorted by unit, each unit's rows cut into pieces, pieces summed, then units. Shapes
-    depend on nothing but the arguments' shapes, as a captured graph needs it.
+    Rows are sorted by unit, each unit's rows cut into pieces, pieces summed, then units. All
+    shapes follow from the arguments' shapes, as a captured graph requires.
     """
     runs, units, _ = total.shape
     own = torch.arange(runs, device=unit.device)[:, None] * units

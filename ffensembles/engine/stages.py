@@ -1,4 +1,4 @@
-"""Which way of training serves a recipe: what one stage of it is, and how it is opened."""
+"""Choice of the engine for a recipe, and one interface to all of them."""
 
 import logging
 from collections.abc import Sequence
@@ -8,43 +8,43 @@ from torch import Tensor
 
 from ffensembles.engine.batched import BatchedStage
 from ffensembles.engine.winner_stage import WinnerStage
-from ffensembles.models.plain import Measures, ReferenceStage, Task
+from ffensembles.models.plain import Measures, PlainStage, Task
 
 log = logging.getLogger(__name__)
 
-Kind = type[BatchedStage] | type[WinnerStage] | type[ReferenceStage]
+Kind = type[BatchedStage] | type[WinnerStage] | type[PlainStage]
 
 _GPU_BLOCKS = 8  # times as many presentations per block as fit a CPU's cache
 
 _WHY: dict[Kind, str] = {
     WinnerStage: "only winners are computed",
-    BatchedStage: "gradients by hand, in blocks",
-    ReferenceStage: "plain autograd",
+    BatchedStage: "gradients in closed form, in blocks",
+    PlainStage: "plain autograd",
 }
 
 
 class Stage(Protocol):
-    """What is trained at a time, for a block of runs: a layer of FF, or the whole of a net."""
+    """A layer of FF, or the whole of a net, in training for a block of runs."""
 
     layer: int
 
     def epoch(self, index: int) -> list[Measures]:
-        """Take every batch once; return what was seen, for each run."""
+        """Take every batch once; return what was measured, for each run."""
 
     def state(self) -> dict[str, Tensor]:
-        """Return what must be remembered beside the weights."""
+        """Return what is needed beside the weights to continue from here."""
 
     def restore(self, memory: dict[str, Tensor]) -> None:
-        """Take up what `state` returned."""
+        """Load what `state` returned."""
 
     def close(self) -> None:
-        """Let go of what training needed."""
+        """Free what training needed."""
 
 
 class Solo:
-    """A stage that knows one run only, as a block of one."""
+    """A stage that trains one run only, with the interface of a block of runs."""
 
-    def __init__(self, stage: WinnerStage | ReferenceStage) -> None:
+    def __init__(self, stage: WinnerStage | PlainStage) -> None:
         self.stage, self.layer = stage, stage.layer
         self.state, self.restore, self.close = stage.state, stage.restore, stage.close
 
@@ -54,9 +54,26 @@ class Solo:
 
 
 def stage_kind(task: Task, engine: str) -> Kind:
-    """Return the fastest kind of stage that trains exactly what the recipe asks for."""
-    if engine == "reference":
-        return ReferenceStage
+    """Return the fastest kind of stage that trains exactly what the recipe asks for.
+
+    Parameters
+    ----------
+    task
+        The run.
+    engine
+        `fast`; `plain` for autograd; `batched` for the engine of GPUs, which a run continues with
+        on the CPU after its GPU was lost.
+
+    Raises
+    ------
+    ValueError
+        For another engine.
+    """
+    named: dict[str, Kind] = {"plain": PlainStage, "batched": BatchedStage}
+    if engine in named:
+        return named[engine]
+    if engine != "fast":
+        raise ValueError(f"training.engine: found {engine!r}; allowed: fast, plain")
     return WinnerStage if WinnerStage.serves(task) else BatchedStage
 
 
@@ -81,7 +98,7 @@ def open_stage(
     own = {name: stacked[0] for name, stacked in weights.items()}
     if kind is WinnerStage:
         return Solo(WinnerStage(task, own, layer, block_size))
-    return Solo(ReferenceStage(task, own, layer))
+    return Solo(PlainStage(task, own, layer))
 
 
 def place(task: Task, layer: int) -> str:

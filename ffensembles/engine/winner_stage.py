@@ -1,9 +1,8 @@
-"""FF's layers with l-inf goodness on the full batch: only winners are ever computed.
+"""Training of FF's layers with l-inf goodness on the full batch: only winners are computed.
 
-Exact: see `winners`. Beyond that, what a layer reads never changes while it trains, so that it is
-embedded, normalised and centred once; and where the images are read directly, positive and
-negative copies, pooled ones too, differ in label pixels only and share their product with the
-weights.
+The result is exact, see `winners`. The inputs of a layer do not change while it trains, so they
+are embedded, normalised and centred once. In the first layer positive and negative presentations,
+pooled ones too, differ in label pixels only and share their product with the weights.
 """
 
 import torch
@@ -18,7 +17,7 @@ from ffensembles.models.plain import Measures, Task
 
 
 class WinnerStage:
-    """One layer of FF in training; the fast twin of `models.reference.ReferenceStage`."""
+    """One layer of FF in training; gives the weights of `models.plain.PlainStage`, faster."""
 
     def __init__(
         self, task: Task, weights: dict[str, Tensor], layer: int, block_size: int = 2048
@@ -29,9 +28,9 @@ class WinnerStage:
         first = layer == 1
         negatives = task.negatives(0)
         if first:
-            x, on = images(task, block_size)
+            x, label_value = images(task, block_size)
             labels, rows = (task.labels, negatives.labels), (None, negatives.image)
-            sides = [Side(x, (True, False), labels, on, task.n_labels, rows)]
+            sides = [Side(x, (True, False), labels, label_value, task.n_labels, rows)]
         else:
             sides = [
                 Side(self._below(*shown), (positive,))
@@ -44,7 +43,7 @@ class WinnerStage:
         """Whether this stage trains exactly what the recipe asks for."""
         recipe = task.recipe
         on_cpu = task.x.device.type == "cpu"
-        return recipe.model == "FF" and recipe.goodness == "linf" and task.whole and on_cpu
+        return recipe.spec.winner_search and recipe.goodness == "linf" and task.whole and on_cpu
 
     def epoch(self, index: int) -> Measures:
         """Take one step on all presentations."""
@@ -78,12 +77,12 @@ class WinnerStage:
         )
 
     def state(self) -> dict[str, Tensor]:
-        """Return Adam's memory and the search's."""
+        """Return the state of Adam and of the search."""
         searched = {f"search.{name}": value for name, value in self.search.state().items()}
         return {**self.adam.state(), **searched}
 
     def restore(self, memory: dict[str, Tensor]) -> None:
-        """Take up the memory that `state` returned."""
+        """Load what `state` returned."""
         self.adam.restore(memory)
         prefix = "search."
         self.search.restore(
@@ -91,4 +90,4 @@ class WinnerStage:
         )
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: this stage holds nothing that must be freed."""

@@ -1,26 +1,26 @@
-"""Layers of which only the largest unit counts: find the winners, and nothing else.
+"""FF's layers with l-inf goodness: find the winning units, and compute nothing else.
 
-With l-inf goodness a presentation's goodness is its largest activation, and since the
-non-linearity is monotone that is the activation of the unit with the largest pre-activation
-``z_ij = x_i . w_j + b_j``. Only this *winner* has a gradient. `MaxLayer` therefore needs, for each
-presentation, one number and one index, where the plain algorithm writes two arrays of
-presentations x units and multiplies them again on the way back.
+With l-inf goodness the goodness of a presentation is its largest activation. The non-linearity is
+monotone, so this is the activation of the unit with the largest pre-activation
+``z_ij = x_i . w_j + b_j``. Only this *winner* has a gradient. `MaxLayer` therefore needs one number
+and one index for each presentation, where the plain algorithm writes two arrays of presentations x
+units and multiplies them again on the way back.
 
 Why the result is exact. Trained weights differ from each other in few directions, and so do
-inputs; a *screen* keeps those directions alone. It computes approximate pre-activations from the
+inputs. A *screen* keeps those directions alone. It computes approximate pre-activations from the
 inputs' coordinates in them, a product a twelfth as large as the full one, together with a bound on
 what the other directions can add (Cauchy-Schwarz), and keeps every unit that could still be the
 largest. The kept candidates, seldom more than one, are then computed one by one as dot products,
-each in the same order of summation, and the largest of these is the winner; among equals the
-lowest index, as `torch.max` does. The screen decides only where not to look, never a value. Where
-many units lie within the bounds of each other, as for some negative data in deeper layers, little
-can be screened out: such *crowded* presentations take the full product and its maximum, as the
-plain algorithm does. A side most of whose presentations are crowded is not screened for a while.
-Presentations of one image, however many, read the same inputs and differ in label pixels, which
-screen, candidates and full product add one by one: each is looked for by itself, and where one of
-an image's is crowded they all are.
-Which presentations are crowded follows from the numbers and from the directions kept, which
-`state` hands out, so that a resumed run takes the same way to the last bit.
+each in the same order of summation. The largest of these is the winner; among equal ones the
+lowest index, as in `torch.max`. The screen only excludes units; it never supplies a value. Where
+many units lie within each other's bounds, as for some negative data in deeper layers, few can be
+excluded. Such *crowded* presentations take the full product and its maximum, as the plain
+algorithm does. A side most of whose presentations are crowded is not screened for some epochs.
+All presentations of one image read the same inputs and differ in label pixels, which screen,
+candidates and full product add one by one. Each presentation is searched by itself; where one of
+an image's is crowded, all are treated as crowded.
+Which presentations are crowded follows from the numbers and from the directions kept. `state`
+returns these, so that a resumed run takes the same path to the last bit.
 """
 
 import math
@@ -31,6 +31,7 @@ import torch
 from torch import Tensor
 
 from ffensembles.engine.matmul import product
+from ffensembles.engine.sides import Share, Side
 
 Slope = Callable[[Tensor, bool], Tensor]
 """Maps winning pre-activations and whether they belong to positive data to dLoss/dz."""
@@ -38,84 +39,9 @@ Slope = Callable[[Tensor, bool], Tensor]
 _CROWD = 6  # strands with candidates above which a presentation is crowded
 _CROWDED = 0.5  # share of such presentations above which screening a side does not pay
 _USE_EPOCHS = 100  # for which a screen keeps its directions while they serve
-_FRESH_EPOCHS = 10  # for which they are fresh: if they do not serve, new ones would not either
+_FRESH_EPOCHS = 10  # after which they count as fresh: if they fail then, new ones would too
 _REST_EPOCHS = 50  # for which a side is then not screened
 _SAMPLE = 8192  # presentations from which the inputs' directions are taken
-
-
-@dataclass
-class Side:
-    """Presentations that share their images: one product with the weights serves them all.
-
-    Attributes
-    ----------
-    x
-        Inputs of shape (presentations, inputs), without label pixels lit.
-    positive
-        For each variant of the presentations, whether it is positive data.
-    labels
-        For each variant the labels embedded, shape (presentations,), or None for none.
-    on
-        Value of a lit label pixel of each row of `x`; None where nothing is embedded.
-    n_labels
-        How many labels there are.
-    rows
-        For each variant the row of `x` that a presentation reads, ascending, shape
-        (presentations,); None for one presentation of each row, as it is for variants not named.
-    """
-
-    x: Tensor
-    positive: tuple[bool, ...]
-    labels: tuple[Tensor | None, ...] = (None,)
-    on: Tensor | None = None
-    n_labels: int = 10
-    rows: tuple[Tensor | None, ...] = ()
-
-    def share(self, variant: int, block: slice) -> "Share":
-        """Return the presentations that read a block of rows."""
-        rows = self.rows[variant] if variant < len(self.rows) else None
-        labels, on = self.labels[variant], None if self.on is None else self.on[block]
-        if rows is None:
-            return Share(None, None if labels is None else labels[block], on, self.n_labels)
-        first, last = torch.searchsorted(rows, torch.tensor([block.start, block.stop])).tolist()
-        own = rows[first:last] - block.start
-        labels = None if labels is None else labels[first:last]
-        return Share(own, labels, None if on is None else on[own], self.n_labels)
-
-
-@dataclass
-class Share:
-    """A variant's presentations that read one block of rows.
-
-    Attributes
-    ----------
-    rows
-        The row of the block that each reads, ascending; None for one presentation of each.
-    labels, on
-        Label and value of its pixel, shape (presentations,), or None where nothing is embedded.
-    n_labels
-        How many labels there are.
-    """
-
-    rows: Tensor | None
-    labels: Tensor | None
-    on: Tensor | None
-    n_labels: int
-
-    def lamps(self) -> Tensor | None:
-        """Return the lit label pixels, shape (presentations, labels), if there are any."""
-        if self.labels is None or self.on is None:
-            return None
-        lamps = self.on.new_zeros(len(self.on), self.n_labels)
-        return lamps.scatter_(1, self.labels[:, None], self.on[:, None])
-
-    def of(self, block: Tensor) -> Tensor:
-        """Return, of a block's rows of anything, the one that each presentation reads."""
-        return block if self.rows is None else block.index_select(0, self.rows)
-
-    def row(self, presentation: Tensor) -> Tensor:
-        """Return the row of the block that each of some presentations reads."""
-        return presentation if self.rows is None else self.rows[presentation]
 
 
 @dataclass
@@ -212,14 +138,18 @@ class MaxLayer:
                 shares = [side.share(variant, rows) for variant in range(len(side.positive))]
                 found = zip(side.positive, shares, search.block(rows, shares), strict=True)
                 for positive, share, (best, unit) in found:
-                    pull = slope(best, positive)
+                    dloss_dz = slope(best, positive)
                     z[positive].append(best)
                     winner[positive].append(unit)
-                    grad_bias.index_add_(0, unit, pull)
-                    grad_weight.index_add_(0, unit, share.of(side.x[rows]) * pull[:, None])
-                    if grad_lit is not None and share.labels is not None and share.on is not None:
+                    grad_bias.index_add_(0, unit, dloss_dz)
+                    grad_weight.index_add_(0, unit, share.of(side.x[rows]) * dloss_dz[:, None])
+                    if (
+                        grad_lit is not None
+                        and share.labels is not None
+                        and share.label_value is not None
+                    ):
                         cell = share.labels * units + unit
-                        grad_lit.view(-1).index_add_(0, cell, pull * share.on)
+                        grad_lit.view(-1).index_add_(0, cell, dloss_dz * share.label_value)
             screen.end(search.crowded)
         if grad_lit is not None and self.positions is not None:
             for channel in self.positions:
@@ -332,8 +262,8 @@ class _Search:
         centred = weight.double() - weight.double().mean(0)
         inside = centred @ screen.axes
         offset = bias.double() + centred @ screen.mean
-        lamp = torch.zeros(len(bias), 0) if lit is None else lit.double()
-        brightest = 0.0 if side.on is None else float(side.on.abs().max())
+        pixels = torch.zeros(len(bias), 0) if lit is None else lit.double()
+        brightest = 0.0 if side.label_value is None else float(side.label_value.abs().max())
         terms = eps * (inside.shape[1] + side.n_labels + 8)
         double = 8 * weight.shape[1] * torch.finfo(torch.float64).eps
         norm, own = centred.norm(dim=1), weight.double().norm(dim=1)
@@ -350,7 +280,7 @@ class _Search:
             dim=1,
         )
         value = torch.stack([torch.zeros_like(offset), torch.zeros_like(offset), offset], dim=1)
-        high = torch.cat([inside, value + self.error, lamp], dim=1)
+        high = torch.cat([inside, value + self.error, pixels], dim=1)
         self.high = high.t().to(weight.dtype).contiguous()
         self.error = (self.error * (1 + 4 * eps)).to(weight.dtype)
         units = len(bias)
@@ -358,38 +288,47 @@ class _Search:
 
     def block(self, rows: slice, shares: list[Share]) -> list[tuple[Tensor, Tensor]]:
         """Return the winning pre-activation and unit of each presentation, for each variant."""
-        x, lamps = self.side.x[rows], [share.lamps() for share in shares]
+        x, label_pixels = self.side.x[rows], [share.label_pixels() for share in shares]
         if self.screen.axes is None:
             self.crowded += len(x)
-            return self._largest(x, [share.rows for share in shares], lamps)
-        thin, crowded, looks = self.screen.thin[rows], torch.zeros(len(x), dtype=torch.bool), []
-        for share, lamp in zip(shares, lamps, strict=True):
-            crowd, presentation, unit = self._look(share.of(thin), lamp)
+            return self._largest(x, [share.rows for share in shares], label_pixels)
+        thin, crowded, candidates = (
+            self.screen.thin[rows],
+            torch.zeros(len(x), dtype=torch.bool),
+            [],
+        )
+        for share, pixels in zip(shares, label_pixels, strict=True):
+            crowd, presentation, unit = self._candidates(share.of(thin), pixels)
             crowded[share.row(crowd.nonzero()[:, 0])] = True
-            looks.append((presentation, unit))
+            candidates.append((presentation, unit))
         dense = crowded.nonzero()[:, 0]
         self.crowded += len(dense)
         place = crowded.cumsum(0) - 1  # of a crowded row among them
         found, apart, readers = [], [], []
-        for share, lamp, (presentation, unit) in zip(shares, lamps, looks, strict=True):
+        for share, pixels, (presentation, unit) in zip(
+            shares, label_pixels, candidates, strict=True
+        ):
             alone = ~crowded[share.row(presentation)]
-            found.append(self._settle(x, share, lamp, presentation[alone], unit[alone]))
+            found.append(self._settle(x, share, pixels, presentation[alone], unit[alone]))
             apart.append(dense if share.rows is None else crowded[share.rows].nonzero()[:, 0])
             readers.append(None if share.rows is None else place[share.rows[apart[-1]]])
-        own = [None if lamp is None else lamp[a] for lamp, a in zip(lamps, apart, strict=True)]
+        own = [
+            None if pixels is None else pixels[a]
+            for pixels, a in zip(label_pixels, apart, strict=True)
+        ]
         largest = self._largest(x[dense], readers, own)
         for (best, winner), (z, unit), a in zip(found, largest, apart, strict=True):
             best[a], winner[a] = z, unit
         return found
 
-    def _look(self, thin: Tensor, lamp: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    def _candidates(self, thin: Tensor, pixels: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Return whether each presentation is crowded, and (row, unit) of all units that may win.
 
         A row's winner surely reaches what its most promising unit at least is, two errors below
-        what that unit at most is. Rows are looked through by strands of units, since few strands
-        hold a candidate; of crowded rows nothing more is listed.
+        what that unit at most is. Units are compared in groups ("strands") first, since few
+        groups hold a candidate. Candidates of crowded rows are not listed.
         """
-        high = product(thin if lamp is None else torch.cat([thin, lamp], dim=1), self.high)
+        high = product(thin if pixels is None else torch.cat([thin, pixels], dim=1), self.high)
         stranded = high.unflatten(1, (self.strands, -1))
         tops = stranded.amax(1)
         top, strand = tops.max(1)
@@ -403,27 +342,28 @@ class _Search:
         return crowded, row[pair], knot * tops.shape[1] + strand[pair]
 
     def _largest(
-        self, x: Tensor, readers: list[Tensor | None], lamps: list[Tensor | None]
+        self, x: Tensor, readers: list[Tensor | None], label_pixels: list[Tensor | None]
     ) -> list[tuple[Tensor, Tensor]]:
         """Return presentations' largest pre-activations and their units, from one full product.
 
-        For each variant: the row of `x` that each presentation reads, or None, and its lamps.
+        For each variant: the row of `x` that each presentation reads, or None, and its label
+        pixels.
         """
         whole = product(x, self.weight.t(), self.bias)
         found = []
-        for number, (rows, lamp) in enumerate(zip(readers, lamps, strict=True), 1):
+        for number, (rows, pixels) in enumerate(zip(readers, label_pixels, strict=True), 1):
             if rows is not None:
                 z = whole.index_select(0, rows)
             else:
-                z = whole if number == len(lamps) else whole.clone()
-            if lamp is not None and self.lit is not None:
-                z.addmm_(lamp, self.lit.t())
+                z = whole if number == len(label_pixels) else whole.clone()
+            if pixels is not None and self.lit is not None:
+                z.addmm_(pixels, self.lit.t())
             largest = z.max(1)
             found.append((largest.values, largest.indices))
         return found
 
     def _settle(
-        self, x: Tensor, share: Share, lamp: Tensor | None, row: Tensor, unit: Tensor
+        self, x: Tensor, share: Share, pixels: Tensor | None, row: Tensor, unit: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Compute the candidates one by one; return each presentation's largest and its unit."""
         size = self.screen.block_size
@@ -432,8 +372,8 @@ class _Search:
             [dots(x.index_select(0, r), self.weight.index_select(0, u)) for r, u in parts]
         )
         z += self.bias[unit]
-        if lamp is not None and self.lit is not None:
-            z = z + (lamp[row] * self.lit[unit]).sum(1)
+        if pixels is not None and self.lit is not None:
+            z = z + (pixels[row] * self.lit[unit]).sum(1)
         n = len(x) if share.rows is None else len(share.rows)
         best = z.new_full((n,), -torch.inf).scatter_reduce_(0, row, z, "amax")
         wins = z == best[row]

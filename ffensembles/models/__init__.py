@@ -1,1 +1,1 @@
-"""The three models as the study defines them; the reference every engine is held to."""
+"""The models as the study defines them, and their plain training, the standard for every engine."""

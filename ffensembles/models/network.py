@@ -1,7 +1,7 @@
 """The networks as the study defines them: forward pass, goodness, prediction, first weights.
 
-Everything here is plain torch on plain tensors: the definition that training engines and
-analyses share. Weights are a mapping of `layer1.weight` (units, inputs), `layer1.bias` (units,),
+Everything here is plain torch on plain tensors. Training engines and analyses share these
+definitions. Weights are a mapping of `layer1.weight` (units, inputs), `layer1.bias` (units,),
 ... and for BP `readout.weight`, `readout.bias`.
 """
 
@@ -17,17 +17,17 @@ Weights = Mapping[str, Tensor]
 
 _ORDER: dict[Norm, float] = {"linf": float("inf"), "l2": 2.0, "l1": 1.0}
 SMALLEST = 1e-8
-"""A norm below this does not divide: a layer in which no unit is active stays silent."""
+"""Smaller norms are replaced by this when dividing: a layer without activity stays at 0."""
 
 
 def initial_weights(recipe: Recipe, seed: int, inputs: int, n_labels: int) -> dict[str, Tensor]:
     """Draw a run's first weights, PyTorch's default for linear layers.
 
-    Weights and biases are uniform in +-1/sqrt(inputs). Each layer has its own stream of numbers,
+    Weights and biases are uniform in +-1/sqrt(inputs). Each layer has its own random stream,
     so that they depend on seed and layer alone, not on device, block or torch's version.
     """
     sizes = [(f"layer{k}", width) for k, width in enumerate(recipe.widths, 1)]
-    if recipe.model == "BP":
+    if recipe.spec.readout:
         sizes.append(("readout", n_labels))
     weights = {}
     for index, (name, units) in enumerate(sizes):
@@ -61,7 +61,7 @@ def activate(z: Tensor, recipe: Recipe) -> Tensor:
 
 def layer_input(h: Tensor, recipe: Recipe, layer: int) -> Tensor:
     """Return what hidden layer `layer` (from 1) reads of the activations or image below it."""
-    if recipe.model == "BP" or (layer == 1 and not recipe.normalise_input):
+    if not recipe.spec.normalises or (layer == 1 and not recipe.normalise_input):
         return h
     return normalise(h, recipe.normalisation)
 
@@ -87,14 +87,14 @@ def logits(weights: Weights, recipe: Recipe, x: Tensor) -> Tensor:
     return torch.nn.functional.linear(last, weights["readout.weight"], weights["readout.bias"])
 
 
-def embed(x: Tensor, labels: Tensor, on: Tensor, positions: Tensor) -> Tensor:
+def embed(x: Tensor, labels: Tensor, label_value: Tensor, positions: Tensor) -> Tensor:
     """Return images with their label's pixels lit; a label of -1 lights none.
 
     Parameters
     ----------
     x
         Images with blank label pixels, (presentations, pixels).
-    labels, on
+    labels, label_value
         Label and value of its pixel, (presentations,).
     positions
         Index of each label's pixel in every channel, (channels, labels).
@@ -102,7 +102,7 @@ def embed(x: Tensor, labels: Tensor, on: Tensor, positions: Tensor) -> Tensor:
     x, lit = x.clone(), labels >= 0
     rows = lit.nonzero()[:, 0]
     for channel in positions:
-        x[rows, channel[labels[lit]]] = on[lit]
+        x[rows, channel[labels[lit]]] = label_value[lit]
     return x
 
 
@@ -110,7 +110,7 @@ def predict(
     weights: Weights,
     recipe: Recipe,
     x: Tensor,
-    on: Tensor,
+    label_value: Tensor,
     positions: Tensor,
     layers: int | None = None,
 ) -> tuple[Tensor, Tensor]:
@@ -126,12 +126,12 @@ def predict(
         The whole net's prediction (presentations,), and that of each hidden layer alone
         (layers, presentations), which BP has none of.
     """
-    if recipe.model == "BP":
+    if recipe.spec.readout:
         return logits(weights, recipe, x).argmax(1), torch.empty((0, len(x)), dtype=torch.int64)
     per_label = []
     for label in range(positions.shape[1]):
         carried = torch.full((len(x),), label, device=x.device)
-        above = hidden(weights, recipe, embed(x, carried, on, positions), layers)
+        above = hidden(weights, recipe, embed(x, carried, label_value, positions), layers)
         per_label.append(torch.stack([norm(h, recipe.goodness) for h in above]))
     goodness = torch.stack(per_label, dim=2)  # (layers, presentations, labels)
     votes = goodness.softmax(2) if recipe.prediction == "softmax" else goodness

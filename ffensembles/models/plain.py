@@ -1,7 +1,7 @@
 """The plain training of FF, BP/FF and BP: autograd through the published definitions.
 
-This is the reference that every faster engine is held to. One *stage* is what is trained at a
-time: each layer in turn for FF, the whole net for BP/FF and BP. A stage offers one epoch.
+Every faster engine must give the same weights. A *stage* is what is trained at one time: a layer
+of FF, or the whole net of BP/FF and BP.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy, softplus
 from ffensembles.datasets.labels import negative_labels, pooled_negatives
 from ffensembles.models.network import embed, hidden, layer_input, logits, norm
 from ffensembles.models.recipe import Recipe
+from ffensembles.models.spec import resolve
 from ffensembles.runtime.random import random_stream
 
 
@@ -47,7 +48,7 @@ class Task:
         without any image of the held-out class.
     labels
         Their classes (presentations,).
-    on
+    label_value
         Value of a lit label pixel (presentations,).
     positions
         Pixel of each label in every channel (channels, labels).
@@ -59,7 +60,7 @@ class Task:
     seed: int
     x: Tensor
     labels: Tensor
-    on: Tensor
+    label_value: Tensor
     positions: Tensor
     held_out: int | None = None
 
@@ -77,8 +78,8 @@ class Task:
     def negatives(self, epoch: int) -> Negatives:
         """Return the negatives of an epoch; none carries its image's true label.
 
-        Pooled ones are in the order of their images where an epoch is one batch, so that those of
-        some images are found together.
+        Where an epoch is one batch, pooled negatives are sorted by image, so that those of an
+        image are found together.
         """
         draw = epoch if self.recipe.negatives == "each-epoch" else 0
         exclude = self.held_out if self.recipe.held_out_negatives == "exclude" else None
@@ -94,7 +95,7 @@ class Task:
         return Negatives(torch.from_numpy(wrong).to(device), torch.from_numpy(image).to(device))
 
     def batches(self, epoch: int) -> list[Tensor | slice]:
-        """Return the batches of an epoch: everything at once, or a fresh shuffle in pieces.
+        """Return the batches of an epoch: all images at once, or a new shuffle cut into batches.
 
         A batch takes the positive and the negative presentations of the same places, which with
         pooled negatives show different images. The last batch may be a smaller one.
@@ -108,7 +109,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Measures:
-    """What an epoch showed, each before the step that it led to (means over batches)."""
+    """What was measured in an epoch, always before the weights moved (means over batches)."""
 
     loss: float
     goodness_positive: float = float("nan")
@@ -127,7 +128,7 @@ class Measures:
 
 
 def goodness_loss(positive: Tensor, negative: Tensor, theta: float) -> Tensor:
-    """Return the mean over positive and negative presentations of how wrong their goodness is.
+    """Return the mean loss of positive and negative presentations, from their goodness.
 
     softplus(theta - g) for positive data, softplus(g - theta) for negative data
     (Hinton 2022; Tosato et al. 2023, sec. 2.1).
@@ -135,8 +136,8 @@ def goodness_loss(positive: Tensor, negative: Tensor, theta: float) -> Tensor:
     return softplus(torch.cat([theta - positive, negative - theta])).mean()
 
 
-class ReferenceStage:
-    """What is trained at a time, by autograd and `torch.optim.Adam`.
+class PlainStage:
+    """A layer of FF, or the whole of another net, trained by autograd and `torch.optim.Adam`.
 
     Parameters
     ----------
@@ -153,32 +154,16 @@ class ReferenceStage:
         names = [name for name in weights if not layer or name.startswith(f"layer{layer}.")]
         self.trained = {name: weights[name].requires_grad_() for name in names}
         self.adam = torch.optim.Adam(self.trained.values(), lr=task.recipe.learning_rate)
+        self._take_step = resolve(task.recipe.spec.plain_step)
         self._inputs_of = -1
         self._inputs = (torch.empty(0), torch.empty(0))
 
     def epoch(self, index: int) -> Measures:
         """Take every batch once."""
-        step = self._classify if self.task.recipe.model == "BP" else self._contrast
-        seen = [step(index, batch) for batch in self.task.batches(index)]
+        seen = [self._take_step(self, index, batch) for batch in self.task.batches(index)]
         return Measures.of_epoch(seen)
 
-    def _contrast(self, epoch: int, batch: Tensor | slice) -> Measures:
-        """Take one step on the goodness of positive and of negative data."""
-        recipe = self.task.recipe
-        assert recipe.theta is not None
-        sides = [self._goodness(x[batch]) for x in self._positive_and_negative(epoch)]
-        (positive, winners), (negative, others) = sides
-        loss = goodness_loss(positive, negative, recipe.theta)
-        self._step(loss)
-        n_winners = len(torch.cat([winners, others]).unique())
-        return Measures(
-            float(loss.detach()),
-            float(positive.detach().mean()),
-            float(negative.detach().mean()),
-            n_winners,
-        )
-
-    def _goodness(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def goodness(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the stage's goodness on its inputs, and each presentation's strongest unit."""
         recipe = self.task.recipe
         if self.layer:
@@ -192,19 +177,13 @@ class ReferenceStage:
         summed = torch.stack([norm(h, recipe.goodness) for h in layers]).sum(0)
         return summed, layers[-1].detach().argmax(1)
 
-    def _classify(self, epoch: int, batch: Tensor | slice) -> Measures:
-        """Take one step on the cross-entropy of the softmax layer."""
-        out = logits(self.weights, self.task.recipe, self.task.x[batch])
-        loss = cross_entropy(out, self.task.labels[batch])
-        self._step(loss)
-        return Measures(float(loss.detach()))
-
-    def _step(self, loss: Tensor) -> None:
+    def descend(self, loss: Tensor) -> None:
+        """Move the stage's weights by one step of Adam on the loss."""
         self.adam.zero_grad()
         loss.backward()
         self.adam.step()
 
-    def _positive_and_negative(self, epoch: int) -> tuple[Tensor, Tensor]:
+    def positive_and_negative(self, epoch: int) -> tuple[Tensor, Tensor]:
         """Return the stage's inputs; they are the same every epoch unless negatives are drawn."""
         if self._inputs_of == -1 or self.task.recipe.negatives == "each-epoch":
             task = self.task
@@ -216,7 +195,7 @@ class ReferenceStage:
         return self._inputs
 
     def state(self) -> dict[str, Tensor]:
-        """Return Adam's memory, by name; load it with `restore` to go on where it was."""
+        """Return Adam's state by name; `restore` loads it to continue from there."""
         memory = {}
         for name, parameter in self.trained.items():
             for key, value in self.adam.state[parameter].items():
@@ -224,7 +203,7 @@ class ReferenceStage:
         return memory
 
     def restore(self, memory: dict[str, Tensor]) -> None:
-        """Take up Adam's memory from `state`."""
+        """Load what `state` returned."""
         for name, parameter in self.trained.items():
             keys = ("step", "exp_avg", "exp_avg_sq")
             self.adam.state[parameter] = {key: memory[f"{name}.{key}"] for key in keys}
@@ -233,6 +212,32 @@ class ReferenceStage:
         """Stop tracking gradients."""
         for parameter in self.trained.values():
             parameter.requires_grad_(False)
+
+
+def goodness_step(stage: PlainStage, epoch: int, batch: Tensor | slice) -> Measures:
+    """Take one step on the goodness of positive and of negative data (FF, BP/FF)."""
+    theta = stage.task.recipe.theta
+    assert theta is not None
+    sides = [stage.goodness(x[batch]) for x in stage.positive_and_negative(epoch)]
+    (positive, winners), (negative, others) = sides
+    loss = goodness_loss(positive, negative, theta)
+    stage.descend(loss)
+    n_winners = len(torch.cat([winners, others]).unique())
+    return Measures(
+        float(loss.detach()),
+        float(positive.detach().mean()),
+        float(negative.detach().mean()),
+        n_winners,
+    )
+
+
+def classification_step(stage: PlainStage, epoch: int, batch: Tensor | slice) -> Measures:
+    """Take one step on the cross-entropy of the readout (BP)."""
+    task = stage.task
+    out = logits(stage.weights, task.recipe, task.x[batch])
+    loss = cross_entropy(out, task.labels[batch])
+    stage.descend(loss)
+    return Measures(float(loss.detach()))
 
 
 def stage_input(
@@ -244,8 +249,10 @@ def stage_input(
     for the first layer and for the whole net it is the image.
     """
     with torch.no_grad():
-        x, on = (task.x, task.on) if image is None else (task.x[image], task.on[image])
-        x = embed(x, labels, on, task.positions)
+        x, label_value = task.x, task.label_value
+        if image is not None:
+            x, label_value = x[image], label_value[image]
+        x = embed(x, labels, label_value, task.positions)
         if layer > 1:
             x = hidden(weights, task.recipe, x, layer - 1)[-1]
         return layer_input(x, task.recipe, layer) if layer else x

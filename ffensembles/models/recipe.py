@@ -1,18 +1,24 @@
-"""The recipe of a run: everything that fixes its mathematics, and nothing else."""
+"""The recipe of a run: everything that determines its mathematics."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-MODEL_TITLES = {"FF": "FF", "BPFF": "BP/FF", "BP": "BP"}
-"""Model keys, as in configuration and paths (a path cannot hold a slash), and the study's names."""
+from ffensembles.models import spec
+from ffensembles.models.spec import ModelSpec
 
-MODELS = tuple(MODEL_TITLES)
+MODEL_TITLES = {name: known.title for name, known in spec.MODELS.items()}
+"""Names of models in configuration and paths, and the study's names for them."""
+
+MODELS = tuple(spec.MODELS)
 
 UNTRAINED = "untrained"
 """The protocol, by name, of nets as they are before training."""
 
-Model = Literal["FF", "BPFF", "BP"]
+if TYPE_CHECKING:
+    Model = str
+else:
+    Model = Literal[MODELS]
 Norm = Literal["linf", "l2", "l1"]
 
 
@@ -23,7 +29,7 @@ class Recipe:
     Attributes
     ----------
     model
-        `FF` (layer by layer), `BPFF` (end to end on the same goodness) or `BP` (cross-entropy).
+        Name of the model, a key of `models.spec.MODELS`.
     widths
         Units of each hidden layer.
     activation
@@ -40,8 +46,8 @@ class Recipe:
         `goodness`: arg max over labels of the goodness summed over layers; `softmax`: arg max of
         the softmax over labels of each layer's goodness, summed over layers.
     negatives
-        An image's negative carries a wrong label drawn `once` or anew `each-epoch`; `pooled`: as
-        many negatives as images, drawn once from all images with all wrong labels.
+        An image's negative carries a wrong label, drawn `once` or again in `each-epoch`;
+        `pooled`: as many negatives as images, drawn once from all images with all wrong labels.
     held_out_negatives
         Whether a run without one class may `include` that class's label among its negatives.
     theta
@@ -51,7 +57,7 @@ class Recipe:
         means the full batch.
     """
 
-    model: Model
+    model: str
     widths: tuple[int, ...]
     activation: Literal["sigmoid", "relu"]
     goodness: Norm
@@ -66,6 +72,11 @@ class Recipe:
     epochs: int
     batch_size: int | None
 
+    @property
+    def spec(self) -> ModelSpec:
+        """What its model is."""
+        return spec.MODELS[self.model]
+
     def as_json(self) -> dict[str, Any]:
         """Return the recipe as plain JSON types."""
         return {**asdict(self), "widths": list(self.widths)}
@@ -79,7 +90,7 @@ class Recipe:
     @property
     def images(self) -> dict[str, Any]:
         """What `datasets.prepare` has to know of how the net reads images."""
-        return {"labelled": self.model != "BP", "label_value": self.label_value}
+        return {"labelled": self.spec.reads_labels, "label_value": self.label_value}
 
     def but(self, **changes: Any) -> "Recipe":
         """Return the same recipe with some entries changed."""

@@ -1,4 +1,4 @@
-"""Where to compute: the processor with so many threads, or one of the GPUs there are."""
+"""Choice of the device: the CPU with a number of threads, or one of the GPUs."""
 
 import ctypes
 import fcntl
@@ -15,7 +15,7 @@ import torch
 from ffensembles.errors import TrainingError
 from ffensembles.models.plain import Task
 from ffensembles.models.recipe import Recipe
-from ffensembles.training.evaluation import Held
+from ffensembles.training.evaluation import TestImages
 
 if TYPE_CHECKING:
     from ffensembles.datasets.prepare import Presentations
@@ -72,7 +72,7 @@ def _claim(indices: Sequence[int]) -> int:
 
 
 def _keep_freed_memory() -> None:
-    """Let the C library keep memory that blocks of work free, for the next block to take.
+    """Let the C library keep memory that one block frees, for the next block.
 
     By default it hands arrays of some megabytes back to the system at once, and half of a blocked
     pass goes into fetching zeroed pages again. Where the library is not glibc nothing is done.
@@ -120,7 +120,7 @@ def task(
     )
 
 
-def held(images: "Presentations", device: torch.device) -> Held:
+def test_images(images: "Presentations", device: torch.device) -> TestImages:
     """Put test images on a device."""
     arrays = (torch.from_numpy(a).to(device) for a in (images.x, images.labels, images.on))
-    return Held(*arrays)
+    return TestImages(*arrays)

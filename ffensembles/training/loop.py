@@ -1,7 +1,7 @@
-"""One interface to every way of training: choose a stage, go through its epochs, tell the story.
+"""Training of a block of runs: choose a stage, take its epochs, record and report.
 
-The engine knows nothing of files. What must outlive a killed process is handed out as a `State`
-of plain arrays; a run resumed from it ends with the same weights, bit for bit.
+Nothing here knows files. What must survive a killed process is passed out as a `State` of plain
+arrays; a run that continues from it ends with the same weights, bit for bit.
 """
 
 import logging
@@ -20,7 +20,7 @@ from ffensembles.engine.stages import Stage, open_stage, place, stage_kind
 from ffensembles.errors import TrainingError
 from ffensembles.models.network import initial_weights
 from ffensembles.models.plain import Measures, Task
-from ffensembles.training.evaluation import Held, accuracy, dead_layers
+from ffensembles.training.evaluation import TestImages, accuracy, dead_layers
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +34,10 @@ HISTORY_COLUMNS = (
     "accuracy",
     "seconds",
 )
-"""What a row of a run's history tells; layer 0 is the whole net."""
+"""Columns of a run's history; layer 0 is the whole net."""
 
 MEMORY = 2
-"""Counted up whenever stages remember other things than before: older states do not fit then."""
+"""Version of the stages' states; increased whenever older states no longer fit."""
 
 _STEADY_SECONDS = 15.0  # between two lines of progress
 
@@ -49,12 +49,12 @@ class Settings:
     Attributes
     ----------
     engine
-        `fast` takes the exact short cuts that the recipe allows, `reference` plain autograd.
+        `fast`: the fastest exact engine that the recipe allows; `plain`: autograd; `batched`: see
+        `stages.stage_kind`.
     device
-        A torch device, as chosen by `engine.devices`.
+        A torch device, as chosen by `training.devices`.
     precision
-        `float32`; `tf32` or `bf16` matrix products on a GPU are there to be measured, no study
-        computes with them.
+        `float32`; `tf32` and `bf16` matrix products on a GPU exist for benchmarks only.
     block_size
         Presentations per block of the fast engine.
     record_every
@@ -65,7 +65,7 @@ class Settings:
         A layer in which no unit ever exceeds this activation is called dead.
     """
 
-    engine: Literal["fast", "reference"] = "fast"
+    engine: Literal["fast", "plain", "batched"] = "fast"
     device: str = "cpu"
     precision: Literal["float32", "tf32", "bf16"] = "float32"
     block_size: int = 2048
@@ -76,20 +76,20 @@ class Settings:
 
 @dataclass
 class State:
-    """A training between two epochs: arrays by name, and where it stands as plain numbers."""
+    """A training between two epochs: arrays by name, and its progress as plain numbers."""
 
     arrays: dict[str, NDArray[Any]]
     progress: dict[str, Any]
 
     def of_runs(self, runs: slice) -> "State":
-        """Return the same moment for some of a block's runs alone."""
+        """Return the state of some of the block's runs."""
         arrays = {name: a[runs] if a.ndim else a for name, a in self.arrays.items()}
         return State(arrays, {**self.progress, "histories": self.progress["histories"][runs]})
 
 
 @dataclass
 class Trained:
-    """What a finished run brings.
+    """The result of a finished run.
 
     Attributes
     ----------
@@ -98,12 +98,12 @@ class Trained:
     history
         Rows of `HISTORY_COLUMNS`.
     accuracy
-        On held images: of the whole `network`, and of each layer alone under `layers`.
+        On test images: of the whole `network`, and of each layer alone under `layers`.
     warnings, dead_layers, lost_classes
-        What a reader should know before trusting the run: in words, by layer, by class.
+        Reasons for caution: in words, by layer, by class.
     engine, seconds, runs_together
-        Which kind of stage trained it, for how long in all, interruptions apart, and how many runs
-        had that time together.
+        The kind of stage that trained it, the seconds in all without interruptions, and how many
+        runs were trained in that time together.
     """
 
     weights: dict[str, NDArray[np.float32]]
@@ -118,27 +118,27 @@ class Trained:
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: it was asked for
-    """Training was asked to stop and has saved its state."""
+    """Training was asked to stop; its state is saved."""
 
 
 def train(
     task: Task,
     settings: Settings,
-    held: Held | None = None,
+    test_images: TestImages | None = None,
     *,
     state: State | None = None,
     save: Callable[[State], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Trained:
     """Train one run; see `train_block`."""
-    (trained,) = train_block([task], settings, held, state=state, save=save, stop=stop)
+    (trained,) = train_block([task], settings, test_images, state=state, save=save, stop=stop)
     return trained
 
 
 def train_block(
     tasks: Sequence[Task],
     settings: Settings,
-    held: Held | None = None,
+    test_images: TestImages | None = None,
     *,
     state: State | None = None,
     save: Callable[[State], None] | None = None,
@@ -153,10 +153,10 @@ def train_block(
         `stages.takes_many`.
     settings
         How to train them.
-    held
+    test_images
         Test images for accuracies.
     state
-        Where an earlier attempt at the same runs stood, to go on from there.
+        State of an earlier attempt at the same runs, to continue from.
     save
         Called with the state every `checkpoint_minutes` and when asked to stop.
     stop
@@ -165,8 +165,8 @@ def train_block(
     Returns
     -------
     list of Trained
-        What each run brings. Its random numbers are its own, whatever shares the block; its
-        weights then agree with those of a lone run up to float rounding.
+        The result of each run. Its random numbers do not depend on what else is in the block; its
+        weights agree with those of a run trained alone up to float rounding.
 
     Raises
     ------
@@ -175,8 +175,8 @@ def train_block(
     Stopped
         If `stop` said so.
     """
-    training = _Training(tasks, settings, held, save, stop)
-    done = training.take_up(state) if state is not None else (0, 0)
+    training = _Training(tasks, settings, test_images, save, stop)
+    done = training.resume(state) if state is not None else (0, 0)
     for number, layer in enumerate(training.layers):
         if number >= done[0]:
             first = done[1] if number == done[0] else 0
@@ -185,20 +185,20 @@ def train_block(
 
 
 class _Training:
-    """A block of runs in training: their weights, stacked, and their stories."""
+    """A block of runs in training: their stacked weights and their histories."""
 
     def __init__(
         self,
         tasks: Sequence[Task],
         settings: Settings,
-        held: Held | None,
+        test_images: TestImages | None,
         save: Callable[[State], None] | None,
         stop: Callable[[], bool],
     ) -> None:
         self.tasks, self.task, self.recipe = tasks, tasks[0], tasks[0].recipe
-        self.settings, self.held, self.save, self.stop = settings, held, save, stop
+        self.settings, self.test_images, self.save, self.stop = settings, test_images, save, stop
         self.layers = list(range(1, len(self.recipe.widths) + 1))
-        if self.recipe.model != "FF":
+        if not self.recipe.spec.layerwise:
             self.layers = [0]
         self.kind = stage_kind(self.task, settings.engine)
         x = self.task.x
@@ -227,9 +227,9 @@ class _Training:
             stage.restore(_memory(state, self.task.x.device))
         self._epochs(stage, number, first)
         stage.close()
-        if self.held is not None:
+        if self.test_images is not None:
             for run, task in enumerate(self.tasks):
-                reached = accuracy(self.own(run), task, self.held, layer or None)["network"]
+                reached = accuracy(self.own(run), task, self.test_images, layer or None)["network"]
                 self.histories[run][-1]["accuracy"] = reached
                 log.info("%s, seed %d: accuracy %.4f", place(task, layer), task.seed, reached)
         if self.save is not None and number + 1 < len(self.layers):
@@ -249,7 +249,7 @@ class _Training:
                     history.append({**at, **asdict(of_run), "seconds": round(self.elapsed(), 3)})
             if last or now - spoke >= _STEADY_SECONDS:
                 spoke = now
-                self._tell(stage, number, seen, done, (now - began) / (done - first))
+                self._log_progress(stage, number, seen, done, (now - began) / (done - first))
             halt = self.stop()
             late = now - saved >= 60 * self.settings.checkpoint_minutes
             if self.save is not None and not last and (halt or late):
@@ -266,13 +266,13 @@ class _Training:
                     f"epoch {epoch}; try a learning rate below {self.recipe.learning_rate}."
                 )
 
-    def _tell(
+    def _log_progress(
         self, stage: Stage, number: int, seen: Sequence[Measures], done: int, pace: float
     ) -> None:
         epochs, extra = self.recipe.epochs, ""
         left = pace * (epochs - done + epochs * (len(self.layers) - number - 1))
         mean = Measures.of_epoch(seen)
-        if self.recipe.model != "BP":
+        if self.recipe.spec.reads_labels:
             extra = (
                 f", goodness {mean.goodness_positive:.3f} / {mean.goodness_negative:.3f}, "
                 f"{mean.winners} winners"
@@ -285,7 +285,7 @@ class _Training:
         )  # fmt: skip
 
     def state(self, stage: Stage | None, number: int, epoch: int) -> State:
-        """Put down where training stands: at an epoch of a stage, or before one (`stage` None)."""
+        """Return the state after an epoch of a stage, or before a stage (`stage` None)."""
         arrays = {f"weights/{name}": _plain(w) for name, w in self.weights.items()}
         for name, value in (stage.state() if stage is not None else {}).items():
             arrays[f"memory/{name}"] = _plain(value)
@@ -293,8 +293,8 @@ class _Training:
         where = {"stage": number, "epoch": epoch, "seconds": self.elapsed()}
         return State(arrays, {**where, "histories": histories})
 
-    def take_up(self, state: State) -> tuple[int, int]:
-        """Copy a saved state into place; return the stage and epoch that it stands at."""
+    def resume(self, state: State) -> tuple[int, int]:
+        """Load a saved state; return its stage and epoch."""
         for name, weight in self.weights.items():
             found = state.arrays.get(f"weights/{name}")
             if found is None or found.shape != tuple(weight.shape):
@@ -303,17 +303,17 @@ class _Training:
         self.histories = [list(history) for history in state.progress["histories"]]
         self.before = float(state.progress["seconds"])
         done = int(state.progress["stage"]), int(state.progress["epoch"])
-        log.info("going on at stage %d, epoch %d", *done)
+        log.info("continuing at stage %d, epoch %d", *done)
         return done
 
     def results(self) -> list[Trained]:
-        """Return what each run brings, and say aloud what is wrong with any."""
+        """Return the result of each run, and log what is wrong with any."""
         found = []
         for run, (task, history) in enumerate(zip(self.tasks, self.histories, strict=True)):
             weights = self.own(run)
             reached: dict[str, Any] = {}
-            if self.held is not None:
-                reached = accuracy(weights, task, self.held, None)
+            if self.test_images is not None:
+                reached = accuracy(weights, task, self.test_images, None)
             dead, warnings = dead_layers(weights, task, self.settings.dead_floor)
             lost = reached.pop("lost_classes", [])
             if lost:

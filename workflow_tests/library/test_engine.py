@@ -13,17 +13,18 @@ from hypothesis import strategies as st
 
 from ffensembles.datasets.prepare import prepare
 from ffensembles.engine.adam import Adam
-from ffensembles.engine.batched import BatchedStage, Pooled, join
+from ffensembles.engine.batched import BatchedStage
 from ffensembles.engine.inputs import blocks
+from ffensembles.engine.pooled import Pooled, join
 from ffensembles.engine.scatter import add_rows, add_rows_in_pieces
 from ffensembles.engine.stages import Solo, open_stage, stage_kind
 from ffensembles.engine.winner_stage import WinnerStage
 from ffensembles.errors import TrainingError
 from ffensembles.models.network import initial_weights, predict
-from ffensembles.models.plain import ReferenceStage, Task
+from ffensembles.models.plain import PlainStage, Task
 from ffensembles.models.recipe import Recipe
 from ffensembles.training import devices, loop
-from ffensembles.training.evaluation import Held
+from ffensembles.training.evaluation import TestImages
 
 N_LABELS = 4
 FF = Recipe(
@@ -97,8 +98,8 @@ def make_task(
     return Task(recipe, 3, x, labels, on, torch.arange(N_LABELS)[None])
 
 
-def held_of(task: Task) -> Held:
-    return Held(task.x, task.labels, task.on)
+def images_of_test(task: Task) -> TestImages:
+    return TestImages(task.x, task.labels, task.label_value)
 
 
 def weights_of(tasks: Sequence[Task]) -> dict[str, torch.Tensor]:
@@ -141,7 +142,7 @@ def test_gradients_are_the_references(recipe, rows, pixels, seed):
     recipe = recipe.but(batch_size=None)  # the whole epoch is one step
     for dtype, tolerance in ((torch.float64, 1e-10), (torch.float32, 1e-5)):
         task = make_task(recipe, rows, pixels, seed, dtype)
-        (theirs,) = first_gradients(ReferenceStage, [task])
+        (theirs,) = first_gradients(PlainStage, [task])
         for kind in {stage_kind(task, "fast"), BatchedStage}:
             (ours,) = first_gradients(kind, [task])
             assert_close(ours, theirs, tolerance)
@@ -160,7 +161,7 @@ def test_a_block_of_runs_is_the_runs_one_by_one(recipe):
         for epoch in range(recipe.epochs):
             seen[layer] = stage.epoch(epoch)
     for run, task in enumerate(tasks):
-        alone = loop.train(task, loop.Settings(engine="reference"))
+        alone = loop.train(task, loop.Settings(engine="plain"))
         for name, weight in alone.weights.items():
             np.testing.assert_allclose(block[0][name][run], weight, rtol=1e-6, atol=1e-7)
         last = alone.history[-1]
@@ -194,9 +195,10 @@ def test_rows_are_summed_by_unit_in_pieces_as_one_by_one(
 @pytest.mark.parametrize("recipe", [*VARIANTS, BP], ids=name_of)
 def test_whole_runs_are_the_references(recipe):
     task = make_task(recipe)
+    test_images = images_of_test(task)
     fast, plain = (
-        loop.train(task, loop.Settings(engine=kind, block_size=16, record_every=1), held_of(task))
-        for kind in ("fast", "reference")
+        loop.train(task, loop.Settings(engine=kind, block_size=16, record_every=1), test_images)
+        for kind in ("fast", "plain")
     )
     for name, weight in plain.weights.items():
         np.testing.assert_allclose(fast.weights[name], weight, rtol=1e-6, atol=1e-7)
@@ -226,12 +228,14 @@ def test_fifty_epochs_on_real_images_are_the_references(recipe, dtype):
     recipe = recipe.but(widths=(128, 96, 64), epochs=50)
     images, test = (prepare("digits", split, DATA, **recipe.images) for split in ("train", "test"))
     cpu = torch.device("cpu")
-    task, held = devices.task(images, recipe, 0, None, cpu), devices.held(test, cpu)
-    task = replace(task, x=task.x.to(dtype), on=task.on.to(dtype))
-    held = replace(held, x=held.x.to(dtype), on=held.on.to(dtype))
+    task, test_images = devices.task(images, recipe, 0, None, cpu), devices.test_images(test, cpu)
+    task = replace(task, x=task.x.to(dtype), label_value=task.label_value.to(dtype))
+    test_images = replace(
+        test_images, x=test_images.x.to(dtype), label_value=test_images.label_value.to(dtype)
+    )
     fast, plain = (
-        loop.train(task, loop.Settings(engine=kind, record_every=1), held)
-        for kind in ("fast", "reference")
+        loop.train(task, loop.Settings(engine=kind, record_every=1), test_images)
+        for kind in ("fast", "plain")
     )
     for ours, theirs in zip(fast.history, plain.history, strict=True):
         assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
@@ -250,7 +254,7 @@ def test_the_fast_engine_is_chosen_where_it_is_exact_and_says_so(caplog):
     assert stage_kind(make_task(FF.but(batch_size=5)), "fast") is BatchedStage
     assert stage_kind(make_task(BPFF), "fast") is BatchedStage
     assert stage_kind(make_task(BP), "fast") is BatchedStage
-    assert stage_kind(make_task(FF), "reference") is ReferenceStage
+    assert stage_kind(make_task(FF), "plain") is PlainStage
     loop.train(make_task(FF.but(epochs=1)), loop.Settings())
     assert "FF layer 3: WinnerStage" in caplog.text
 
@@ -281,7 +285,7 @@ def test_a_seed_fixes_every_bit(recipe):
 @pytest.mark.parametrize("epochs_done", [1, 4, 8])
 def test_a_stopped_run_goes_on_to_the_same_bits(recipe, epochs_done):
     task = make_task(recipe, dtype=torch.float32)
-    whole = loop.train(task, loop.Settings(record_every=2), held_of(task))
+    whole = loop.train(task, loop.Settings(record_every=2), images_of_test(task))
     saved: list[loop.State] = []
     left = [epochs_done]
 
@@ -291,9 +295,9 @@ def test_a_stopped_run_goes_on_to_the_same_bits(recipe, epochs_done):
 
     settings_ = loop.Settings(record_every=2)
     try:
-        resumed = loop.train(task, settings_, held_of(task), save=saved.append, stop=stop)
+        resumed = loop.train(task, settings_, images_of_test(task), save=saved.append, stop=stop)
     except loop.Stopped:
-        resumed = loop.train(task, settings_, held_of(task), state=saved[-1])
+        resumed = loop.train(task, settings_, images_of_test(task), state=saved[-1])
     for name, weight in whole.weights.items():
         assert np.array_equal(weight, resumed.weights[name])
     untimed = [[{**row, "seconds": 0} for row in run.history] for run in (whole, resumed)]
@@ -323,14 +327,14 @@ def test_a_loss_that_is_not_finite_names_layer_epoch_and_way_out():
     task = make_task(FF)
     task.x[5, 9] = float("nan")
     with pytest.raises(TrainingError, match=r"FF layer 1.*epoch 1.*learning rate below 0\.01"):
-        loop.train(task, loop.Settings(engine="reference"))
+        loop.train(task, loop.Settings(engine="plain"))
     with pytest.raises(TrainingError, match="FF layer 1"):
         loop.train(task, loop.Settings())
 
 
 def test_dead_layers_are_said_loudly(caplog):
     task = make_task(FF.but(theta=-20.0, learning_rate=0.5, epochs=40))
-    trained = loop.train(task, loop.Settings(), held_of(task))
+    trained = loop.train(task, loop.Settings(), images_of_test(task))
     assert 1 in trained.dead_layers
     assert "WARNING: seed 3: layer 1 is dead: no unit exceeds 0.01" in caplog.text
 
@@ -339,10 +343,12 @@ def test_lost_classes_are_said_loudly(caplog):
     task = make_task(FF, dtype=torch.float32)
     learnt = loop.train(task, loop.Settings()).weights
     weights = {name: torch.from_numpy(array) for name, array in learnt.items()}
-    predicted, _ = predict(weights, FF, task.x, task.on, task.positions, None)
-    held = Held(task.x, (predicted + 1) % N_LABELS, task.on)  # every answer is wrong
-    trained = loop.train(task, loop.Settings(), held)
-    assert trained.lost_classes == held.labels.unique().tolist()
+    predicted, _ = predict(weights, FF, task.x, task.label_value, task.positions, None)
+    test_images = TestImages(
+        task.x, (predicted + 1) % N_LABELS, task.label_value
+    )  # every answer is wrong
+    trained = loop.train(task, loop.Settings(), test_images)
+    assert trained.lost_classes == test_images.labels.unique().tolist()
     assert "WARNING: seed 3: no test image of class" in caplog.text
     assert trained.accuracy["network"] == 0
 
@@ -360,7 +366,13 @@ def test_initial_weights_depend_on_seed_and_layer_alone():
 def test_negatives_never_carry_the_true_label_nor_the_held_out_one():
     task = make_task(FF.but(negatives="each-epoch"))
     kept = task.labels != 2
-    task = replace(task, x=task.x[kept], labels=task.labels[kept], on=task.on[kept], held_out=2)
+    task = replace(
+        task,
+        x=task.x[kept],
+        labels=task.labels[kept],
+        label_value=task.label_value[kept],
+        held_out=2,
+    )
     draws = torch.stack([task.negatives(epoch).labels for epoch in range(200)])
     assert not (draws == task.labels).any()
     assert not (draws == 2).any()
@@ -372,7 +384,11 @@ def test_negatives_never_carry_the_true_label_nor_the_held_out_one():
 def without_class(task: Task, left_out: int) -> Task:
     kept = task.labels != left_out
     return replace(
-        task, x=task.x[kept], labels=task.labels[kept], on=task.on[kept], held_out=left_out
+        task,
+        x=task.x[kept],
+        labels=task.labels[kept],
+        label_value=task.label_value[kept],
+        held_out=left_out,
     )
 
 
@@ -405,7 +421,7 @@ def test_pooled_negatives_without_a_class_train_as_the_reference(recipe, batch_s
     task = without_class(make_task(recipe, 80), 2)
     fast, plain = (
         loop.train(task, loop.Settings(engine=kind, block_size=16, record_every=1))
-        for kind in ("fast", "reference")
+        for kind in ("fast", "plain")
     )
     for name, weight in plain.weights.items():
         np.testing.assert_allclose(fast.weights[name], weight, rtol=1e-6, atol=1e-7)

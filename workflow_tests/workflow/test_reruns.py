@@ -156,7 +156,7 @@ def test_a_killed_training_leaves_nothing_that_is_trusted(fresh: Workplace):
     assert fresh.start("--unlock", **long).returncode == 0
     again = fresh.start(target, "--rerun-incomplete", **long)
     assert again.returncode == 0, again.stdout[-3000:]
-    assert "going on at stage" in log.read_text()
+    assert "continuing at stage" in log.read_text()
     assert (fresh.folder / target).exists()
     assert not checkpoint.exists()
 

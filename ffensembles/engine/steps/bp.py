@@ -1,0 +1,28 @@
+"""The gradients of BP: cross-entropy of the readout."""
+
+from torch import Tensor
+
+from ffensembles.engine.algebra import linear, product, take
+from ffensembles.engine.batched import BatchedStage
+from ffensembles.engine.slopes import activation_slope
+from ffensembles.models.network import activate
+
+
+def add_gradients(stage: BatchedStage, rows: slice | Tensor, n: int) -> None:
+    """Add a block's part to the gradients of BP."""
+    recipe, x = stage.recipe, take(stage.x, rows)
+    names = [*range(1, len(recipe.widths) + 1), 0]
+    h = [x]
+    for layer in names[:-1]:
+        h.append(activate(linear(h[-1], *stage.parameters(layer)), recipe))
+    logits = linear(h[-1], *stage.parameters(0))
+    log_probabilities = logits.log_softmax(-1)
+    labels = stage.labels(True, rows)[..., None]
+    stage.seen[0] -= log_probabilities.gather(-1, labels)[..., 0].sum(1) / n
+    dz = log_probabilities.exp_()
+    dz.scatter_(-1, labels, dz.gather(-1, labels) - 1).div_(n)
+    for place in range(len(names) - 1, -1, -1):
+        stage.add(names[place], h[place], dz, None)
+        if place:
+            dh = product(dz, stage.parameters(names[place])[0])
+            dz = dh.mul_(activation_slope(h[place], recipe))

@@ -1,0 +1,94 @@
+"""The registry of models: what the pipeline has to know of each before anything is trained.
+
+Every module in `ffensembles.models.specs` describes one model as `SPEC`. All other code asks the
+specification and does not compare names. This module does not import torch.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ffensembles.models.fit import Fit
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One model.
+
+    Attributes
+    ----------
+    name
+        Its name in configuration and paths. A path cannot hold a slash.
+    title
+        Its name in tables, figures and text.
+    description
+        What it is, in a few words; the configuration's description of its parameters.
+    order
+        Its place in tables and figures, smallest first.
+    reads_labels
+        Whether it reads images that carry a label in their label pixels, and learns from images
+        with true labels (positive) and wrong labels (negative) by their goodness. Otherwise it
+        reads images without a label.
+    normalises
+        Whether each layer reads the activations of the layer below divided by their norm.
+    layerwise
+        Whether its layers are trained one after another; otherwise the whole net at once.
+    readout
+        Whether a linear readout of the last layer predicts the class; otherwise the goodness of
+        every label does.
+    parameters
+        Its training parameters, a pydantic model.
+    plain_step
+        One training step by autograd, as "module:function". The function is called with a
+        `models.plain.PlainStage`, the epoch and the batch, and returns `models.plain.Measures`.
+    batched_step
+        The gradients of one block for several runs, as "module:function". The function is called
+        with an `engine.batched.BatchedStage`, the block's rows and the number of presentations
+        in the batch, and adds to the stage's gradients.
+    winner_search
+        Whether a CPU may train it on the full batch with l-inf goodness by
+        `engine.winner_stage`, which computes winning units alone. Only where `plain_step` is
+        FF's.
+    """
+
+    name: str
+    title: str
+    description: str
+    order: int
+    reads_labels: bool
+    normalises: bool
+    layerwise: bool
+    readout: bool
+    parameters: type[Fit]
+    plain_step: str
+    batched_step: str
+    winner_search: bool = False
+
+
+def resolve(step: str) -> Callable[..., Any]:
+    """Import a step, given as "module:function".
+
+    Raises
+    ------
+    ImportError, AttributeError
+        If there is no such module or function.
+    """
+    found: Callable[..., Any] = pkgutil.resolve_name(step)
+    return found
+
+
+def _registered() -> dict[str, ModelSpec]:
+    """Import every module of `models.specs`; return their models by name, in order."""
+    package = importlib.import_module("ffensembles.models.specs")
+    modules = (
+        importlib.import_module(f"{package.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(package.__path__)
+    )
+    specs = sorted((module.SPEC for module in modules), key=lambda spec: (spec.order, spec.name))
+    return {spec.name: spec for spec in specs}
+
+
+MODELS: dict[str, ModelSpec] = _registered()
+"""Every model by name, in the order of tables and figures."""

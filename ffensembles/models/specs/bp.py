@@ -1,0 +1,18 @@
+"""BP: classification by backpropagation of the cross-entropy."""
+
+from ffensembles.models.fit import Fit
+from ffensembles.models.spec import ModelSpec
+
+SPEC = ModelSpec(
+    name="BP",
+    title="BP",
+    description="BP: cross-entropy",
+    order=3,
+    reads_labels=False,
+    normalises=False,
+    layerwise=False,
+    readout=True,
+    parameters=Fit,
+    plain_step="ffensembles.models.plain:classification_step",
+    batched_step="ffensembles.engine.steps.bp:add_gradients",
+)

@@ -1,0 +1,174 @@
+"""The registry of models: what a specification says, and that adding a model takes one."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ffensembles.engine.batched import BatchedStage
+from ffensembles.models.plain import Task
+from ffensembles.models.recipe import MODEL_TITLES, MODELS, Recipe
+from ffensembles.models.spec import MODELS as SPECS
+from ffensembles.models.spec import resolve
+from ffensembles.training import loop
+
+ROOT = Path(__file__).parents[2]
+
+# Two files, as a user would write them: the specification with the plain step, the batched step.
+# The model: a perceptron with squared error, its layers not normalised.
+TOY_SPEC = '''
+"""Toy: least squares."""
+from ffensembles.models.fit import Fit
+from ffensembles.models.spec import ModelSpec
+
+
+def plain_step(stage, epoch, batch):
+    from torch.nn.functional import one_hot
+    from ffensembles.models.network import logits
+    from ffensembles.models.plain import Measures
+    task = stage.task
+    out = logits(stage.weights, task.recipe, task.x[batch])
+    wanted = one_hot(task.labels[batch], task.n_labels).to(out.dtype)
+    loss = ((out - wanted) ** 2).sum(1).mean() / 2
+    stage.descend(loss)
+    return Measures(float(loss.detach()))
+
+
+SPEC = ModelSpec(
+    name="TOY", title="Toy/LS", description="Toy: least squares", order=9, reads_labels=False,
+    normalises=False, layerwise=False, readout=True, parameters=Fit,
+    plain_step="ffensembles.models.specs.toy:plain_step",
+    batched_step="ffensembles.engine.steps.toy:add_gradients",
+)
+'''
+TOY_STEP = '''
+"""The gradients of the toy model."""
+from torch.nn.functional import one_hot
+from ffensembles.engine.algebra import linear, product, take
+from ffensembles.engine.slopes import activation_slope
+from ffensembles.models.network import activate
+
+
+def add_gradients(stage, rows, n):
+    h = [take(stage.x, rows)]
+    layers = range(1, len(stage.recipe.widths) + 1)
+    for layer in layers:
+        h.append(activate(linear(h[-1], *stage.parameters(layer)), stage.recipe))
+    out = linear(h[-1], *stage.parameters(0))
+    dz = out - one_hot(stage.labels(True, rows), stage.task.n_labels).to(out.dtype)
+    stage.seen[0] += (dz ** 2).sum((1, 2)) / (2 * n)
+    dz = dz / n
+    for layer in [0, *reversed(layers)]:
+        below = h.pop()
+        stage.add(layer, below, dz, None)
+        if layer != 1:
+            dh = product(dz, stage.parameters(layer)[0])
+            dz = dh * activation_slope(below, stage.recipe)
+'''
+
+
+def recipe(model: str, **changes: object) -> Recipe:
+    content = {
+        "model": model, "widths": (9, 7), "activation": "relu", "goodness": "l2",
+        "normalisation": "l2", "normalise_input": True, "label_value": "dataset",
+        "prediction": "goodness", "negatives": "once", "held_out_negatives": "exclude",
+        "theta": None, "learning_rate": 0.01, "epochs": 5, "batch_size": 16,
+    }  # fmt: skip
+    return Recipe.from_json({**content, **changes})
+
+
+def task(of: Recipe, seed: int = 3) -> Task:
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(50, 12, generator=g, dtype=torch.float64)
+    labels = torch.randint(0, 4, (50,), generator=g)
+    return Task(of, seed, x, labels, torch.ones(50, dtype=torch.float64), torch.arange(4)[None])
+
+
+def test_the_models_of_the_study_stand_in_their_order():
+    assert MODELS == ("FF", "BPFF", "BP")
+    assert MODEL_TITLES == {"FF": "FF", "BPFF": "BP/FF", "BP": "BP"}
+    assert [name for name, spec in SPECS.items() if spec.layerwise] == ["FF"]
+    assert [name for name, spec in SPECS.items() if spec.readout] == ["BP"]
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_steps_can_be_imported(spec):
+    assert callable(resolve(spec.plain_step))
+    assert callable(resolve(spec.batched_step))
+
+
+@pytest.mark.parametrize("module", ["spec", "specs", "specs.bp", "recipe", "fit"])
+def test_the_registry_is_complete_whatever_is_imported_first_and_without_torch(module):
+    code = (
+        f"import ffensembles.models.{module}, sys; from ffensembles.models.spec import MODELS;"
+        "print(*MODELS, 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.split() == ["FF", "BPFF", "BP", "False"]
+
+
+@settings(deadline=None, max_examples=20)
+@given(model=st.sampled_from(MODELS), theta=st.floats(0.1, 9), batch=st.none() | st.integers(1, 99))
+def test_a_recipe_survives_json(model, theta, batch):
+    one = recipe(model, theta=theta, batch_size=batch)
+    assert Recipe.from_json(one.as_json()) == one
+    assert one.images["labelled"] == one.spec.reads_labels
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Add the toy model's two files to the package for the duration of a test."""
+    import ffensembles.engine.steps
+    import ffensembles.models.specs
+    from ffensembles.models import spec
+
+    for package, text in (
+        (ffensembles.models.specs, TOY_SPEC),
+        (ffensembles.engine.steps, TOY_STEP),
+    ):
+        folder = tmp_path / package.__name__
+        folder.mkdir()
+        (folder / "toy.py").write_text(text)
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+    for name in ("models.specs.toy", "engine.steps.toy"):
+        monkeypatch.delitem(sys.modules, f"ffensembles.{name}", raising=False)
+    monkeypatch.setattr(spec, "MODELS", spec._registered())
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_model_is_added_by_its_specification_and_its_batched_step():
+    one = recipe("TOY")
+    assert one.spec.title == "Toy/LS"
+    fast, plain = (
+        loop.train(task(one), loop.Settings(engine=kind, block_size=8, record_every=1))
+        for kind in ("fast", "plain")
+    )
+    assert fast.engine == BatchedStage.__name__
+    assert plain.engine == "PlainStage"
+    assert set(fast.weights) == {
+        f"{layer}.{part}"
+        for layer in ("layer1", "layer2", "readout")
+        for part in ("weight", "bias")
+    }
+    for name, weight in plain.weights.items():
+        np.testing.assert_allclose(fast.weights[name], weight, rtol=1e-6, atol=1e-7)
+    losses = [row["loss"] for row in plain.history]
+    assert losses[-1] < losses[0]
+    assert [row["loss"] for row in fast.history] == pytest.approx(losses, rel=1e-9)
+
+
+def test_no_model_is_told_apart_by_its_name():
+    rooms = [folder for folder in (ROOT / "ffensembles").iterdir() if folder.is_dir()]
+    free = [room for room in rooms if room.name in ("models", "engine", "training")]
+    assert len(free) == 3
+    for path in (path for room in free for path in room.rglob("*.py")):
+        for line in path.read_text().splitlines():
+            compared = "model ==" in line or "model !=" in line or "model in" in line
+            assert not compared, f"{path.name}: {line.strip()}"
