@@ -117,7 +117,9 @@ def _images(images: Images, datasets: list[str]) -> Iterator[Problem]:
     for key in ("train_images", "test_images"):
         found = getattr(images, key)
         if found is not None and found < most:
-            yield wrong(("images", key), found, f"null or a whole number from {most}, one per class")
+            yield wrong(
+                ("images", key), found, f"null or a whole number from {most}, one per class"
+            )
 
 
 def _per_dataset(recipes: dict[str, Protocol]) -> Iterator[Problem]:
