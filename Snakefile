@@ -1,10 +1,10 @@
-# The study, from data to report; a table of contents.
+# The study, from data to report: a table of contents. One rules file for each stage.
 from snakemake.utils import min_version
 
 min_version("9.0")
 
 
-configfile: "config.yaml"
+configfile: f"{workflow.current_basedir}/config.yaml"
 
 
 report: "report/workflow.rst"
@@ -12,23 +12,21 @@ report: "report/workflow.rst"
 
 include: "rules/common.smk"
 include: "rules/data.smk"
-include: "rules/train.smk"
-include: "rules/activations.smk"
+include: "rules/training.smk"
+include: "rules/representations.smk"
 include: "rules/ensembles.smk"
 include: "rules/analyses.smk"
-include: "rules/tables.smk"
+include: "rules/publication.smk"
 include: "rules/figures.smk"
-include: "rules/costs.smk"
 include: "rules/report.smk"
-include: "rules/reproduction.smk"
 include: "rules/targets.smk"
 
 
 rule all:
     default_target: True
     input:
-        study.path("report"),
-        study.stage("tables"),
-        study.stage("figures"),
-        study.stage("tidy"),
+        paths.one("report"),
+        editions.every("tables"),
+        editions.every("figures"),
+        tidy_files(),
     localrule: True

@@ -1,46 +1,14 @@
-"""A run, one training of a study, and the names of all files.
-
-The only place where a path is written.
-"""
+"""A run: one training of a study, named by five keys."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ffensembles.models.recipe import Model
-
 WHOLE = "none"
 """What a path says where no class is held out."""
 
-_RUN = "{protocol}/{dataset}/{model}/held-out-{held_out}/seed-{seed}"
-
-_BLOCK = "{protocol}/{dataset}/{model}/held-out-{held_out}/seeds-{seeds}"
-
-PATTERNS = {
-    "weights": f"runs/{_RUN}/weights.safetensors",
-    "history": f"runs/{_RUN}/history.csv",
-    "metadata": f"runs/{_RUN}/run.json",
-    "checkpoint": f"runs/{_RUN}/checkpoint.safetensors",
-    "kept": "kept",
-    "block": f"blocks/{_BLOCK}.json",
-    "activations": f"runs/{_RUN}/activations.zarr.zip",
-    "ensembles": f"runs/{_RUN}/{{method}}.zarr.zip",
-    "shuffled": f"runs/{_RUN}/shuffled-{{method}}.zarr.zip",
-    "data": "data/{dataset}.json",
-    "tidy": "tidy/{frame}.csv",
-    "reproduction": "reproduction/{frame}",
-    "table": "tables/{table}.{ending}",
-    "figure": "figures/{figure}{variant}.{ending}",
-    "configuration": "configuration.yaml",
-    "report": "report.html",
-    "log": "logs/{stage}.log",
-    "run_log": f"logs/{{stage}}/{_RUN}.log",
-    "benchmark": "benchmarks/{stage}.tsv",
-    "run_benchmark": f"benchmarks/{{stage}}/{_RUN}.tsv",
-    "block_log": f"logs/blocks/{_BLOCK}.log",
-    "block_benchmark": f"benchmarks/blocks/{_BLOCK}.tsv",
-}
-"""Every file of a study, under its results folder."""
+UNTRAINED = "untrained"
+"""The protocol, by name, of nets as they are before training."""
 
 
 @dataclass(frozen=True, order=True)
@@ -59,7 +27,7 @@ class Run:
 
     protocol: str
     dataset: str
-    model: Model
+    model: str
     held_out: int | None
     seed: int
 
@@ -72,7 +40,7 @@ class Run:
         return cls(
             protocol=str(wildcards["protocol"]),
             dataset=str(wildcards["dataset"]),
-            model=wildcards["model"],
+            model=str(wildcards["model"]),
             held_out=None if held_out in (WHOLE, None) else int(held_out),
             seed=int(wildcards["seed"]),
         )
@@ -80,7 +48,7 @@ class Run:
     @property
     def name(self) -> str:
         """The run's folder, under `runs`."""
-        return _RUN.format_map(self.wildcards)
+        return FOLDER.format_map(self.wildcards)
 
     @property
     def wildcards(self) -> dict[str, str]:
@@ -92,3 +60,7 @@ class Run:
     def keys(self) -> dict[str, Any]:
         """The five keys by name."""
         return asdict(self)
+
+
+FOLDER = "{protocol}/{dataset}/{model}/held-out-{held_out}/seed-{seed}"
+"""Pattern of a run's folder, under `runs`."""

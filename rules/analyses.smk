@@ -1,154 +1,159 @@
-# Tidy frames: one row per run, layer, category, method; for tables, figures and whoever wants more.
-# A scope says of which runs: the study's, untrained nets, the study's with labels shuffled, the sweep's.
+# Tidy frames: each is measured on one run, then put together across runs.
+# A scope is the runs that a frame across runs is of: the study's, untrained nets, the study's with labels
+# shuffled, a sweep's, a control's.
+
+for of, held_out in (("whole", "none"), ("held_out", r"\d+")):
+
+    rule:
+        name:
+            f"measure_{of}"
+        wildcard_constraints:
+            held_out=held_out,
+        input:
+            weights=paths.pattern("weights"),
+            activations=paths.pattern("activations"),
+            stores=list(methods().values()),
+            code=code(
+                *{f.measure.__module__ for f in RUN_FRAMES.values() if f.of in ("all", of)}
+            ),
+        output:
+            **{
+                name: paths.pattern("frame", frame=name)
+                for name, frame in RUN_FRAMES.items()
+                if frame.of in ("all", of)
+            },
+        log:
+            paths.pattern("run_log", stage="analyses"),
+        conda:
+            "../envs/analysis.yaml"
+        resources:
+            mem_mb=grow(2000),
+            runtime=grow(20),
+        params:
+            methods=list(methods()),
+        message:
+            "Measuring {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}, held out: {wildcards.held_out}"
+        script:
+            "../scripts/measure_run.py"
+
+
+rule measure_shuffled:
+    # a null: ensembles found with shuffled labels
+    input:
+        stores=list(methods("shuffled").values()),
+        code=code(*{f.measure.__module__ for f in RUN_FRAMES.values() if f.shuffled}),
+    output:
+        **{
+            name: paths.pattern("shuffled_frame", frame=name)
+            for name, frame in RUN_FRAMES.items()
+            if frame.shuffled
+        },
+    log:
+        paths.pattern("run_log", stage="analyses-shuffled"),
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        methods=list(methods()),
+    message:
+        "Measuring with shuffled labels: {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
+    script:
+        "../scripts/measure_run.py"
+
+
+def runs_of(wildcards):
+    """Return the runs of a frame across the runs of a scope."""
+    return applies(measured(wildcards.file), grid.scope(wildcards.scope))
+
+
+rule tidy_frame:
+    input:
+        files=lambda wildcards: paths.each(
+            "shuffled_frame" if wildcards.scope == "shuffled/" else "frame",
+            runs_of(wildcards),
+            frame=measured(wildcards.file),
+        ),
+        code=code("ffensembles.analyses.tidy"),
+    output:
+        paths.pattern("tidy", file="{scope}{file}"),
+    log:
+        paths.pattern("log", stage="tidy-{scope}{file}"),
+    wildcard_constraints:
+        file=one_of(frame.file for frame in RUN_FRAMES.values()),
+    conda:
+        "../envs/analysis.yaml"
+    message:
+        "Putting together {wildcards.scope}{wildcards.file}"
+    script:
+        "../scripts/tidy_frame.py"
 
 
 rule accuracy:
     input:
-        files=of_scope(lambda runs, _: study.paths("metadata", runs)),
-        code=code("ffensembles.analyses.accuracy", "ffensembles.analyses.tidy"),
+        files=lambda wildcards: paths.each("metadata", grid.scope(wildcards.scope)),
+        code=code("ffensembles.analyses.accuracy", "ffensembles.training.metadata"),
     output:
-        study.pattern("tidy", frame="{scope}accuracy"),
+        paths.pattern("tidy", file=f"{{scope}}{frame_file('accuracy')}"),
     log:
-        study.pattern("log", stage="tidy-{scope}accuracy"),
+        paths.pattern("log", stage="tidy-{scope}accuracy"),
     conda:
         "../envs/analysis.yaml"
     params:
-        runs=of_scope(lambda runs, _: keys(runs)),
+        fingerprints=lambda wildcards: fingerprints(grid.scope(wildcards.scope)),
     message:
         "Gathering accuracies"
     script:
         "../scripts/accuracy.py"
 
 
-rule sizes:
+rule history:
     input:
-        files=of_scope(
-            lambda runs, kind: [
-                path
-                for method in METHODS
-                for path in study.paths(kind, runs, method=method)
-            ]
-        ),
-        code=code(
-            "ffensembles.analyses.sizes",
-            "ffensembles.analyses.tidy",
-            "ffensembles.representations.store",
-        ),
+        files=lambda wildcards: paths.each("history", grid.scope(wildcards.scope)),
+        code=code("ffensembles.analyses.tidy"),
     output:
-        study.pattern("tidy", frame="{scope}sizes"),
+        paths.pattern("tidy", file=f"{{scope}}{frame_file('history')}"),
     log:
-        study.pattern("log", stage="tidy-{scope}sizes"),
+        paths.pattern("log", stage="tidy-{scope}history"),
     conda:
         "../envs/analysis.yaml"
     params:
-        runs=of_scope(lambda runs, _: keys(runs) * len(METHODS)),
+        runs=lambda wildcards: keys(grid.scope(wildcards.scope)),
     message:
-        "Gathering sizes of ensembles"
+        "Gathering histories of training"
     script:
-        "../scripts/sizes.py"
-
-
-rule positive_weights:
-    input:
-        files=of_scope(lambda runs, _: study.paths("weights", whole(runs))),
-        code=code("ffensembles.analyses.weights", "ffensembles.analyses.tidy"),
-    output:
-        by_layer=study.pattern("tidy", frame="{scope}positive_weights"),
-        by_unit=study.pattern("tidy", frame="{scope}positive_weights_by_unit"),
-    log:
-        study.pattern("log", stage="tidy-{scope}positive_weights"),
-    conda:
-        "../envs/analysis.yaml"
-    params:
-        runs=of_scope(lambda runs, _: keys(whole(runs))),
-    message:
-        "Counting positive weights"
-    script:
-        "../scripts/positive_weights.py"
-
-
-rule sharing:
-    input:
-        files=of_scope(
-            lambda runs, kind: study.paths(kind, whole(runs), method="method1")
-        ),
-        code=code(
-            "ffensembles.analyses.sharing",
-            "ffensembles.analyses.tidy",
-            "ffensembles.representations.store",
-        ),
-    output:
-        study.pattern("tidy", frame="{scope}sharing"),
-    log:
-        study.pattern("log", stage="tidy-{scope}sharing"),
-    conda:
-        "../envs/analysis.yaml"
-    params:
-        runs=of_scope(lambda runs, _: keys(whole(runs))),
-        quantile=study.config.figures.figure3.quantile,
-    message:
-        "Counting units that ensembles share"
-    script:
-        "../scripts/sharing.py"
+        "../scripts/history.py"
 
 
 rule regression:
     input:
-        sizes=study.path("tidy", frame="sizes"),
-        code=code("ffensembles.analyses.regression", "ffensembles.analyses.tidy"),
+        sizes=tidy("sizes"),
+        code=code("ffensembles.analyses.regression"),
     output:
-        study.path("tidy", frame="regression"),
+        tidy("regression"),
     log:
-        study.path("log", stage="tidy-regression"),
+        paths.one("log", stage="tidy-regression"),
     conda:
         "../envs/analysis.yaml"
-    params:
-        quantile=study.config.figures.figure8.quantile,
     message:
         "Regressing sizes by Method 1 on sizes by Method 2"
     script:
         "../scripts/regression.py"
 
 
-rule unseen:
-    input:
-        files=of_scope(
-            lambda runs, kind: study.paths(kind, without(runs), method="method2")
-        ),
-        code=code(
-            "ffensembles.analyses.unseen",
-            "ffensembles.analyses.tidy",
-            "ffensembles.representations.store",
-        ),
-    output:
-        study.pattern("tidy", frame="{scope}unseen"),
-    log:
-        study.pattern("log", stage="tidy-{scope}unseen"),
-    conda:
-        "../envs/analysis.yaml"
-    params:
-        runs=of_scope(lambda runs, _: keys(without(runs))),
-    message:
-        "Measuring the response to unseen classes"
-    script:
-        "../scripts/unseen.py"
-
-
 rule similarity:
     input:
-        data=[study.path("data", dataset=name) for name in study.config.datasets],
+        data=[kept(paths.one("data", dataset=name)) for name in study.config.datasets],
         code=code("ffensembles.analyses.similarity", "ffensembles.datasets.prepare"),
     output:
-        study.path("tidy", frame="similarity"),
+        tidy("similarity"),
     log:
-        study.path("log", stage="tidy-similarity"),
+        paths.one("log", stage="tidy-similarity"),
     conda:
         "../envs/training.yaml"
     params:
-        recipe=study.recipe(study.runs[0]).as_json(),
         images={
-            name: images(study.select(dataset=name)[0])
+            name: grid.images(run)
             for name in study.config.datasets
+            for run in grid.select(dataset=name)[:1]
         },
     message:
         "Measuring how similar classes are"
@@ -156,63 +161,42 @@ rule similarity:
         "../scripts/similarity.py"
 
 
-rule cuts:
-    # Method 2 with other cuts, on what it found with the configured one
+rule costs:
+    # what runs have cost, from the benchmarks of their jobs; for information, no result depends on it
     input:
-        files=study.paths("ensembles", study.cut_runs, method="method2"),
-        code=code(
-            "ffensembles.publication.sweep",
-            "ffensembles.analyses.sizes",
-            "ffensembles.analyses.unseen",
-            "ffensembles.representations.store",
-        ),
+        metadata=paths.each("metadata", grid.runs),
+        # all activations have been read by then; asking for them would read temporary ones again
+        sizes=tidy("sizes"),
+        code=code("ffensembles.analyses.costs", "ffensembles.plotting.costs"),
     output:
-        **{
-            name: study.path("tidy", frame=f"sweep/cut_{name}")
-            for name, runs in (
-                ("sizes", whole(study.cut_runs)),
-                ("unseen", without(study.cut_runs)),
-            )
-            if runs
+        tidy=tidy("costs"),
+        table=paths.one("extra_table", table="costs", ending="csv"),
+        markdown=paths.one("extra_table", table="costs", ending="md"),
+        pdf=paths.one("extra_figure", figure="costs", ending="pdf"),
+        png=paths.one("extra_figure", figure="costs", ending="png"),
+        rst=paths.one("extra_figure", figure="costs", ending="rst"),
+    log:
+        paths.one("log", stage="costs"),
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        runs=keys(grid.runs),
+        # no inputs: where one is missing a run would be trained again to measure it
+        benchmarks={
+            "train": (
+                [
+                    paths.one("block_benchmark", run, seeds=grid.block(run))
+                    for run in grid.runs
+                ]
+                if together
+                else paths.each("run_benchmark", grid.runs, stage="training")
+            ),
+            "activations": paths.each(
+                "run_benchmark", grid.runs, stage="representations"
+            ),
         },
-    log:
-        study.path("log", stage="tidy-cuts"),
-    conda:
-        "../envs/analysis.yaml"
-    params:
-        runs=keys(study.cut_runs),
-        cuts=study.cuts,
+        titles=titles(),
     message:
-        "Cutting Method 2's diagram elsewhere"
+        "Gathering what runs have cost"
     script:
-        "../scripts/cuts.py"
-
-
-rule sweep_scores:
-    input:
-        accuracy=study.path("tidy", frame="sweep/accuracy"),
-        positive_weights=study.path("tidy", frame="sweep/positive_weights"),
-        sizes=[
-            study.path("tidy", frame=f"sweep/{name}")
-            for name in ("sizes", "cut_sizes")[: 1 + bool(study.cuts)]
-        ],
-        unseen=[
-            study.path("tidy", frame=f"sweep/{name}")
-            for name in ("unseen", "cut_unseen")[: 1 + bool(study.cuts)]
-            if without(study.cut_runs)
-        ],
-        code=code("ffensembles.publication.sweep"),
-    output:
-        study.path("tidy", frame="sweep"),
-    log:
-        study.path("log", stage="tidy-sweep"),
-    conda:
-        "../envs/analysis.yaml"
-    params:
-        settings=study.setting_texts,
-        base=study.config.protocols[0],
-        held_out=study.config.figures.figure4.held_out,
-    message:
-        "Scoring the sweep against the published values"
-    script:
-        "../scripts/sweep_scores.py"
+        "../scripts/costs.py"

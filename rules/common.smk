@@ -1,37 +1,56 @@
-# Reads the configuration once into a Study; what several rules need to say of it.
-import os
+# Reads the configuration once into a Study; helpers that several rules use.
 import sys
 from functools import cache
 from pathlib import Path
 
-sys.path.insert(0, str(workflow.basedir))
+ROOT = Path(str(workflow.current_basedir)).parent
+sys.path.insert(0, str(ROOT))
 
+from ffensembles.analyses import RUN_FRAMES
 from ffensembles.config import load_config
 from ffensembles.datasets import DATASETS
 from ffensembles.errors import ConfigError
-from ffensembles.runtime.dependencies import library_files
+from ffensembles.plotting.registry import KINDS
+from ffensembles.publication.tables import TABLE_KINDS
 from ffensembles.runs import Run
+from ffensembles.runtime.dependencies import library_files
 from ffensembles.runtime.jobs import importable
-from ffensembles.study.grid import METHODS, TABLES, Study
+from ffensembles.study import Study
+from ffensembles.study.checkout import date_alike
+from ffensembles.study.frames import applies, frame_file, measured, scope_frames
+from ffensembles.study.grid import one_of, whole, without
+from ffensembles.study.variations import configured, cuts, setting_texts
+from ffensembles.training.metadata import fingerprint
 
-importable(
-    workflow.basedir
-)  # by jobs too, whether or not it is installed where they run
+importable(ROOT)  # by jobs too, whether or not the library is installed where they run
 
 try:
-    study = Study(load_config(config))
+    study = Study.of(load_config(config))
 except ConfigError as error:
     sys.exit(str(error))
 
+grid, paths, editions = study.grid, study.paths, study.editions
+
+if study.config.keep:
+    date_alike(ROOT, study.config.results)
+
 
 wildcard_constraints:
-    **study.constraints,
+    **grid.constraints,
+    **editions.constraints,
+    frame=r"[a-z0-9_]+",
+    ending=r"[a-z]+",
+
+
+def kept(files):
+    """Return input files whose date does not matter where results are kept."""
+    return ancient(files) if study.config.keep else files
 
 
 @cache
 def code(*modules):
-    """Return the library's files that some modules rest on: results follow the science."""
-    return [os.path.relpath(path) for path in library_files(*modules)]
+    """Return the library's files that some modules import: results follow the science."""
+    return [kept(str(ROOT / path)) for path in library_files(*modules, root=ROOT)]
 
 
 def code_for_data(*modules):
@@ -47,7 +66,7 @@ def grow(base):
 
 
 def of_run(quantity):
-    """Return a parameter function: something that the study says of a job's run."""
+    """Return a parameter function: something of the job's run."""
     return lambda wildcards: quantity(Run.from_wildcards(wildcards))
 
 
@@ -56,97 +75,44 @@ def keys(runs):
     return [run.keys for run in runs]
 
 
+def fingerprints(runs):
+    """Return what determines each run: results of another recipe are not taken for this study's."""
+    return [fingerprint([run.keys], grid.recipe(run), grid.images(run)) for run in runs]
+
+
 # whether runs that differ in their seed alone train in one job
 together = study.config.training.runs_per_job > 1
 
 
 def of_block(quantity):
-    """Return a parameter function: something that the study says of the runs that share a job."""
-    return lambda wildcards: quantity(study.block_runs(wildcards))
+    """Return a parameter function: something of the runs that share a job."""
+    return lambda wildcards: quantity(grid.block_runs(wildcards))
 
 
 def block(wildcards):
     """Return the file that says that a run's block is trained, where runs share jobs."""
     run = Run.from_wildcards(wildcards)
-    return study.path("block", run, seeds=study.block(run)) if together else []
+    return paths.one("block", run, seeds=grid.block(run)) if together else []
 
 
-def whole(runs):
-    """Return those runs that were trained on all classes."""
-    return [run for run in runs if run.held_out is None]
-
-
-def without(runs):
-    """Return those runs that were trained without one class."""
-    return [run for run in runs if run.held_out is not None]
-
-
-def of_scope(quantity):
-    """Return a parameter function of a scope's runs and of the kind of its ensembles' files."""
-    return lambda wildcards: quantity(
-        study.scope(wildcards.scope),
-        "shuffled" if wildcards.scope == "shuffled/" else "ensembles",
-    )
-
-
-def images(run):
-    """Return what determines a run's images; where their files lie does not."""
-    data = study.data_settings(run)
-    return {key: data[key] for key in data if key not in ("source", "folder")}
-
-
-def figure_files(figure):
-    """Return the three files of a figure, wildcard `variant` left open."""
+def methods(kind="ensembles"):
+    """Return the pattern of the ensembles' file of each method, by the method's name."""
     return {
-        ending: study.pattern("figure", figure=figure, ending=ending)
-        for ending in ("pdf", "png", "rst")
+        name: paths.pattern(kind, method=name)
+        for name in type(study.config.ensembles).model_fields
     }
 
 
-def example(figure, kind, **known):
-    """Return an input function: a file of the run that a figure shows as its example."""
-    return lambda wildcards: study.path(
-        kind, study.figure_variants(figure)[wildcards.variant].run, **known
-    )
+def tidy(frame, scope=""):
+    """Return the file of a frame across the runs of a scope."""
+    return paths.one("tidy", file=f"{scope}{frame_file(frame)}")
 
 
-def protocol(figure):
-    """Return a parameter function: the protocol of the runs that a figure shows."""
-    return lambda wildcards: study.figure_variants(figure)[wildcards.variant].protocol
+def tidy_files(scope=""):
+    """Return the files of every frame across the runs of a scope."""
+    return [tidy(frame, scope) for frame in scope_frames(scope, grid.scope(scope))]
 
 
-def labels(figure):
-    """Return a parameter function: what the data sets of a figure are called."""
-    return lambda wildcards: {
-        name: study.label(name)
-        for name in study.figure_variants(figure)[wildcards.variant].datasets
-    }
-
-
-def shown(figure, *names):
-    """Return what the configuration says that a figure shows."""
-    settings = getattr(study.config.figures, figure).model_dump()
-    return {name: settings[name] for name in names}
-
-
-# the results that are laid beside the publication
-judged = study.config.reproduction.results or study.config.results
-
-
-def judged_frames():
-    """Return the frames that are judged, by their parts: of results made elsewhere, those there are."""
-    own = study.config.reproduction.results is None
-    frames = {
-        name: {
-            part: f"{judged}/{study.inside('tidy', frame=frame)}"
-            for part, frame in parts.items()
-        }
-        for name, parts in study.judged.items()
-    }
-    if own:
-        return frames
-    there = {
-        name: {part: path for part, path in parts.items() if Path(path).exists()}
-        for name, parts in frames.items()
-    }
-    return {name: parts for name, parts in there.items() if parts}
+def titles():
+    """Return the data sets' titles."""
+    return {name: DATASETS[name].title for name in study.config.datasets}

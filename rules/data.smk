@@ -1,16 +1,16 @@
-# Data sets: fetched and checked once, where the workflow itself runs.
+# Data sets: downloaded and checked once, where the workflow itself runs.
 
 
 rule fetch:
     output:
-        study.pattern("data"),
+        paths.pattern("data"),
     log:
-        study.pattern("log", stage="fetch-{dataset}"),
+        paths.pattern("log", stage="fetch-{dataset}"),
     localrule: True
     conda:
         "../envs/training.yaml"
     params:
-        name="{dataset}",
+        dataset="{dataset}",
     message:
         "Fetching {wildcards.dataset}"
     script:

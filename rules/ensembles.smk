@@ -1,14 +1,14 @@
-# Ensembles: every method of `ffensembles.ensembles.METHODS` that results ask for, on every run.
+# Ensembles: every registered method on every run, in one job.
 
 
 rule find_ensembles:
     input:
-        activations=study.pattern("activations"),
+        activations=paths.pattern("activations"),
         code=code("ffensembles.ensembles", "ffensembles.representations.store"),
     output:
-        study.pattern("ensembles"),
+        **methods(),
     log:
-        study.pattern("run_log", stage="{method}"),
+        paths.pattern("run_log", stage="ensembles"),
     conda:
         "../envs/analysis.yaml"
     threads: 1
@@ -16,10 +16,10 @@ rule find_ensembles:
         mem_mb=grow(2000),
         runtime=grow(20),
     params:
-        parameters=lambda w: study.config.ensembles.model_dump()[w.method],
+        parameters=study.config.ensembles.model_dump(),
         shuffle=False,
     message:
-        "Finding ensembles by {wildcards.method}: {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}, held out: {wildcards.held_out}"
+        "Finding ensembles: {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}, held out: {wildcards.held_out}"
     script:
         "../scripts/find_ensembles.py"
 
@@ -27,11 +27,11 @@ rule find_ensembles:
 use rule find_ensembles as find_shuffled with:
     # a null: the same, labels permuted over presentations
     output:
-        study.pattern("shuffled"),
+        **methods("shuffled"),
     log:
-        study.pattern("run_log", stage="shuffled-{method}"),
+        paths.pattern("run_log", stage="ensembles-shuffled"),
     params:
-        parameters=lambda w: study.config.ensembles.model_dump()[w.method],
+        parameters=study.config.ensembles.model_dump(),
         shuffle=True,
     message:
-        "The same with shuffled labels, by {wildcards.method}: {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
+        "The same with shuffled labels: {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"

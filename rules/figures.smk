@@ -1,163 +1,77 @@
-# Figures 1 to 8: each its own rule and script; a variant for each data set or protocol beside the first.
+# Figures: one rule draws every figure of every edition; its kind says what it needs.
 
 
-rule draw_figure1:
+def figure_inputs(wildcards):
+    """Return the files that a figure is drawn from, by what they are."""
+    needs = editions.needs(wildcards.edition, wildcards.figure)
+    variant = editions.variants(wildcards.edition, wildcards.figure)[wildcards.variant]
+    found = {name: tidy(name) for name in needs.frames}
+    if variant.run is not None:
+        like = {key: value for key, value in variant.run.keys.items() if key != "seed"}
+        runs = grid.select(**like)
+        found |= {name: paths.each("frame", runs, frame=name) for name in needs.run_frames}
+        found |= {
+            f"store_{method}": paths.one("ensembles", variant.run, method=method)
+            for method in needs.methods
+        }
+        if needs.sample:
+            found["sample"] = paths.one("sample", variant.run)
+    return found
+
+
+def figure_entry(wildcards):
+    """Return a figure's kind and parameters."""
+    return editions.figures(wildcards.edition)[wildcards.figure]
+
+
+rule draw_figure:
     input:
-        activations=example("figure1", "activations"),
-        method1=example("figure1", "ensembles", method="method1"),
-        code=code("ffensembles.plotting.figure1", "ffensembles.plotting.saving"),
+        unpack(figure_inputs),
+        code=lambda wildcards: code(
+            KINDS[figure_entry(wildcards).kind].draw.__module__,
+            "ffensembles.plotting.saving",
+        ),
     output:
-        **figure_files("figure1"),
+        **{
+            ending: paths.pattern("figure", ending=ending)
+            for ending in ("pdf", "png", "rst")
+        },
     log:
-        study.pattern("log", stage="figure1{variant}"),
+        paths.pattern("log", stage="figures/{edition}/{figure}{variant}"),
     conda:
         "../envs/analysis.yaml"
     params:
-        labels=labels("figure1"),
-        shown=shown("figure1", "quantile", "layer"),
+        parameters=lambda wildcards: figure_entry(wildcards).model_dump(),
+        protocol=lambda wildcards: study.config.editions[wildcards.edition].protocol,
+        labels=lambda wildcards: {
+            name: editions.label(wildcards.edition, name)
+            for name in editions.variants(wildcards.edition, wildcards.figure)[
+                wildcards.variant
+            ].datasets
+        },
     message:
-        "Figure 1: activation patterns"
+        "Drawing {wildcards.figure}{wildcards.variant} of edition {wildcards.edition}"
     script:
-        "../scripts/figure1.py"
+        "../scripts/draw_figure.py"
 
 
-rule draw_figure2:
+rule draw_sweep:
     input:
-        sizes=study.path("tidy", frame="sizes"),
-        code=code("ffensembles.plotting.figure2", "ffensembles.plotting.saving"),
+        frame=tidy("sweep"),
+        code=code("ffensembles.plotting.sweep", "ffensembles.plotting.saving"),
     output:
-        **figure_files("figure2"),
+        **{
+            ending: paths.one("extra_figure", figure="sweep", ending=ending)
+            for ending in ("pdf", "png", "rst")
+        },
     log:
-        study.pattern("log", stage="figure2{variant}"),
+        paths.one("log", stage="figures/sweep"),
     conda:
         "../envs/analysis.yaml"
     params:
-        labels=labels("figure2"),
-        protocol=protocol("figure2"),
-        shown=shown("figure2", "quantile"),
+        base=configured(study.config, study.config.sweep),
+        titles=titles(),
     message:
-        "Figure 2: sizes of ensembles by class"
+        "Drawing the sweep"
     script:
-        "../scripts/figure2.py"
-
-
-rule draw_figure3:
-    input:
-        method1=example("figure3", "ensembles", method="method1"),
-        sharing=study.path("tidy", frame="sharing"),
-        code=code("ffensembles.plotting.figure3", "ffensembles.plotting.saving"),
-    output:
-        **figure_files("figure3"),
-    log:
-        study.pattern("log", stage="figure3{variant}"),
-    conda:
-        "../envs/analysis.yaml"
-    params:
-        labels=labels("figure3"),
-        shown=shown("figure3", "quantile", "categories", "layer"),
-    message:
-        "Figure 3: shared units"
-    script:
-        "../scripts/figure3.py"
-
-
-rule draw_figure4:
-    input:
-        activations=example("figure4", "activations"),
-        method2=example("figure4", "ensembles", method="method2"),
-        unseen=study.path("tidy", frame="unseen"),
-        code=code("ffensembles.plotting.figure4", "ffensembles.plotting.saving"),
-    output:
-        **figure_files("figure4"),
-    log:
-        study.pattern("log", stage="figure4{variant}"),
-    conda:
-        "../envs/analysis.yaml"
-    params:
-        labels=labels("figure4"),
-        shown=shown("figure4", "layer"),
-    message:
-        "Figure 4: an unseen class"
-    script:
-        "../scripts/figure4.py"
-
-
-rule draw_figure5:
-    input:
-        activations=example("figure5", "activations"),
-        code=code("ffensembles.plotting.figure5", "ffensembles.plotting.saving"),
-    output:
-        **figure_files("figure5"),
-    log:
-        study.pattern("log", stage="figure5{variant}"),
-    conda:
-        "../envs/analysis.yaml"
-    params:
-        labels=labels("figure5"),
-        shown=shown("figure5", "layer"),
-    message:
-        "Figure 5: activation map of layer 2"
-    script:
-        "../scripts/figure5.py"
-
-
-rule draw_figure6:
-    input:
-        activations=example("figure6", "activations"),
-        code=code("ffensembles.plotting.figure6", "ffensembles.plotting.saving"),
-    output:
-        **figure_files("figure6"),
-    log:
-        study.pattern("log", stage="figure6{variant}"),
-    conda:
-        "../envs/analysis.yaml"
-    params:
-        labels=labels("figure6"),
-        shown=shown("figure6", "layer"),
-    message:
-        "Figure 6: activation map of layer 3"
-    script:
-        "../scripts/figure6.py"
-
-
-rule draw_figure7:
-    input:
-        by_unit=study.path("tidy", frame="positive_weights_by_unit"),
-        code=code("ffensembles.plotting.figure7", "ffensembles.plotting.saving"),
-    output:
-        **figure_files("figure7"),
-    log:
-        study.pattern("log", stage="figure7{variant}"),
-    conda:
-        "../envs/analysis.yaml"
-    params:
-        labels=labels("figure7"),
-        protocol=protocol("figure7"),
-        shown=shown("figure7", "layer"),
-        bins=study.config.figures.figure7.bins,
-    message:
-        "Figure 7: negative weights by unit"
-    script:
-        "../scripts/figure7.py"
-
-
-rule draw_figure8:
-    input:
-        method1=example("figure8", "ensembles", method="method1"),
-        method2=example("figure8", "ensembles", method="method2"),
-        sizes=study.path("tidy", frame="sizes"),
-        code=code("ffensembles.plotting.figure8", "ffensembles.plotting.saving"),
-    output:
-        **figure_files("figure8"),
-    log:
-        study.pattern("log", stage="figure8{variant}"),
-    conda:
-        "../envs/analysis.yaml"
-    params:
-        labels=labels("figure8"),
-        protocol=protocol("figure8"),
-        shown=shown("figure8", "quantile"),
-    message:
-        "Figure 8: Method 1 against Method 2"
-    script:
-        "../scripts/figure8.py"
+        "../scripts/draw_sweep.py"

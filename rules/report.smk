@@ -1,82 +1,76 @@
 # The report: Snakemake's own HTML page with tables, figures and their captions.
 
 
+def captioned(path, category, **labels):
+    """Return a file that the report shows, with the caption that its run wrote beside it."""
+    caption = Path(path).with_suffix(".rst")
+    return report(path, caption=str(caption.absolute()), category=category, labels=labels)
+
+
 rule report_contents:
     input:
         [
-            report(
-                study.path("table", table=table, ending="csv"),
-                caption=os.path.abspath(
-                    study.path("table", table=table, ending="rst")
-                ),
-                category="1 Tables",
-                labels={"table": table.removeprefix("table")},
+            captioned(
+                paths.one("table", edition=edition, table=table, ending="csv"),
+                f"Tables, edition {edition}",
+                table=f"{table}: {entry.kind.replace('_', ' ')}",
             )
-            for table in TABLES
+            for edition in editions.all
+            for table, entry in editions.tables(edition).items()
         ],
         [
-            report(
-                study.path("figure", figure=figure, variant=variant, ending="png"),
-                caption=os.path.abspath(
-                    study.path("figure", figure=figure, variant=variant, ending="rst")
+            captioned(
+                paths.one(
+                    "figure", edition=edition, figure=figure, variant=variant, ending="png"
                 ),
-                category="2 Figures",
-                labels={
-                    "figure": figure.removeprefix("figure"),
-                    "data": ", ".join(
-                        study.label(name)["title"] for name in shows.datasets
-                    ),
-                    "protocol": shows.protocol,
-                },
+                f"Figures, edition {edition}",
+                figure=f"{figure}: {KINDS[entry.kind].title}",
+                data=", ".join(titles()[name] for name in shows.datasets),
             )
-            for figure in study.figures
-            for variant, shows in study.figure_variants(figure).items()
+            for edition in editions.all
+            for figure, entry in editions.figures(edition).items()
+            for variant, shows in editions.variants(edition, figure).items()
         ],
-        report(
-            study.path("figure", figure="costs", variant="", ending="png"),
-            caption=os.path.abspath(
-                study.path("figure", figure="costs", variant="", ending="rst")
-            ),
-            category="3 Costs",
+        captioned(
+            paths.one("extra_figure", figure="costs", ending="png"), "Costs", figure="costs"
         ),
-        report(
-            study.path("table", table="costs", ending="csv"),
-            category="3 Costs",
-        ),
-    # never run: Snakemake's report shows what this rule names, with captions made by the run itself
+        report(paths.one("extra_table", table="costs", ending="csv"), category="Costs"),
+    # never run: Snakemake's report shows the inputs of this rule, with captions made by the run itself
     localrule: True
 
 
 rule write_configuration:
     output:
-        study.path("configuration"),
+        paths.one("configuration"),
     log:
-        study.path("log", stage="configuration"),
+        paths.one("log", stage="configuration"),
     localrule: True
     conda:
         "../envs/analysis.yaml"
     params:
         config=config,
     message:
-        "Writing down the whole configuration"
+        "Writing the whole configuration"
     script:
         "../scripts/configuration.py"
 
 
 rule make_report:
     input:
-        study.stage("tables"),
-        study.stage("figures"),
-        study.stage("tidy"),
+        editions.every("tables"),
+        editions.every("figures"),
+        tidy_files(),
         rules.costs.output,
         configuration=rules.write_configuration.output[0],
     output:
-        study.path("report"),
+        paths.one("report"),
     log:
-        study.path("log", stage="report"),
+        paths.one("log", stage="report"),
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    params:
+        snakefile=str(ROOT / "Snakefile"),
     message:
         "Making the report"
     script:

@@ -1,38 +1,71 @@
-# What one may ask for by name beside `all`: one stage, one table, one figure.
+# What may be asked for by name beside `all`: one stage, one table, one figure.
 
 
-rule train:
+rule training:
     input:
-        study.paths("weights", study.runs),
+        paths.each("weights", grid.runs),
     localrule: True
 
 
-rule activations:
+rule representations:
     input:
-        study.paths("activations", study.runs),
+        paths.each("activations", grid.runs),
     localrule: True
 
 
 rule ensembles:
     input:
-        [
-            study.paths("ensembles", study.runs, method=method)
-            for method in study.methods
-        ],
+        [paths.each("ensembles", grid.runs, method=method) for method in methods()],
     localrule: True
 
 
-for stage in ("tidy", "tables", "figures", *TABLES, *study.figures):
+rule tidy:
+    input:
+        tidy_files(),
+    localrule: True
+
+
+for what in ("tables", "figures"):
 
     rule:
         name:
-            stage
+            what
         input:
-            study.stage(stage),
+            editions.every(what),
+        localrule: True
+
+
+for target, files in editions.targets.items():
+
+    rule:
+        name:
+            target
+        input:
+            files,
         localrule: True
 
 
 rule report:
     input:
-        study.path("report"),
+        paths.one("report"),
+    localrule: True
+
+
+rule control:
+    # BP at FF's learning rate, FF at BP's
+    input:
+        tidy_files("control/"),
+    localrule: True
+
+
+rule sweep:
+    input:
+        rules.draw_sweep.output,
+        rules.write_configuration.output,
+    localrule: True
+
+
+rule reproduction:
+    input:
+        rules.compare.output,
     localrule: True

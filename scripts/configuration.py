@@ -1,3 +1,5 @@
+"""Write the whole configuration of a study."""
+
 import yaml
 
 from ffensembles.runtime.files import write_text

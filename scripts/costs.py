@@ -1,3 +1,5 @@
+"""Gather what runs have cost: frame, table and figure."""
+
 from ffensembles.analyses.costs import costs, write_costs
 from ffensembles.analyses.tidy import write_frame
 from ffensembles.plotting.costs import caption_costs, draw_costs

@@ -1,3 +1,5 @@
+"""Cut Method 2's diagram elsewhere, on ensembles found before."""
+
 from ffensembles.analyses.sizes import sizes_frame
 from ffensembles.analyses.tidy import write_frame
 from ffensembles.analyses.unseen import unseen_frame

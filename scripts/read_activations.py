@@ -1,3 +1,5 @@
+"""Read a trained run's representations of its test images."""
+
 from ffensembles.models.recipe import Recipe
 from ffensembles.representations.readout import read_out
 from ffensembles.runs import Run

@@ -1,3 +1,5 @@
+"""Score a sweep against the published values."""
+
 import pandas as pd
 
 from ffensembles.analyses.tidy import read_frame, write_frame
@@ -11,6 +13,6 @@ with logged(snakemake.log[0], snakemake.output[0]):
     unseen = pd.concat(map(read_frame, given.unseen), ignore_index=True) if given.unseen else None
     scored = sweep_frame(
         accuracy, sizes, weights, params.settings, params.base,
-        unseen=unseen, held_out=params.held_out,
+        unseen=unseen,
     )  # fmt: skip
     write_frame(scored, snakemake.output[0])

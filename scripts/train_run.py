@@ -1,9 +1,11 @@
+"""Train one run, or take it from the cache."""
+
 from pathlib import Path
 
 from ffensembles.models.recipe import Recipe
 from ffensembles.runs import Run
 from ffensembles.runtime.jobs import logged
-from ffensembles.training.cache import Kept, code_digest
+from ffensembles.training.cache import Cache, code_digest
 from ffensembles.training.run import RunFiles, run_training
 
 with logged(snakemake.log[0], snakemake.output[0]):
@@ -15,5 +17,5 @@ with logged(snakemake.log[0], snakemake.output[0]):
         snakemake.config["training"],
         RunFiles(*map(Path, (out.weights, out.history, out.metadata, params.checkpoint))),
         threads=snakemake.threads,
-        kept=Kept(Path(params.kept), code_digest(snakemake.input.code)),
+        cache=Cache(Path(params.cache), code_digest(snakemake.input.code)),
     )

@@ -20,8 +20,12 @@ TINY: dict[str, Any] = {
     "results": "results",
     "datasets": ["digits"],
     "seeds": [0, 1],
-    "held_out": [{"model": "FF", "dataset": "digits", "classes": [0], "seeds": [0]}],
-    "data": {"train_images": 300, "test_images": 100},
+    "protocols": ["sigmoid-linf"],
+    "own_seeds": [],
+    "held_out": [
+        {"protocols": "all", "model": "FF", "dataset": "digits", "classes": [0], "seeds": [0]}
+    ],
+    "images": {"train_images": 300, "test_images": 100},
     "training": {"device": "cpu"},
     "recipes": {
         "sigmoid-linf": {

@@ -12,7 +12,8 @@ import pandas as pd
 from ffensembles.analyses.tidy import RUN_KEYS, whole_numbers, write_frame
 from ffensembles.errors import StoreError
 from ffensembles.models.recipe import MODEL_TITLES, MODELS
-from ffensembles.runtime.files import read_json, write_text
+from ffensembles.runtime.files import write_text
+from ffensembles.training.metadata import read_run
 
 RULES = {"train": "Training", "activations": "Reading activations"}
 """Stages with a benchmark for each run, and what tables and figures call them."""
@@ -145,7 +146,7 @@ def write_costs(
 
 def _trained(metadata: str | Path) -> tuple[float, str, int]:
     """Return the seconds of one run, the device, and the runs trained at once."""
-    content = read_json(metadata)
+    content = read_run(metadata, allow_unsealed=True)
     try:
         together = int(content.get("runs_together") or 1)
         return float(content["seconds"]) / together, content["provenance"]["device"], together

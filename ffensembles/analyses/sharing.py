@@ -5,9 +5,10 @@ from itertools import combinations_with_replacement
 import pandas as pd
 import xarray as xr
 
-from ffensembles.analyses.sizes import at_quantile
+from ffensembles.analyses.registry import RunResults, run_frame
+from ffensembles.analyses.sizes import at_quantile, quantiles_of
 from ffensembles.analyses.tidy import whole_numbers
-from ffensembles.ensembles import layer_names
+from ffensembles.ensembles.common import layer_names
 
 
 def shared_units(found: xr.Dataset) -> xr.Dataset:
@@ -60,30 +61,34 @@ def sharing_frame(found: xr.DataTree, quantile: float | None = None) -> pd.DataF
     found
         A run's ensembles by one method.
     quantile
-        Which of Method 1's quantiles; None for a method without.
+        Which of Method 1's quantiles; None for all, or for a method without.
 
     Returns
     -------
     pandas.DataFrame
         Columns `layer`, `method`, `quantile`, `category`, `other` (not below `category`),
-        `count` (units) and `jaccard`.
+        `count` (units), `jaccard` and `unseen` (whether one of the two is the class left out).
     """
     rows = []
+    held_out = found.attrs.get("held_out")
     for name in layer_names(found):
-        shared = shared_units(at_quantile(found[name].to_dataset(), quantile))
-        labels = shared["category"].values.tolist()
-        for (i, category), (j, other) in combinations_with_replacement(enumerate(labels), 2):
-            rows.append(
-                {
-                    "layer": int(name.removeprefix("layer")),
-                    "method": found.attrs["method"],
-                    "quantile": quantile,
-                    "category": category,
-                    "other": other,
-                    "count": float(shared["count"].values[i, j]),
-                    "jaccard": float(shared["jaccard"].values[i, j]),
-                }
-            )
+        layer = found[name].to_dataset()
+        for at in quantiles_of(layer, quantile):
+            shared = shared_units(at_quantile(layer, at))
+            labels = shared["category"].values.tolist()
+            for (i, category), (j, other) in combinations_with_replacement(enumerate(labels), 2):
+                rows.append(
+                    {
+                        "layer": int(name.removeprefix("layer")),
+                        "method": found.attrs["method"],
+                        "quantile": at,
+                        "category": category,
+                        "other": other,
+                        "count": float(shared["count"].values[i, j]),
+                        "jaccard": float(shared["jaccard"].values[i, j]),
+                        "unseen": held_out in (category, other),
+                    }
+                )
     return whole_numbers(pd.DataFrame(rows)).astype({"quantile": float})
 
 
@@ -91,3 +96,8 @@ def pair(frame: pd.DataFrame, categories: tuple[int, int], layer: int = 1) -> pd
     """Keep the rows of one pair of categories in one layer, whichever is named first."""
     low, high = sorted(categories)
     return frame[(frame.category == low) & (frame.other == high) & (frame.layer == layer)]
+
+
+@run_frame("sharing", shuffled=True, ending="parquet")
+def _sharing(results: RunResults) -> pd.DataFrame:
+    return results.over_methods(sharing_frame)

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ffensembles.analyses.registry import RunResults, run_frame
 from ffensembles.analyses.tidy import whole_numbers
-from ffensembles.ensembles import ensemble_sizes, layer_names
+from ffensembles.ensembles.common import ensemble_sizes, layer_names
 
 
 def sizes_frame(found: xr.DataTree) -> pd.DataFrame:
@@ -69,6 +70,13 @@ def _one(values: xr.DataArray, quantile: int, category: int) -> float:
     return float(values.isel(where, missing_dims="ignore"))
 
 
+def quantiles_of(found: xr.Dataset, quantile: float | None) -> list[float | None]:
+    """Return the quantiles to measure: the one asked for, all there are, or none (None alone)."""
+    if quantile is not None or "quantile" not in found.dims:
+        return [quantile]
+    return [float(value) for value in found["quantile"].values]
+
+
 def at_quantile(found: xr.Dataset, quantile: float | None) -> xr.Dataset:
     """Select one of Method 1's quantiles; other methods' results pass as they are.
 
@@ -82,3 +90,8 @@ def at_quantile(found: xr.Dataset, quantile: float | None) -> xr.Dataset:
     if quantile is None:
         raise KeyError(f"which quantile? There are {found['quantile'].values.tolist()}.")
     return found.sel(quantile=quantile, method="nearest", tolerance=1e-6)
+
+
+@run_frame("sizes", shuffled=True)
+def _sizes(results: RunResults) -> pd.DataFrame:
+    return results.over_methods(sizes_frame)

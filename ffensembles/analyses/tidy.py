@@ -1,14 +1,28 @@
 """Tidy frames: one row per observation, the run's keys first, and averages over runs."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from ffensembles.errors import StoreError
-from ffensembles.runtime.files import write_text
+from ffensembles.runtime.files import (
+    SEAL,
+    WAY_OUT,
+    atomic_path,
+    check_seal,
+    checksum,
+    seal,
+    write_text,
+)
+from ffensembles.runtime.text import plural
+from ffensembles.training.metadata import check_file, read_run
+
+T = TypeVar("T")
 
 RUN_KEYS = ("protocol", "dataset", "model", "held_out", "seed")
 """What names a run; `held_out` is missing where every class was trained on."""
@@ -16,25 +30,35 @@ RUN_KEYS = ("protocol", "dataset", "model", "held_out", "seed")
 _WHOLE = ("held_out", "seed", "layer", "category", "other", "neuroid", "n_presentations")
 
 
-def over_runs(
-    one: Callable[[Path], pd.DataFrame], runs: Iterable[tuple[Mapping[str, Any], str | Path]]
-) -> pd.DataFrame:
-    """Apply `one` to each run's file and put the frames one below the other.
+def together(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Put the frames of runs one below the other.
 
     Parameters
     ----------
-    one
-        Makes a frame of one run's file.
-    runs
-        Pairs of a run's keys (`RUN_KEYS`) and the path of its file.
+    frames
+        Frames with the columns of `RUN_KEYS` first, in the order of the rows that result.
 
-    Returns
-    -------
-    pandas.DataFrame
-        The frames' rows, with the columns of `RUN_KEYS` first.
+    Raises
+    ------
+    ValueError
+        If there is none.
     """
-    frames = [with_keys(one(Path(path)), keys) for keys, path in runs]
     return whole_numbers(pd.concat(frames, ignore_index=True))
+
+
+def over_runs(
+    measure: Callable[[T], pd.DataFrame], runs: Iterable[tuple[Mapping[str, Any], T]]
+) -> pd.DataFrame:
+    """Measure each run and put the frames together, with the runs' keys first.
+
+    Parameters
+    ----------
+    measure
+        Makes a frame of what stands for a run: a file's path, or its content.
+    runs
+        Pairs of a run's keys (`RUN_KEYS`) and what is measured.
+    """
+    return together(with_keys(measure(one), keys) for keys, one in runs)
 
 
 def with_keys(frame: pd.DataFrame, keys: Mapping[str, Any]) -> pd.DataFrame:
@@ -105,21 +129,112 @@ def over_seeds(
 
 
 def write_frame(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a tidy frame as CSV, whole or not at all; a missing value is an empty cell."""
-    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+    """Write a tidy frame with a checksum: as CSV or, where `path` ends so, as Parquet.
 
-
-def read_frame(path: str | Path) -> pd.DataFrame:
-    """Read what `write_frame` wrote.
+    In CSV a missing value is an empty cell. CSV has no place for a checksum, so that it stands in
+    a hidden file beside it, `.NAME.sha256`, which `sha256sum --check` understands; in Parquet it
+    stands in the file's metadata (`runtime.files.seal`).
 
     Raises
     ------
     StoreError
-        If the file is missing or is no table.
+        If a file cannot be written; what stood there before is untouched.
     """
+    path = Path(path)
+    if path.suffix == ".parquet":
+        content = _parquet(frame)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(content)
+    else:
+        write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+        write_text(_checksum_file(path), f"{checksum(path)}  {path.name}\n")
+
+
+def read_frame(path: str | Path, runs: Iterable[Mapping[str, Any]] | None = None) -> pd.DataFrame:
+    """Read what `write_frame` wrote, and check it.
+
+    Parameters
+    ----------
+    path
+        A CSV or Parquet file. A CSV file without a checksum beside it, one of another program or
+        of an older version, is read unchecked.
+    runs
+        Keys (`RUN_KEYS`) of the runs that the frame has to have rows of, no more and no fewer;
+        None accepts any.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing, is no table, has changed since it was written, or has rows of
+        other runs.
+    """
+    path = Path(path)
     try:
-        return whole_numbers(pd.read_csv(path, keep_default_na=False, na_values=[""]))
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"{path}: cannot be read ({error}); delete it and run again to make it anew."
-        ) from error
+        content = path.read_bytes()
+        if path.suffix == ".parquet":
+            check_seal(content, path)
+            frame = pd.read_parquet(BytesIO(content))
+        else:
+            _check_csv(content, path)
+            frame = pd.read_csv(BytesIO(content), keep_default_na=False, na_values=[""])
+        frame = whole_numbers(frame)
+    except (OSError, ValueError, TypeError) as error:
+        raise StoreError(f"{path}: cannot be read ({error}); {WAY_OUT}.") from error
+    if runs is not None:
+        _check_runs(frame, runs, path)
+    return frame
+
+
+def read_history(path: str | Path) -> pd.DataFrame:
+    """Read a run's history of training, and check it by the metadata beside it.
+
+    Raises
+    ------
+    StoreError
+        If the history or `run.json` beside it is missing, damaged or of another run.
+    """
+    metadata = read_run(Path(path).with_name("run.json"), allow_unsealed=True)
+    check_file(path, metadata, "history_sha256")
+    return read_frame(path)
+
+
+def _parquet(frame: pd.DataFrame) -> bytes:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    sink = BytesIO()
+    options = {"compression": "zstd", "write_page_checksum": True}
+    with parquet.ParquetWriter(sink, table.schema, **options) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({"checksum": SEAL})
+    return seal(sink.getvalue())
+
+
+def _checksum_file(path: Path) -> Path:
+    return path.with_name(f".{path.name}.sha256")
+
+
+def _check_csv(content: bytes, path: Path) -> None:
+    """Compare a CSV file with the checksum beside it, where there is one."""
+    try:
+        expected = _checksum_file(path).read_bytes().split()
+    except FileNotFoundError:
+        return
+    if expected != [hashlib.sha256(content).hexdigest().encode(), path.name.encode()]:
+        raise StoreError(f"{path}: has changed since it was written; {WAY_OUT}.")
+
+
+def _check_runs(frame: pd.DataFrame, runs: Iterable[Mapping[str, Any]], path: Path) -> None:
+    keys = list(RUN_KEYS)
+    if not {*keys} <= {*frame.columns}:
+        raise StoreError(f"{path}: does not say which runs its rows are of; {WAY_OUT}.")
+    rows = frame[keys].drop_duplicates().astype(object)
+    found = set(rows.where(rows.notna(), None).itertuples(index=False, name=None))
+    expected = {tuple(run[key] for key in keys) for run in runs}
+    for which, ones in (("lacks", expected - found), ("has too many:", found - expected)):
+        if ones:
+            one = ", ".join(f"{k} {v}" for k, v in zip(keys, min(ones, key=str), strict=True))
+            raise StoreError(
+                f"{path}: {which} {plural(len(ones), 'run')} ({one}), unlike the study; {WAY_OUT}."
+            )

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ffensembles.analyses.sizes import at_quantile
-from ffensembles.analyses.tidy import RUN_KEYS, over_seeds, whole_numbers
-from ffensembles.ensembles import ensemble_sizes, layer_names
+from ffensembles.analyses.registry import RunResults, run_frame
+from ffensembles.analyses.sizes import at_quantile, quantiles_of
+from ffensembles.analyses.tidy import whole_numbers
+from ffensembles.ensembles.common import ensemble_sizes, layer_names
 
 
 def unseen_frame(found: xr.DataTree, quantile: float | None = None) -> pd.DataFrame:
@@ -20,7 +21,7 @@ def unseen_frame(found: xr.DataTree, quantile: float | None = None) -> pd.DataFr
     found
         Ensembles of one run; its attribute `held_out` is the label of the class left out.
     quantile
-        Which of Method 1's quantiles; None for a method without.
+        Which of Method 1's quantiles; None for all, or for a method without.
 
     Returns
     -------
@@ -33,46 +34,30 @@ def unseen_frame(found: xr.DataTree, quantile: float | None = None) -> pd.DataFr
     rows = []
     held_out = found.attrs.get("held_out")
     for name in layer_names(found):
-        layer = at_quantile(found[name].to_dataset(), quantile)
-        active = layer["active"].values
-        mean, size = layer["mean"].values, ensemble_sizes(layer).values
-        for i, category in enumerate(layer["category"].values.tolist()):
-            others = np.delete(active, i, axis=0).any(axis=0)
-            lost = np.isnan(size[i])
-            rows.append(
-                {
-                    "layer": int(name.removeprefix("layer")),
-                    "category": category,
-                    "method": found.attrs["method"],
-                    "quantile": quantile,
-                    "unseen": category == held_out,
-                    "size": float(size[i]),
-                    "activity": float(mean[i, active[i]].mean()) if active[i].any() else np.nan,
-                    "shared": np.nan if lost else float((active[i] & others).sum()),
-                    "n_presentations": int(layer["n_presentations"].values[i]),
-                }
-            )
+        whole = found[name].to_dataset()
+        for at in quantiles_of(whole, quantile):
+            layer = at_quantile(whole, at)
+            active = layer["active"].values
+            mean, size = layer["mean"].values, ensemble_sizes(layer).values
+            for i, category in enumerate(layer["category"].values.tolist()):
+                others = np.delete(active, i, axis=0).any(axis=0)
+                lost = np.isnan(size[i])
+                rows.append(
+                    {
+                        "layer": int(name.removeprefix("layer")),
+                        "category": category,
+                        "method": found.attrs["method"],
+                        "quantile": at,
+                        "unseen": category == held_out,
+                        "size": float(size[i]),
+                        "activity": float(mean[i, active[i]].mean()) if active[i].any() else np.nan,
+                        "shared": np.nan if lost else float((active[i] & others).sum()),
+                        "n_presentations": int(layer["n_presentations"].values[i]),
+                    }
+                )
     return whole_numbers(pd.DataFrame(rows)).astype({"quantile": float})
 
 
-def unseen_summary(frame: pd.DataFrame) -> pd.DataFrame:
-    """Average sizes, activities and shared units over runs, unseen beside seen.
-
-    Parameters
-    ----------
-    frame
-        Rows of `unseen_frame` of many runs, with their keys.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `protocol`, `dataset`, `model`, `held_out`, `layer`, `unseen`, `quantity` (size,
-        activity or shared), `mean`, `se`, `n_runs` and `n_missing`.
-    """
-    by = [*(key for key in RUN_KEYS if key != "seed"), "layer", "unseen"]
-    parts = [
-        over_seeds(frame, quantity, by).assign(quantity=quantity)
-        for quantity in ("size", "activity", "shared")
-    ]
-    table = pd.concat(parts, ignore_index=True)
-    return table[[*by, "quantity", "mean", "se", "n_runs", "n_missing"]]
+@run_frame("unseen", of="held_out")
+def _unseen(results: RunResults) -> pd.DataFrame:
+    return results.over_methods(unseen_frame)

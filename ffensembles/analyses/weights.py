@@ -1,34 +1,15 @@
 """Excitation and inhibition: signs of the weights that reach each unit."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
+from ffensembles.analyses.registry import RunResults, run_frame
 from ffensembles.analyses.tidy import RUN_KEYS, whole_numbers
-from ffensembles.errors import StoreError
 
 Weights = Mapping[str, NDArray[np.floating]]
-
-
-def load_weights(path: str | Path) -> dict[str, NDArray[np.float32]]:
-    """Read a run's weights: `layer1.weight` (out, in), `layer1.bias` (out,), and so on.
-
-    Raises
-    ------
-    StoreError
-        If the file is missing, truncated or damaged.
-    """
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise StoreError(
-            f"{path}: cannot be read ({error}); delete it and run again to make it anew."
-        ) from error
 
 
 def weights_by_unit(weights: Weights) -> pd.DataFrame:
@@ -133,3 +114,13 @@ def _hidden(weights: Weights) -> list[tuple[int, NDArray[np.floating]]]:
     names = [name for name in weights if name.startswith("layer") and name.endswith(".weight")]
     numbered = sorted((int(name[len("layer") : -len(".weight")]), name) for name in names)
     return [(layer, np.asarray(weights[name])) for layer, name in numbered]
+
+
+@run_frame("positive_weights", of="whole")
+def _by_layer(results: RunResults) -> pd.DataFrame:
+    return weights_frame(results.weights)
+
+
+@run_frame("positive_weights_by_unit", of="whole", untrained=False, ending="parquet")
+def _by_unit(results: RunResults) -> pd.DataFrame:
+    return weights_by_unit(results.weights)

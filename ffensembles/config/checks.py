@@ -3,31 +3,37 @@
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from itertools import product
 from typing import Any
 
 from pydantic import ValidationError
 
 from ffensembles.config.problems import Path, Problem, translate, wrong
 from ffensembles.config.schema import (
-    Data,
-    Ensembles,
-    Example,
-    Figure8,
-    Figures,
+    Edition,
     HeldOut,
+    Images,
     Mathematics,
     OwnSeeds,
     Protocol,
     Setting,
     Sweep,
-    Tables,
 )
-from ffensembles.runtime.keys import Group, shown
+from ffensembles.datasets import DATASETS
+from ffensembles.ensembles import METHODS
+from ffensembles.models.spec import MODELS
+from ffensembles.plotting.registry import KINDS
+from ffensembles.publication.tables import TABLE_KINDS
+from ffensembles.runtime.keys import Group
+from ffensembles.runtime.keys import shown as _text
 
 OF_CUT = "ensembles.method2."
 """How the sweep's keys of Method 2's cut begin; they change what is found, not what is learnt."""
 
 _PROTOCOL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
+_EDITION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+_PART_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,13 +57,13 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def for_dataset(protocol: Protocol, dataset: str) -> Mathematics:
+def for_dataset(protocol: Protocol, dataset: str) -> Any:
     """Return a protocol's mathematics for one data set; raises pydantic's ValidationError."""
     base = protocol.model_dump(exclude={"per_dataset"})
     return Mathematics.model_validate(merged(base, protocol.per_dataset.get(dataset, {})))
 
 
-def varied(mathematics: Mathematics, key: str, value: Any) -> Mathematics:
+def varied(mathematics: Any, key: str, value: Any) -> Any:
     """Return a recipe with one key changed; raises pydantic's ValidationError.
 
     Examples
@@ -87,14 +93,8 @@ def cross_checked(groups: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _classes(dataset: str) -> int | None:
     """Return how many classes a data set has; None if there is no such data set."""
-    entry = _registry().get(dataset)
+    entry = DATASETS.get(dataset)
     return None if entry is None else len(entry.classes)
-
-
-def _registry() -> Mapping[str, Any]:
-    from ffensembles.datasets import DATASETS
-
-    return DATASETS
 
 
 def _grid(protocols: list[str], recipes: dict[str, Protocol]) -> Iterator[Problem]:
@@ -108,24 +108,24 @@ def _grid(protocols: list[str], recipes: dict[str, Protocol]) -> Iterator[Proble
 
 def _datasets(datasets: list[str]) -> Iterator[Problem]:
     for place, dataset in enumerate(datasets):
-        if dataset not in _registry():
-            yield wrong(("datasets", place), dataset, _registry())
+        if dataset not in DATASETS:
+            yield wrong(("datasets", place), dataset, DATASETS)
 
 
-def _images(data: Data, datasets: list[str]) -> Iterator[Problem]:
+def _images(images: Images, datasets: list[str]) -> Iterator[Problem]:
     most = max((_classes(dataset) or 0 for dataset in datasets), default=0)
     for key in ("train_images", "test_images"):
-        found = getattr(data, key)
+        found = getattr(images, key)
         if found is not None and found < most:
-            yield wrong(("data", key), found, f"null or a whole number from {most}, one per class")
+            yield wrong(("images", key), found, f"null or a whole number from {most}, one per class")
 
 
 def _per_dataset(recipes: dict[str, Protocol]) -> Iterator[Problem]:
     for name, protocol in recipes.items():
         for dataset, over in protocol.per_dataset.items():
             path: Path = ("recipes", name, "per_dataset", dataset)
-            if dataset not in _registry():
-                yield wrong(path, dataset, _registry())
+            if dataset not in DATASETS:
+                yield wrong(path, dataset, DATASETS)
                 continue
             try:
                 for_dataset(protocol, dataset)
@@ -135,29 +135,41 @@ def _per_dataset(recipes: dict[str, Protocol]) -> Iterator[Problem]:
 
 
 def _own_seeds(
-    own_seeds: list[OwnSeeds], datasets: list[str], models: list[str]
+    own_seeds: list[OwnSeeds],
+    recipes: dict[str, Protocol],
+    datasets: list[str],
+    models: list[str],
 ) -> Iterator[Problem]:
-    seen: dict[tuple[str, str], int] = {}
+    known = {"protocol": list(recipes), "dataset": list(DATASETS), "model": list(MODELS)}
+    seen: dict[tuple[str, ...], int] = {}
     for place, entry in enumerate(own_seeds):
         path: Path = ("own_seeds", place)
-        if entry.model not in models:
-            yield wrong((*path, "model"), entry.model, models)
-        if entry.dataset not in datasets:
-            yield wrong((*path, "dataset"), entry.dataset, datasets)
-        first = seen.setdefault((entry.model, entry.dataset), place)
+        named = {key: getattr(entry, key) for key in known}
+        for key, value in named.items():
+            if value not in (*known[key], "all"):
+                yield wrong((*path, key), value, [*known[key], "all"])
+        first = seen.setdefault(tuple(named.values()), place)
         if first != place:
-            said = f"{entry.model} on {entry.dataset}"
+            said = ", ".join(named.values())
             yield Problem(
                 path, f"found {said}, which own_seeds[{first}] has too; allowed: each once"
             )
 
 
 def _held_out(
-    held_out: list[HeldOut], datasets: list[str], models: list[str], seeds: list[int]
+    held_out: list[HeldOut],
+    recipes: dict[str, Protocol],
+    datasets: list[str],
+    models: list[str],
+    seeds: list[int],
 ) -> Iterator[Problem]:
     seen: dict[tuple[Any, ...], int] = {}
     for place, entry in enumerate(held_out):
         path: Path = ("held_out", place)
+        protocols = list(recipes) if entry.protocols == "all" else entry.protocols
+        for protocol in protocols:
+            if protocol not in recipes:
+                yield wrong((*path, "protocols"), protocol, recipes)
         if entry.model not in models:
             yield wrong((*path, "model"), entry.model, models)
         if entry.dataset not in datasets:
@@ -173,73 +185,115 @@ def _held_out(
         for seed in chosen:
             if seed not in seeds:
                 yield wrong((*path, "seeds"), seed, seeds)
-        for run in (
-            (entry.model, entry.dataset, label, seed) for label in classes for seed in chosen
-        ):
+        runs = product(protocols, [entry.model], [entry.dataset], classes, chosen)
+        for run in runs:
             if seen.setdefault(run, place) != place:
                 yield Problem(
                     path,
-                    f"found class {run[2]} with seed {run[3]}, which held_out[{seen[run]}] has "
+                    f"found class {run[3]} with seed {run[4]}, which held_out[{seen[run]}] has "
                     "too; allowed: each run once",
                 )
                 break
 
 
-def _shown(figures: Figures, seeds: list[int], datasets: list[str]) -> Iterator[Problem]:
-    if figures.seed != "first" and figures.seed not in seeds:
-        yield wrong(("figures", "seed"), figures.seed, ["first", *seeds])
-    for name, figure in figures:
-        if not isinstance(figure, Example | Figure8):
-            continue
-        if figure.dataset not in _registry():
-            yield wrong(("figures", name, "dataset"), figure.dataset, _registry())
-            continue
-        labels = {"categories": getattr(figure, "categories", [])}
-        labels["held_out"] = [figure.held_out] if hasattr(figure, "held_out") else []
-        known = [name for name in (figure.dataset, *datasets) if name in _registry()]
-        fewest = min(known, key=lambda name: len(_registry()[name].classes))
-        n_classes = len(_registry()[fewest].classes)
-        for key, found in labels.items():
-            for label in found:
-                if label >= n_classes:
-                    yield wrong(("figures", name, key), label, _labels(fewest, n_classes))
-
-
-def _quantiles(tables: Tables, figures: Figures, ensembles: Ensembles) -> Iterator[Problem]:
-    computed = ensembles.method1.quantiles
-    for group, parts in (("tables", tables), ("figures", figures)):
-        for name, part in parts:
-            quantile = getattr(part, "quantile", None)
-            if quantile is not None and quantile not in computed:
-                text = f"{', '.join(map(shown, computed))} (ensembles.method1.quantiles)"
-                yield wrong((group, name, "quantile"), quantile, text)
-
-
-def _layers(
-    figures: Figures, protocols: list[str], datasets: list[str], recipes: dict[str, Protocol]
+def _editions(
+    editions: dict[str, Edition],
+    protocols: list[str],
+    recipes: dict[str, Protocol],
+    seeds: list[int],
+    datasets: list[str],
+    ensembles: Any,
 ) -> Iterator[Problem]:
-    depths = []
-    for protocol in protocols:
-        for dataset in datasets if protocol in recipes else []:
-            try:
-                depths.append((len(for_dataset(recipes[protocol], dataset).widths), protocol))
-            except ValidationError:  # said by _per_dataset
-                continue
-    if not depths:
+    for name, edition in editions.items():
+        path: Path = ("editions", name)
+        if not _EDITION_NAME.fullmatch(name):
+            yield wrong(path, name, "letters, digits and hyphens")
+        if edition.protocol not in recipes:
+            yield wrong((*path, "protocol"), edition.protocol, recipes)
+        if edition.seed != "first" and edition.seed not in seeds:
+            yield wrong((*path, "seed"), edition.seed, ["first", *seeds])
+        depth = _depth(edition.protocol, datasets, recipes)
+        for group, registry in (("tables", TABLE_KINDS), ("figures", KINDS)):
+            for part, content in getattr(edition, group).items():
+                if content is None:
+                    continue
+                where = (*path, group, part)
+                if not _PART_NAME.fullmatch(part):
+                    yield wrong(where, part, "letters, digits and underscores")
+                found = list(_entry(content, registry, where))
+                yield from found
+                if not found:
+                    shown = registry[content["kind"]].parameters(**content)
+                    yield from _parameters(shown, where, datasets, ensembles, depth)
+
+
+def _entry(content: dict[str, Any], registry: Mapping[str, Any], path: Path) -> Iterator[Problem]:
+    """Yield what is wrong with the kind and parameters of a table or figure by themselves."""
+    kind = content.get("kind")
+    if kind not in registry:
+        yield wrong((*path, "kind"), kind, registry)
         return
-    depth, protocol = min(depths)
-    for name, figure in figures:
-        layer = getattr(figure, "layer", None)
-        if layer is not None and layer > depth:
-            text = f"a layer from 1 to {depth} (recipes.{protocol}.widths)"
-            yield wrong(("figures", name, "layer"), layer, text)
+    try:
+        registry[kind].parameters(**content)
+    except ValidationError as error:
+        yield from translate(error, registry[kind].parameters, content, path)
 
 
-def _sweep(
-    sweep: Sweep, protocols: list[str], recipes: dict[str, Protocol], ensembles: Ensembles
+def _parameters(
+    shown: Any, path: Path, datasets: list[str], ensembles: Any, depth: tuple[int, str] | None
 ) -> Iterator[Problem]:
-    base = recipes.get(protocols[0])
-    if base is None:  # said by _grid
+    """Yield what a figure or table asks for that the study does not have."""
+    own = getattr(shown, "dataset", None)
+    if own is not None and own not in DATASETS:
+        yield wrong((*path, "dataset"), own, DATASETS)
+        return
+    if getattr(shown, "model", None) not in (None, *MODELS):
+        yield wrong((*path, "model"), shown.model, MODELS)
+    known = [name for name in (own, *datasets) if name in DATASETS]
+    fewest = min(known, key=lambda name: len(DATASETS[name].classes), default=None)
+    labels = {"categories": list(getattr(shown, "categories", []))}
+    labels["held_out"] = [shown.held_out] if hasattr(shown, "held_out") else []
+    for key, found in labels.items():
+        for label in found:
+            if fewest is not None and label >= len(DATASETS[fewest].classes):
+                n_classes = len(DATASETS[fewest].classes)
+                yield wrong((*path, key), label, _labels(fewest, n_classes))
+    if getattr(shown, "method", None) not in (None, *METHODS):
+        yield wrong((*path, "method"), shown.method, METHODS)
+    quantile, computed = getattr(shown, "quantile", None), ensembles.method1.quantiles
+    if quantile is not None and quantile not in computed:
+        text = f"{', '.join(map(_text, computed))} (ensembles.method1.quantiles)"
+        yield wrong((*path, "quantile"), quantile, text)
+    layer = getattr(shown, "layer", None)
+    if layer is not None and depth is not None and layer > depth[0]:
+        yield wrong((*path, "layer"), layer, f"a layer from 1 to {depth[0]} ({depth[1]})")
+
+
+def _depth(
+    protocol: str, datasets: list[str], recipes: dict[str, Protocol]
+) -> tuple[int, str] | None:
+    """Return the fewest layers of a protocol's nets, and the key that says so."""
+    depths = []
+    for dataset in datasets if protocol in recipes else []:
+        with suppress(ValidationError):  # said by _per_dataset
+            depths.append(len(for_dataset(recipes[protocol], dataset).widths))
+    return (min(depths), f"recipes.{protocol}.widths") if depths else None
+
+
+def _sweep(sweep: Sweep, recipes: dict[str, Protocol], ensembles: Any) -> Iterator[Problem]:
+    yield from _settings("sweep", sweep, recipes, ensembles)
+
+
+def _control(control: Sweep, recipes: dict[str, Protocol], ensembles: Any) -> Iterator[Problem]:
+    yield from _settings("control", control, recipes, ensembles)
+
+
+def _settings(
+    section: str, sweep: Sweep, recipes: dict[str, Protocol], ensembles: Any
+) -> Iterator[Problem]:
+    base = recipes.get(sweep.protocol)
+    if base is None:
+        yield wrong((section, "protocol"), sweep.protocol, recipes)
         return
     mathematics = Mathematics.model_validate(base.model_dump(exclude={"per_dataset"}))
     # where each key that can be varied stands, and what it is called there
@@ -248,7 +302,7 @@ def _sweep(
     }
     known |= {f"{OF_CUT}{side}": (ensembles.method2, side) for side in ("max_rho", "max_n_h")}
     for place, setting in enumerate(sweep.settings):
-        yield from _setting(setting, ("sweep", "settings", place), known)
+        yield from _setting(setting, (section, "settings", place), known)
 
 
 def _setting(
@@ -286,8 +340,7 @@ _CHECKS: tuple[Callable[..., Iterator[Problem]], ...] = (
     _per_dataset,
     _own_seeds,
     _held_out,
-    _shown,
-    _quantiles,
-    _layers,
+    _editions,
     _sweep,
+    _control,
 )

@@ -1,11 +1,12 @@
 """The keys of the configuration: their types, and what each is for. Values are in config.yaml."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from ffensembles.ensembles.loo import Loo
-from ffensembles.ensembles.method1 import Method1
-from ffensembles.ensembles.method2 import Method2
-from ffensembles.models.recipe import Model, Norm
+from pydantic import create_model
+
+from ffensembles.ensembles import METHODS
+from ffensembles.models.recipe import Norm
+from ffensembles.models.spec import MODELS
 from ffensembles.runtime.keys import (
     Count,
     Field,
@@ -14,29 +15,36 @@ from ffensembles.runtime.keys import (
     Group,
     Label,
     Le,
-    Len,
     MinLen,
     Number,
     Positive,
-    Quantile,
     Seed,
     Some,
     Unique,
 )
 
+if TYPE_CHECKING:
+    ModelName = str
+else:
+    ModelName = Literal[tuple(MODELS)]
+
 
 class OwnSeeds(Group):
-    """Seeds of one model on one data set, where they are not those of all."""
+    """Seeds of some runs on all classes, where they are not those of all."""
 
-    model: Model = Field(description="the model")
-    dataset: str = Field(description="the data set, one of `datasets`")
-    seeds: Annotated[list[Seed], Unique] = Field(description="its seeds; none: it is not run")
+    protocol: str = Field(description="the protocol, one of `recipes`; or all")
+    dataset: str = Field(description="the data set; or all")
+    model: str = Field(description="the model; or all")
+    seeds: Annotated[list[Seed], Unique] = Field(description="their seeds; none: they are not run")
 
 
 class HeldOut(Group):
     """Runs trained without one class."""
 
-    model: Model = Field(description="the model")
+    protocols: Literal["all"] | Annotated[list[str], Some, Unique] = Field(
+        description="protocols of these runs; or all"
+    )
+    model: ModelName = Field(description="the model")
     dataset: str = Field(description="the data set, one of `datasets`")
     classes: Literal["all"] | Annotated[list[Label], Some, Unique] = Field(
         description="labels of the classes to leave out, one run each; or all of them"
@@ -47,12 +55,17 @@ class HeldOut(Group):
 
 
 class Data(Group):
-    """Where images come from, and how many are used."""
+    """Where images come from. No result depends on it."""
 
     source: Annotated[str, MinLen(1)] | None = Field(
         description="local folder or http mirror laid out as {source}/{dataset}/{file}"
     )
-    folder: Folder = Field(description="where downloads are kept")
+    folder: Folder = Field(description="where downloads are stored")
+
+
+class Images(Group):
+    """Which images are used. Results depend on it."""
+
     train_images: Count | None = Field(description="training images used, stratified by class")
     test_images: Count | None = Field(description="test images used, stratified by class")
     split_seed: Seed = Field(description="draws which images are used, and the split of `digits`")
@@ -73,21 +86,7 @@ class Training(Group):
     )
 
 
-class Fit(Group):
-    """Adam's settings."""
-
-    learning_rate: Positive = Field(description="Adam's learning rate")
-    epochs: Count = Field(description="epochs; for FF, of each layer")
-    batch_size: Count | None = Field(description="images per step; null: all of them")
-
-
-class GoodnessFit(Fit):
-    """Adam's settings, and the goodness to reach."""
-
-    theta: Positive = Field(description="threshold of the goodness; for BPFF, of its sum")
-
-
-class Mathematics(Group):
+class _Mathematics(Group):
     """What is learnt and how it is read."""
 
     widths: Annotated[list[Count], Some] = Field(description="units of each hidden layer")
@@ -95,7 +94,7 @@ class Mathematics(Group):
     goodness: Norm = Field(description="norm of a layer's activations that is its goodness")
     normalisation: Norm = Field(description="norm that divides activations between layers")
     normalise_input: bool = Field(description="whether the first layer's input is divided too")
-    standardisation: Literal["mnist", "own"] = Field(
+    standardisation: Literal["mnist", "own", "channel"] = Field(
         description="whose mean and deviation standardise the images"
     )
     label_value: Literal["dataset", "image"] = Field(
@@ -114,11 +113,20 @@ class Mathematics(Group):
     unseen_label: Literal["own", "predicted"] = Field(
         description="label that images of a held-out class carry when representations are read"
     )
-    FF: GoodnessFit = Field(description="FF: layer by layer")
-    BPFF: GoodnessFit = Field(
-        description="BP/FF: the same goodness, summed over layers, end to end"
+
+
+if TYPE_CHECKING:
+    Mathematics = _Mathematics
+else:
+    Mathematics = create_model(
+        "Mathematics",
+        __base__=_Mathematics,
+        __doc__=_Mathematics.__doc__,
+        **{
+            name: (spec.parameters, Field(description=f"{spec.title}: {spec.description}"))
+            for name, spec in MODELS.items()
+        },
     )
-    BP: Fit = Field(description="BP: cross-entropy")
 
 
 class Protocol(Mathematics):
@@ -132,94 +140,40 @@ class Protocol(Mathematics):
 class Activations(Group):
     """Stores of activations."""
 
+    sample: Count | None = Field(
+        description="images of each class that figures are drawn from; null: all"
+    )
     temporary: bool = Field(description="delete them once every result is made")
     mantissa_bits: Annotated[int, Ge(1), Le(23)] | None = Field(
         description="bits of float32's mantissa that are kept; null: all"
     )
 
 
-class Ensembles(Group):
-    """Every way to find ensembles, and its parameters."""
-
-    method1: Method1 = Field(description="quantile of all values")
-    method2: Method2 = Field(description="density and rank")
-    loo: Loo = Field(description="leave one out")
-
-
-class Table2(Group):
-    """Table 2."""
-
-    quantile: Quantile = Field(description="Method 1's, one of `ensembles.method1.quantiles`")
-
-
-class Tables(Group):
-    """What tables show."""
-
-    table2: Table2 = Field(description="sizes of ensembles")
-
-
-class Example(Group):
-    """The run that a figure shows."""
-
-    dataset: str = Field(description="the data set of the study's figure")
-    model: Model = Field(description="the model shown")
-    layer: Count = Field(description="the layer shown")
-
-
-class Figure1(Example):
-    """Figure 1: activation patterns and maps."""
-
-    quantile: Quantile = Field(description="Method 1's")
-
-
-class Figure2(Group):
-    """Figure 2: sizes by class."""
-
-    quantile: Quantile = Field(description="Method 1's")
-
-
-class Figure3(Example):
-    """Figure 3: shared units."""
-
-    quantile: Quantile = Field(description="Method 1's")
-    categories: Annotated[list[Label], Len(2, 2), Unique] = Field(
-        description="the two classes of A"
+if TYPE_CHECKING:
+    Ensembles = Group
+else:
+    Ensembles = create_model(
+        "Ensembles",
+        __base__=Group,
+        __doc__="Every method that finds ensembles, and its parameters.",
+        **{
+            name: (method.parameters, Field(description=f"{method.title}: its parameters"))
+            for name, method in METHODS.items()
+        },
     )
 
 
-class Figure4(Example):
-    """Figure 4: an unseen class."""
-
-    held_out: Label = Field(description="the class left out")
+Entry = dict[str, Any] | None
+"""A table or figure: its kind and that kind's parameters, or null for none. Checked by `checks`."""
 
 
-class Figure7(Group):
-    """Figure 7: negative weights by unit."""
+class Edition(Group):
+    """An edition of the study: its tables and figures, made of the runs of one protocol."""
 
-    layer: Count = Field(description="the layer shown")
-    bins: Count = Field(description="bins of the histogram")
-
-
-class Figure8(Group):
-    """Figure 8: Method 1 against Method 2."""
-
-    dataset: str = Field(description="the data set of A's example")
-    model: Model = Field(description="the model of A's example")
-    quantile: Quantile = Field(description="Method 1's")
-
-
-class Figures(Group):
-    """What figures show."""
-
+    protocol: str = Field(description="the protocol of its runs, one of `recipes`")
     seed: Literal["first"] | Seed = Field(description="seed of the runs shown as examples")
-    figure1: Figure1 = Field(description="activation patterns and maps")
-    figure2: Figure2 = Field(description="sizes of ensembles by class")
-    figure3: Figure3 = Field(description="units that ensembles share")
-    figure4: Figure4 = Field(description="response to an unseen class")
-    figure5: Example = Field(description="activation map of layer 2")
-    figure6: Example = Field(description="activation map of layer 3")
-    figure7: Figure7 = Field(description="distribution of negative weights")
-    figure8: Figure8 = Field(description="Method 1 against Method 2")
+    tables: dict[str, Entry] = Field(description="its tables by name: kind and parameters")
+    figures: dict[str, Entry] = Field(description="its figures by name: kind and parameters")
 
 
 class Setting(Group):
@@ -230,12 +184,13 @@ class Setting(Group):
         "Method 2's cut: ensembles.method2.max_rho"
     )
     values: Annotated[list[Any], Some, Unique] = Field(description="its other values")
-    models: Annotated[list[Model], Some, Unique] = Field(description="models that it concerns")
+    models: Annotated[list[ModelName], Some, Unique] = Field(description="models that it concerns")
 
 
 class Sweep(Group):
-    """Settings that were never published, varied one at a time around the first protocol."""
+    """Settings varied one at a time around a protocol."""
 
+    protocol: str = Field(description="the protocol that is varied, one of `recipes`")
     seeds: Annotated[list[Seed], Some, Unique] = Field(description="one run of each per seed")
     settings: list[Setting] = Field(description="what is varied")
 
@@ -261,16 +216,18 @@ class Config(Group):
     results: Folder = Field(description="folder of everything this study makes")
     protocols: Annotated[list[str], Some, Unique] = Field(description="protocols, of `recipes`")
     datasets: Annotated[list[str], Some, Unique] = Field(description="data sets")
-    models: Annotated[list[Model], Some, Unique] = Field(description="models")
+    models: Annotated[list[ModelName], Some, Unique] = Field(description="models")
     seeds: Annotated[list[Seed], Some, Unique] = Field(description="one run of each model per seed")
-    own_seeds: list[OwnSeeds] = Field(description="models on data sets with other seeds")
+    own_seeds: list[OwnSeeds] = Field(description="runs with other seeds; the first entry counts")
     held_out: list[HeldOut] = Field(description="additional runs trained without one class")
+    keep: bool = Field(description="results that are there stay, whatever code has changed since")
     data: Data = Field(description="where images come from")
+    images: Images = Field(description="which images are used")
     training: Training = Field(description="how to compute")
     recipes: dict[str, Protocol] = Field(description="the mathematics of each protocol")
     activations: Activations = Field(description="stores of activations")
     ensembles: Ensembles = Field(description="methods to find ensembles")
-    tables: Tables = Field(description="what tables show")
-    figures: Figures = Field(description="what figures show")
+    editions: dict[str, Edition] = Field(description="the study's editions: tables and figures")
     sweep: Sweep = Field(description="settings that were never published, varied")
+    control: Sweep = Field(description="control runs: settings as no publication has them")
     reproduction: Reproduction = Field(description="every published number beside ours")

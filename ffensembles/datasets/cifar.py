@@ -27,6 +27,6 @@ def load(
         rows = np.frombuffer(b"".join(parts), np.uint8).reshape(-1, record)
     except (tarfile.TarError, OSError, KeyError, EOFError, ValueError) as error:
         raise DataError(
-            f"{archive}: cannot be read ({error}); delete it and run again to fetch it anew."
+            f"{archive}: cannot be read ({error}); delete it and start the same command again."
         ) from error
     return rows[:, 1:].reshape(-1, *entry.shape).copy(), rows[:, 0].astype(np.int64)

@@ -1,6 +1,9 @@
 """MNIST and FashionMNIST, read by torchvision."""
 
 import gzip
+import logging
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,8 @@ from ffensembles.datasets.registry import Entry
 from ffensembles.datasets.torchvision_shim import torchvision_datasets
 from ffensembles.errors import DataError
 from ffensembles.runtime.files import atomic_path
+
+log = logging.getLogger(__name__)
 
 
 def load(
@@ -21,20 +26,32 @@ def load(
         for file in entry.files:
             _unpack(folder / entry.folder / file)
         whole = kind(str(folder), train=split == "train", download=False)
-    except (RuntimeError, OSError, ValueError, EOFError) as error:
+    except (
+        RuntimeError,
+        OSError,
+        ValueError,
+        EOFError,
+        struct.error,
+    ) as error:
         raise DataError(
             f"{folder / entry.folder}: {entry.title} cannot be read ({error}); "
-            "delete this folder and run again to fetch it anew."
+            "delete this folder and start the same command again."
         ) from error
     return whole.data.numpy()[:, None], whole.targets.numpy()
 
 
 def _unpack(archive: Path) -> None:
-    """Unpack a file beside itself, as torchvision wants it, unless a whole copy stands there."""
+    """Unpack a file beside itself, as torchvision wants it, unless the same content stands there.
+
+    gzip ends with CRC-32 and size of the content; the archive itself has been checked.
+    """
     unpacked = archive.with_suffix("")
-    size = int.from_bytes(archive.read_bytes()[-4:], "little")  # as gzip states it
-    if unpacked.exists() and unpacked.stat().st_size == size:
-        return
+    expected = struct.unpack("<II", archive.read_bytes()[-8:])
+    if unpacked.exists():
+        content = unpacked.read_bytes()
+        if (zlib.crc32(content), len(content)) == expected:
+            return
+        log.warning("%s: has changed since it was unpacked; unpacking it again", unpacked)
     with gzip.open(archive) as packed, atomic_path(unpacked) as temporary:
         temporary.write_bytes(packed.read())
 

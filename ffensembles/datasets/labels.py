@@ -4,6 +4,8 @@ The first pixels of an image are blanked, and the pixel of the label it carries 
 data carry the image's own label, negative data another one (Tosato et al. 2023, sec. 3.1).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,13 +20,18 @@ def label_positions(shape: tuple[int, int, int], n_classes: int) -> NDArray[np.i
     return np.arange(channels)[:, None] * height * width + np.arange(n_classes)
 
 
-def standardise(images: NDArray[np.uint8], mean: float, std: float) -> NDArray[np.float32]:
-    """Scale images (n, C, H, W) of 0..255 to [0, 1], standardise and flatten: (n, C*H*W)."""
-    flat = images.reshape(len(images), -1).astype(np.float32)
-    flat /= np.float32(255)
-    flat -= np.float32(mean)
-    flat /= np.float32(std)
-    return flat
+def standardise(
+    images: NDArray[np.uint8], mean: float | Sequence[float], std: float | Sequence[float]
+) -> NDArray[np.float32]:
+    """Scale images (n, C, H, W) of 0..255 to [0, 1], standardise and flatten: (n, C*H*W).
+
+    `mean` and `std` are those of all pixels, or one of each channel.
+    """
+    scaled = images.astype(np.float32)
+    scaled /= np.float32(255)
+    scaled -= np.asarray(mean, np.float32).reshape(-1, 1, 1)
+    scaled /= np.asarray(std, np.float32).reshape(-1, 1, 1)
+    return scaled.reshape(len(images), -1)
 
 
 def blank(x: NDArray[np.float32], positions: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -65,7 +65,7 @@ def fetch(
     Raises
     ------
     DataError
-        If a file is nowhere to be had, or is not the official one.
+        If a file could not be downloaded or found, or is not the official one.
     """
     entry = _entry(dataset)
     return [obtain(entry, file, source, Path(folder)) for file in entry.files]

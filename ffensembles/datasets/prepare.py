@@ -1,6 +1,6 @@
 """From a data set's pictures to what a net reads: standardised, label pixels blank."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -21,7 +21,8 @@ class Presentations:
     Attributes
     ----------
     x
-        Standardised images (presentations, pixels), float32; label pixels blank where images carry labels.
+        Standardised images (presentations, pixels), float32; label pixels blank where
+        images carry labels.
     labels, stimulus_id
         Class and index in the official split, (presentations,).
     on
@@ -67,7 +68,7 @@ def prepare(
     split
         Which images.
     data
-        standardisation (`mnist` or `own`), source, folder, train_images, test_images, split_seed.
+        standardisation (`mnist`, `own` or `channel`), source, folder, train_images, test_images, split_seed.
     labelled
         Whether images carry labels: their label pixels are then blank.
     label_value
@@ -87,13 +88,22 @@ def prepare(
         limit=data[f"{split}_images"],
         seed=data["split_seed"],
     )
-    scale = DATASETS[_STUDY] if data["standardisation"] == "mnist" else entry
-    x = standardise(loaded.images, scale.mean, scale.std)
+    kind = data["standardisation"]
+    if kind == "mnist":
+        mean, std = (DATASETS[_STUDY].mean,), (DATASETS[_STUDY].std,)
+    else:
+        mean, std = entry.scale(by_channel=kind == "channel")
+    x = standardise(loaded.images, mean, std)
     if label_value == "dataset":
-        on = np.full(len(x), (1 - scale.mean) / scale.std, np.float32)  # a white pixel
+        on = np.full(len(x), _white(mean, std), np.float32)
     else:
         on = x.max(axis=1)
     positions = label_positions(entry.shape, len(entry.classes))
     if labelled:
         x = blank(x, positions)
     return Presentations(x, loaded.labels, loaded.stimulus_id, on, positions)
+
+
+def _white(mean: Sequence[float], std: Sequence[float]) -> float:
+    """Return the largest value a standardised pixel can have: white, in the widest channel."""
+    return max((1 - m) / s for m, s in zip(mean, std, strict=True))

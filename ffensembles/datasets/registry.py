@@ -43,6 +43,9 @@ class Entry:
         Channels, height, width.
     mean, std
         Its own standardisation: of its training pixels, in 0..1.
+    channel_mean, channel_std
+        The same for each channel, as the study's later code has it; empty for grey images, whose
+        only channel has `mean` and `std`.
     licence, origin
         Terms, and who made it.
     loader
@@ -67,6 +70,14 @@ class Entry:
     urls: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
     folder: str = ""
+    channel_mean: tuple[float, ...] = ()
+    channel_std: tuple[float, ...] = ()
+
+    def scale(self, by_channel: bool = False) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return mean and deviation of each channel: its own, or the same for all."""
+        if by_channel and self.channel_mean:
+            return self.channel_mean, self.channel_std
+        return (self.mean,) * self.shape[0], (self.std,) * self.shape[0]
 
 
 _ENTRIES = (
@@ -130,6 +141,8 @@ _ENTRIES = (
         urls=("https://www.cs.toronto.edu/~kriz/",),
         files={"cifar-10-binary.tar.gz": "c32a1d4ab5d03f1284b67883e8d87530"},
         folder="CIFAR10",
+        channel_mean=(0.5, 0.5, 0.5),
+        channel_std=(0.5, 0.5, 0.5),
     ),
     Entry(
         name="svhn",
@@ -147,6 +160,8 @@ _ENTRIES = (
             "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3",
         },
         folder="SVHN",
+        channel_mean=(0.4377, 0.4438, 0.4728),
+        channel_std=(0.1980, 0.2010, 0.1970),
     ),
 )
 

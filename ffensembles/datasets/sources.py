@@ -4,9 +4,10 @@ import logging
 import os
 import shutil
 import urllib.request
+from http.client import HTTPException
 from importlib import import_module
 from pathlib import Path
-from urllib.error import URLError
+from typing import IO, cast
 
 from ffensembles.datasets.registry import Entry
 from ffensembles.errors import DataError
@@ -37,10 +38,15 @@ def obtain(entry: Entry, file: str, source: str | None, folder: Path) -> Path:
         if found == expected:
             return path
         log.warning(
-            "%s: md5 is %s, the official one is %s; fetching it anew", path, found, expected
+            "%s: md5 is %s, the official one is %s; fetching it again", path, found, expected
         )
         path.unlink(missing_ok=True)
     source = source or os.environ.get(VARIABLE)
+    if source and not _is_url(source) and Path(source).is_file():
+        raise DataError(
+            f"{source}: is a file; name the folder or http mirror that holds {entry.name}/{file} "
+            f"in data.source of the configuration or in {VARIABLE}."
+        )
     complaints = []
     for place in _places(entry, source, file):
         complaint = _take(place, path, expected)
@@ -48,7 +54,7 @@ def obtain(entry: Entry, file: str, source: str | None, folder: Path) -> Path:
             return path
         complaints.append(f"  {place}: {complaint}")
     raise DataError(
-        f"{entry.name}: {file} is not to be had (md5 {expected} expected).\n"
+        f"{entry.name}: {file} could not be downloaded or found (md5 {expected} expected).\n"
         + "\n".join(complaints)
         + f"\nPut the official file at {path}, or name a folder or http mirror that has "
         f"{entry.name}/{file} in data.source of the configuration or in {VARIABLE}."
@@ -64,18 +70,23 @@ def _places(entry: Entry, source: str | None, file: str) -> list[str]:
     return named + [f"{url.rstrip('/')}/{file}" for url in public]
 
 
+def _is_url(place: str) -> bool:
+    return place.startswith(("http://", "https://"))
+
+
+def _open(place: str) -> IO[bytes]:
+    if _is_url(place):
+        return cast(IO[bytes], urllib.request.urlopen(place, timeout=_TIMEOUT))
+    return Path(place).open("rb")
+
+
 def _take(place: str, path: Path, expected: str) -> str | None:
     """Bring one file into place if it is the right one; otherwise return what is wrong."""
     try:
-        with atomic_path(path) as temporary:
-            if place.startswith(("http://", "https://")):
-                with (
-                    urllib.request.urlopen(place, timeout=_TIMEOUT) as remote,
-                    temporary.open("wb") as local,
-                ):
-                    shutil.copyfileobj(remote, local)
-            else:
-                shutil.copyfile(place, temporary)
+        # opened first: what is wrong with the source is not told of the data folder
+        with _open(place) as remote, atomic_path(path) as temporary:
+            with temporary.open("wb") as local:
+                shutil.copyfileobj(remote, local)
             found = checksum(temporary, "md5")
             if found != expected:
                 raise _WrongFileError(f"md5 is {found}, {temporary.stat().st_size} bytes")
@@ -83,8 +94,9 @@ def _take(place: str, path: Path, expected: str) -> str | None:
         return str(error)
     except FileNotFoundError:
         return "no such file"
-    except (URLError, TimeoutError, ConnectionError) as error:
-        return str(getattr(error, "reason", error))
+    except (OSError, HTTPException) as error:
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None)
+        return str(reason or error)
     return None
 
 

@@ -23,6 +23,6 @@ def load(
         images = np.ascontiguousarray(np.transpose(pixels, (3, 2, 0, 1)))
     except (MatReadError, OSError, KeyError, ValueError, NotImplementedError, TypeError) as error:
         raise DataError(
-            f"{path}: cannot be read ({error}); delete it and run again to fetch it anew."
+            f"{path}: cannot be read ({error}); delete it and start the same command again."
         ) from error
     return images, labels % 10

@@ -1,6 +1,12 @@
-"""The study's figures: tidy frames and labelled arrays in, matplotlib figures and captions out.
+"""The figures: tidy frames and labelled arrays in, matplotlib figures and captions out.
 
-One module per figure, each with `figureN` and, beside it, `captionN`, which writes the caption
-for this run from the same data. Nothing here reads files or knows torch; `saving.save_figure`
-writes. Figures are made without pyplot and leave no setting behind.
+`registry.KINDS` holds the kinds of figure, one module each in `kinds`; `costs` and `sweep` draw
+what is no figure of the study. Nothing here reads files or knows torch; `saving.save_figure`
+writes. matplotlib and seaborn are imported when something is drawn. Figures are made without
+pyplot and leave no setting behind.
 """
+
+from ffensembles.plotting import kinds
+from ffensembles.plotting.registry import KINDS, Kind, Needs, Shown, register
+
+__all__ = ["KINDS", "Kind", "Needs", "Shown", "kinds", "register"]

@@ -3,21 +3,23 @@
 Captions are written for one run or set of runs, in reStructuredText.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from ffensembles.models.recipe import MODEL_TITLES
-from ffensembles.publication.numbers import PROTOCOL
+from ffensembles.datasets import DATASETS
+from ffensembles.plotting.models import title_of
+from ffensembles.publication.numbers import Published
+from ffensembles.runtime.text import plural
 
-STUDY_IMAGES = {"mnist": 60_000, "fashionmnist": 60_000}
-"""Training images of the study's data sets (Tosato et al. 2023, sec. 3.6)."""
-STUDY_EPOCHS = {"FF": 1000, "BPFF": 1000, "BP": 20}
-"""Epochs of training, for FF of each layer (Tosato et al. 2023, sec. 3.1-3.3)."""
+if TYPE_CHECKING:
+    from ffensembles.plotting.registry import Shown
 
 EPSILON, RHO, N_H = "\N{GREEK SMALL LETTER EPSILON}", "\N{GREEK SMALL LETTER RHO}", r"n\ :sub:`h`"
 """Symbols of Method 2 (Tosato et al. 2023, sec. 3.4)."""
@@ -113,8 +115,7 @@ def mean_and_error(values: Iterable[float], digits: int = 2, count: bool = True)
 
 def of_run(attrs: Mapping[str, Any], label: DatasetLabel) -> str:
     """Name the run that a figure shows: model, data set, protocol, seed, class left out."""
-    model = MODEL_TITLES.get(attrs["model"], attrs["model"])
-    text = f"{model} trained on {escape(label.title)}"
+    text = f"{title_of(attrs['model'])} trained on {escape(label.title)}"
     held_out = attrs.get("held_out")
     if held_out is not None:
         text += f" without {escape(spoken(label.categories[held_out]))}"
@@ -132,49 +133,81 @@ def lost(names: Sequence[str]) -> str:
     )
 
 
-def differences(
-    labels: Mapping[str, DatasetLabel],
-    models: Iterable[str],
-    protocol: str,
-    study: Sequence[str] = (),
-) -> str:
-    """Say how data sets, scale and protocol differ from the study's figure; nothing if they do not.
-
-    Parameters
-    ----------
-    labels
-        The data sets shown.
-    models
-        The models shown.
-    protocol
-        The runs' protocol.
-    study
-        Data sets that the study's figure shows; none if it does not say.
-    """
+def differences(shown: Shown, models: Iterable[str]) -> str:
+    """Say how data sets and scale differ from the study's own figure; nothing if they do not."""
+    study, models = shown.study, list(models)
+    theirs, images = study.get("datasets", ()), study.get("images", {})
     said = []
-    if protocol != PROTOCOL:
-        said.append(f"The study's figure is of protocol {PROTOCOL}.")
-    titles = {"mnist": "MNIST", "fashionmnist": "FashionMNIST"}
-    if study and set(labels) != set(study):
-        said.append(f"The study's figure shows {listed(titles[name] for name in study)}.")
+    if theirs and set(shown.labels) != set(theirs):
+        names = (DATASETS[name].title if name in DATASETS else name for name in theirs)
+        said.append(f"The study's figure shows {listed(map(escape, names))}.")
     trained: dict[str, list[str]] = {}  # titles of data sets by what is to be said of them
-    for name, label in labels.items():
-        images = STUDY_IMAGES.get(name)
+    for name, label in shown.labels.items():
         parts = []
-        if label.n_train is not None and label.n_train != images:
-            theirs = f" (the study: {images:,})" if images else ""
-            parts.append(f"{label.n_train:,} images{theirs}")
-        for model in models if protocol == PROTOCOL else ():
-            ours, theirs_ = label.epochs.get(model), STUDY_EPOCHS.get(model)
-            if ours is not None and ours != theirs_:
-                per = "epochs a layer" if model == "FF" else "epochs"
-                parts.append(f"{ours:,} {per} of {MODEL_TITLES[model]} (the study: {theirs_:,})")
+        if label.n_train is not None and label.n_train != images.get(name):
+            beside = f" (the study: {images[name]:,})" if name in images else ""
+            parts.append(f"{label.n_train:,} images{beside}")
+        for model in models:
+            ours, published = label.epochs.get(model), study.get("epochs", {}).get(model)
+            if None not in (ours, published) and ours != published:
+                parts.append(f"{ours:,} epochs of {title_of(model)} (the study: {published:,})")
         if parts:
             trained.setdefault(listed(parts), []).append(escape(label.title))
-    said += [f"Training on {listed(titled)}: {parts}." for parts, titled in trained.items()]
+    said += [f"Training on {listed(titles)}: {parts}." for parts, titles in trained.items()]
     return " ".join(said)
 
 
-def paragraph(figure: int, title: str, *sentences: str) -> str:
-    """Put a caption together: its number and title in bold, then what there is to say."""
-    return " ".join([f"**Figure {figure}. {title}.**", *filter(None, sentences)])
+def as_published(number: Published | None) -> str:
+    """Return a published number with what it is, in brackets; nothing if there is none.
+
+    Examples
+    --------
+    >>> as_published(Published("shared_units", "Figure 3A", 1.73, runs=15, note="both classes"))
+    ' (the study, Figure 3A: 1.73 over 15 runs; both classes)'
+    """
+    if number is None:
+        return ""
+    runs = f" over {plural(number.runs, 'run')}" if number.runs else ""
+    note = f"; {escape(number.note)}" if number.note else ""
+    return f" (the study, {number.source}: {number.value:g}{runs}{note})"
+
+
+def n_of_runs(counts: Iterable[int], study: Mapping[str, Any]) -> str:
+    """Say how many runs there are, from the number in each group, and in the study's figure.
+
+    Examples
+    --------
+    >>> n_of_runs([2, 15], {"runs": 15}), n_of_runs([1], {})
+    ('2 to 15 runs (the study: 15)', '1 run')
+    """
+    known = sorted(set(map(int, counts))) or [0]
+    said = plural(known[0], "run") if len(known) == 1 else f"{known[0]} to {known[-1]} runs"
+    theirs = study.get("runs")
+    return f"{said} (the study: {theirs})" if theirs and known != [theirs] else said
+
+
+def paragraph(figure: str, title: str, *sentences: str) -> str:
+    """Put a caption together: the figure's number and title in bold, then what there is to say.
+
+    Examples
+    --------
+    >>> paragraph("figure3", "Units", "A.", "", "B."), paragraph("curves", "Curves", "A.")
+    ('**Figure 3. Units.** A. B.', '**Curves.** A.')
+    """
+    number = re.fullmatch(r"figure(\d+)", figure)
+    head = f"Figure {number[1]}. {title}" if number else title
+    return " ".join([f"**{head}.**", *filter(None, sentences)])
+
+
+def run_title(attrs: Mapping[str, Any], label: DatasetLabel) -> str:
+    """Name the model and the data set of a run, as it stands at the head of a figure.
+
+    Examples
+    --------
+    >>> attrs = {"model": "BPFF", "held_out": 1}
+    >>> run_title(attrs, DatasetLabel("MNIST", ("0", "1")))
+    'BP/FF, MNIST without class 1'
+    """
+    held_out = attrs.get("held_out")
+    without = "" if held_out is None else f" without {spoken(label.categories[held_out])}"
+    return f"{title_of(attrs['model'])}, {label.title}{without}"

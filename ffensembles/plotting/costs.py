@@ -3,27 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 
 from ffensembles.analyses.costs import RULES, cost_summary
-from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.plotting.captions import escape, listed, number
-from ffensembles.plotting.runs import model_handles, models_in
-from ffensembles.plotting.style import (
-    FULL_WIDTH,
-    INK,
-    MODEL_COLOURS,
-    MODEL_MARKERS,
-    PALE,
-    new_figure,
-    note,
-    styled,
-)
+from ffensembles.plotting.models import model_handles, models_in, title_of
+from ffensembles.plotting.points import mean_handle, points_by_model
+from ffensembles.plotting.style import FULL_WIDTH, PALE, new_figure, note, styled
 from ffensembles.runtime.text import plural
 
 _TIMES = {
@@ -34,7 +23,6 @@ _TIMES_BETWEEN = {
     0.03: "30 ms", 0.3: "0.3 s", 3: "3 s", 30: "30 s", 180: "3 min", 1800: "30 min",
     10_800: "3 h", 108_000: "30 h",
 }  # fmt: skip
-_BETWEEN = 0.24  # of the distance between two groups, from model to model
 
 
 @styled
@@ -72,9 +60,8 @@ def draw_costs(frame: pd.DataFrame, titles: Mapping[str, str] | None = None) -> 
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", color=PALE, linewidth=0.5)
         axes.set_axisbelow(True)
-    models = model_handles(frame)
-    bar = Line2D([], [], linestyle="", marker="|", markersize=7, color=INK, label="mean")
-    figure.legend(handles=[*models, bar], loc="outside upper center", ncols=4)
+    handles = [*model_handles(models_in(frame)), mean_handle(horizontal=True)]
+    figure.legend(handles=handles, loc="outside upper center", ncols=4)
     return figure
 
 
@@ -137,7 +124,7 @@ def _means(row: Mapping[Any, Any], several: bool) -> str:
         if not pd.isna(row[name])
     ]
     said = " and ".join(means) or "not measured"
-    return f"{MODEL_TITLES[row['model']]}{protocol} {said} (n = {row['n_runs']})"
+    return f"{title_of(row['model'])}{protocol} {said} (n = {row['n_runs']})"
 
 
 def _points(axes: Axes, frame: pd.DataFrame, groups: list[_Group], value: str) -> None:
@@ -145,21 +132,12 @@ def _points(axes: Axes, frame: pd.DataFrame, groups: list[_Group], value: str) -
     if frame[value].isna().all():
         note(axes, "not measured")
         return
-    models = models_in(frame)
-    for i, (protocol, rule, dataset) in enumerate(groups):
-        here = frame[
-            (frame.protocol == protocol) & (frame.rule == rule) & (frame.dataset == dataset)
-        ]
-        for j, model in enumerate(models):
-            known = here.loc[here.model == model, value].dropna().to_numpy(dtype=float)
-            if not known.size:
-                continue
-            y = i + (j - (len(models) - 1) / 2) * _BETWEEN
-            axes.plot(
-                known, np.full(known.size, y), MODEL_MARKERS[model], color=MODEL_COLOURS[model],
-                markersize=4.5, markeredgewidth=0.4, markeredgecolor="white", alpha=0.8,
-            )  # fmt: skip
-            axes.plot([known.mean()], [y], "|", color=INK, markersize=7, markeredgewidth=0.9)
+    keys = frame[["protocol", "rule", "dataset"]].astype(str)
+    rows = frame.assign(group=[groups.index(tuple(key)) for key in keys.to_numpy()])
+    order = range(len(groups))
+    points_by_model(
+        axes, rows, value, "group", order, models_in(frame), size=4, bar=7, horizontal=True
+    )
     for i in range(1, len(groups)):
         axes.axhline(i - 0.5, color=PALE, linewidth=0.5)
 

@@ -1,15 +1,15 @@
-"""Which runs, categories and layers a figure reads from trees and tidy frames."""
+"""Which runs, classes and layers a figure reads from trees and tidy frames."""
 
-from collections.abc import Mapping
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.lines import Line2D
 
-from ffensembles.models.recipe import MODEL_TITLES, MODELS
-from ffensembles.plotting.style import MODEL_COLOURS, MODEL_MARKERS
+if TYPE_CHECKING:
+    from ffensembles.plotting.registry import Shown
 
 
 def whole(frame: pd.DataFrame) -> pd.DataFrame:
@@ -26,31 +26,12 @@ def whole(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["held_out"].isna()]
 
 
-def like(frame: pd.DataFrame, attrs: Mapping[str, Any]) -> pd.DataFrame:
-    """Keep the runs that differ from the one described by `attrs` in nothing but their seed."""
-    same = np.ones(len(frame), dtype=bool)
-    for key in ("protocol", "dataset", "model", "held_out"):
-        wanted = attrs.get(key)
-        column = frame[key]
-        same &= (column.isna() if wanted is None else column.eq(wanted).fillna(False)).to_numpy(
-            dtype=bool
-        )
-    return frame[same]
-
-
-def models_in(frame: pd.DataFrame) -> list[str]:
-    """Return the models of a frame in the study's order."""
-    there = set(frame["model"])
-    return [model for model in MODELS if model in there]
-
-
-def model_handles(frame: pd.DataFrame) -> list[Line2D]:
-    """Return a legend's entries for the models of a frame, as points."""
-    return [
-        Line2D([], [], linestyle="", marker=MODEL_MARKERS[m], markersize=4, color=MODEL_COLOURS[m],
-               label=MODEL_TITLES[m])
-        for m in models_in(frame)
-    ]  # fmt: skip
+def by_method(frame: pd.DataFrame, method: str, quantile: float | None) -> pd.DataFrame:
+    """Keep the rows of one method, and of one of its quantiles where it has several."""
+    rows = frame[frame["method"] == method]
+    if quantile is None:
+        return rows[rows["quantile"].isna()]
+    return rows[np.isclose(rows["quantile"].astype(float), quantile)]
 
 
 def layer_of(tree: xr.DataTree, layer: int) -> xr.Dataset:
@@ -68,10 +49,29 @@ def layer_of(tree: xr.DataTree, layer: int) -> xr.Dataset:
 
 
 def names_of(tree: xr.DataTree) -> list[str]:
-    """Return the names of a run's categories, in the order of their labels."""
+    """Return the names of a run's classes, in the order of their labels."""
     return [str(name) for name in tree.attrs["categories"]]
 
 
+def unseen_of(tree: xr.DataTree) -> int | None:
+    """Return the label of the class that a run was trained without; None if there is none."""
+    held_out = tree.attrs.get("held_out")
+    return None if held_out is None else int(held_out)
+
+
 def attributes(tree: xr.DataTree) -> dict[str, Any]:
-    """Return what a tree says of its run: keys, categories, provenance."""
+    """Return what a tree says of its run: keys, classes, provenance."""
     return {str(name): value for name, value in tree.attrs.items()}
+
+
+def sample_of(shown: Shown) -> xr.DataTree:
+    """Return the sample of activations that a figure shows.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    if shown.sample is None:
+        raise ValueError(f"{shown.figure}: its kind needs a sample of activations; found none.")
+    return shown.sample

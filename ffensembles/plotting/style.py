@@ -1,12 +1,18 @@
-"""One look for all figures: sizes, type, colours, and what several figures draw alike."""
+"""One look for all figures: sizes, type, colours, and what several figures draw alike.
+
+matplotlib and seaborn are imported inside the functions: the configuration and the Snakefile read
+the registry of figures, and must not wait for them.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-import matplotlib.style
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -18,10 +24,13 @@ FULL_WIDTH = 7.0
 
 # Okabe and Ito's palette: distinct under every common colour blindness, and in grey
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+PURPLE, SKY = "#CC79A7", "#56B4E9"
 INK, GREY, PALE = "#262626", "#7F7F7F", "#D9D9D9"
 
-MODEL_COLOURS = {"FF": BLUE, "BPFF": ORANGE, "BP": GREEN}
-MODEL_MARKERS = {"FF": "o", "BPFF": "^", "BP": "s"}
+CYCLE = (BLUE, ORANGE, GREEN, PURPLE, SKY)
+"""Colours of models, in the models' order."""
+MARKERS = ("o", "^", "s", "D", "v")
+"""Markers of models, in the models' order."""
 
 ACCENT = VERMILION
 """What a panel points at: an unseen class, shared units, an ensemble among its layer."""
@@ -67,6 +76,7 @@ STYLE: dict[str, Any] = {
     "figure.constrained_layout.w_pad": 0.03,
     "pdf.fonttype": 42,  # letters stay letters: to search, copy and edit
 }
+"""The theme: seaborn draws under it as matplotlib does."""
 
 
 def styled(function: Callable[P, T]) -> Callable[P, T]:
@@ -74,15 +84,27 @@ def styled(function: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(function)
     def under_style(*args: P.args, **kwargs: P.kwargs) -> T:
+        import matplotlib.style
+
         with matplotlib.style.context(["default", STYLE]):
             return function(*args, **kwargs)
 
     return under_style
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure of a size in inches that lays itself out."""
-    return Figure(figsize=(width, height), layout="constrained")
+def new_figure(width: float, height: float, title: str = "") -> Figure:
+    """Return an empty figure of a size in inches that lays itself out; `title` is at its top."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    if title:
+        figure.suptitle(plain(title), x=0.995, ha="right", fontsize=8, color=INK, weight="bold")
+    return figure
+
+
+def plain(text: str) -> str:
+    """Return text in which matplotlib reads no mathematics."""
+    return text.replace("$", r"\$")
 
 
 def side_by_side(part: Figure | SubFigure, *widths: float) -> list[SubFigure]:
@@ -97,8 +119,7 @@ def stacked(part: Figure | SubFigure, *heights: float) -> list[SubFigure]:
 
 def panel(part: Figure | SubFigure, letter: str, title: str = "") -> None:
     """Head a part of a figure with its letter and what it shows."""
-    text = title.replace("$", r"\$")
-    part.suptitle(rf"$\mathbf{{{letter}}}$   {text}".rstrip(), x=0.005, ha="left")
+    part.suptitle(rf"$\mathbf{{{letter}}}$   {plain(title)}".rstrip(), x=0.005, ha="left")
 
 
 def note(axes: Axes, text: str) -> None:
@@ -112,7 +133,8 @@ def note(axes: Axes, text: str) -> None:
 def category_ticks(
     axes: Axes, names: Sequence[str], rotate: bool | None = None, which: str = "x"
 ) -> None:
-    """Name the categories at 0, 1, ... of an axis; long names are slanted on the x axis."""
+    """Name the classes at 0, 1, ... of an axis; long names are slanted on the x axis."""
+    names = [plain(name) for name in names]
     if which == "y":
         axes.set_yticks(range(len(names)), names)
         return
@@ -121,3 +143,34 @@ def category_ticks(
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
     else:
         axes.set_xticks(range(len(names)), names)
+
+
+def log_axis(axes: Axes, which: str = "x") -> None:
+    """Make an axis logarithmic, with ticks in plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis: Any = axes.xaxis if which == "x" else axes.yaxis
+    axes.set(**{f"{which}scale": "log"})
+    axis.set_major_locator(LogLocator(numticks=6))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def count_axis(axes: Axes, top: float, which: str = "y") -> None:
+    """Make an axis that of counts from 0: linear up to 1, logarithmic beyond, ticks in numbers."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    end = 1.6 * max(top, 1)
+    scale: dict[str, Any] = {"value": "symlog", "linthresh": 1, "linscale": 0.5}
+    if which == "y":
+        axis: Any = axes.yaxis
+        axes.set_yscale(**scale)
+        axes.set_ylim(-0.25, end)
+    else:
+        axis = axes.xaxis
+        axes.set_xscale(**scale)
+        axes.set_xlim(-0.25, end)
+    ticks = [0, *(10**power for power in range(10) if 10**power <= end)]
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())

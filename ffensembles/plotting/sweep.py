@@ -1,21 +1,17 @@
 """The sweep: how far every value of an open setting leaves the study from what was published."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.plotting.captions import escape, listed, number
-from ffensembles.plotting.runs import model_handles, models_in
+from ffensembles.plotting.models import model_handles, models_in, title_of
+from ffensembles.plotting.points import mean_handle, points_by_model
 from ffensembles.plotting.style import (
     FULL_WIDTH,
     GREY,
-    MODEL_COLOURS,
-    MODEL_MARKERS,
     PALE,
     new_figure,
     note,
@@ -25,8 +21,6 @@ from ffensembles.publication.sweep import POOLED, distances
 
 _ROW = 0.26  # inches for each value
 _NOTHING = "nothing was published of these data sets"
-_BETWEEN = 0.2  # rows between two models of one value
-_ALL: dict[str, Any] = {"marker": "D", "color": GREY}  # points of numbers that belong to all models
 
 
 @styled
@@ -50,16 +44,19 @@ def draw_sweep(frame: pd.DataFrame, base: Mapping[str, str], titles: Mapping[str
         return figure
     scores = distances(frame)
     rows = list(scores[["setting", "value"]].drop_duplicates().itertuples(index=False, name=None))
-    datasets = list(dict.fromkeys(scores.dataset))
+    datasets, models = list(dict.fromkeys(scores.dataset)), models_in(scores)
     figure = new_figure(FULL_WIDTH, 0.8 + _ROW * len(rows))
     panels = figure.subplots(1, len(datasets), sharex=True, sharey=True, squeeze=False)[0]
     for axes, dataset in zip(panels, datasets, strict=True):
         here = scores[scores.dataset == dataset]
-        for place, (setting, value) in enumerate(rows):
-            _points(axes, place, here[(here.setting == setting) & (here.value == value)])
+        places = [rows.index(key) for key in zip(here.setting, here.value, strict=True)]
+        points_by_model(
+            axes, here.assign(row=places), "distance", "row", range(len(rows)), models, size=4,
+            bar=6, horizontal=True, looks={POOLED: (GREY, "D")},
+        )  # fmt: skip
         for place in range(1, len(rows)):
-            if rows[place][0] != rows[place - 1][0]:
-                axes.axhline(place - 0.5, color=PALE, linewidth=0.5)
+            next_setting = rows[place][0] != rows[place - 1][0]
+            axes.axhline(place - 0.5, color=GREY if next_setting else PALE, linewidth=0.5, zorder=0)
         axes.set_title(titles.get(dataset, dataset))
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", color=PALE, linewidth=0.5)
@@ -69,10 +66,13 @@ def draw_sweep(frame: pd.DataFrame, base: Mapping[str, str], titles: Mapping[str
     panels[0].set_yticks(range(len(rows)), names)
     panels[0].set_ylim(len(rows) - 0.5, -0.5)
     figure.supxlabel("Distance to the published values (tolerances, mean over numbers)")
-    handles = model_handles(scores)
-    if (scores.model == POOLED).any():
-        handles.append(Line2D([], [], linestyle="", markersize=4, label="all models", **_ALL))
-    figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    handles = model_handles(model for model in models if model != POOLED)
+    if POOLED in models:
+        handles.append(
+            Line2D([], [], linestyle="", marker="D", color=GREY, markersize=4, label="all models")
+        )
+    handles.append(mean_handle(horizontal=True))
+    figure.legend(handles=handles, loc="outside upper center", ncols=5)
     return figure
 
 
@@ -82,7 +82,7 @@ def caption_sweep(frame: pd.DataFrame, base: Mapping[str, str], titles: Mapping[
         return f"**Open settings, varied one at a time.** Not scored: {_NOTHING}."
     scores = distances(frame)
     said = []
-    for model in models_in(scores):
+    for model in models_in(scores[scores.model != POOLED]):
         own = scores[scores.model == model]
         by_value = own.groupby(["setting", "value"], sort=False)
         means = by_value.distance.mean().rename("mean").reset_index()
@@ -90,17 +90,17 @@ def caption_sweep(frame: pd.DataFrame, base: Mapping[str, str], titles: Mapping[
         means["nearer"] = means.setting.map(beside) - means["mean"]
         best = means.iloc[int(means.nearer.argmax())]
         said.append(
-            f"{MODEL_TITLES[model]} {number(best['mean'], 2)} with {best.setting} = {best.value} "
+            f"{title_of(model)} {number(best['mean'], 2)} with {best.setting} = {best.value} "
             f"(by default {number(beside[best.setting], 2)})"
             if best.nearer > 0
-            else f"{MODEL_TITLES[model]} by no setting"
+            else f"{title_of(model)} by no setting"
         )
     by = ["setting", "value", "dataset", "model"]
     counts = scores.groupby(by, dropna=False).seed.nunique()
     n_runs = " to ".join(map(str, sorted({counts.min(), counts.max()})))
     names = listed(escape(titles.get(name, name)) for name in dict.fromkeys(scores.dataset))
     return (
-        f"**Open settings, varied one at a time.** Points are runs on {names}, "
+        f"**Open settings, varied one at a time.** Points are runs, bars their means, on {names}, "
         f"{n_runs} of each; \\* marks the value by default. The distance is "
         "the mean over the published numbers that a setting can change (accuracy, sizes of "
         "ensembles and fractions of positive weights of all layers; of runs without a class, the "
@@ -109,18 +109,3 @@ def caption_sweep(frame: pd.DataFrame, base: Mapping[str, str], titles: Mapping[
         "published value, .03 for fractions and accuracies; a single number counts for at most "
         f"10. Brought nearest on average over data sets: {listed(said)}."
     )
-
-
-def _points(axes: Axes, place: int, scores: pd.DataFrame) -> None:
-    styles: dict[str, dict[str, Any]] = {
-        m: {"marker": MODEL_MARKERS[m], "color": MODEL_COLOURS[m]} for m in models_in(scores)
-    }
-    if (scores.model == POOLED).any():
-        styles[POOLED] = _ALL
-    for i, (model, style) in enumerate(styles.items()):
-        known = scores.loc[scores.model == model, "distance"]
-        y = place + (i - (len(styles) - 1) / 2) * _BETWEEN
-        axes.plot(
-            known, [y] * len(known), linestyle="", markersize=4.5, markeredgewidth=0.4,
-            markeredgecolor="white", alpha=0.85, **style,
-        )  # fmt: skip

@@ -18,9 +18,18 @@ from scipy import stats
 from ffensembles.analyses.regression import paired_sizes, regress
 from ffensembles.analyses.statistics import CONFIDENCE, mantel, welch
 from ffensembles.analyses.tidy import RUN_KEYS, over_seeds
-from ffensembles.models.recipe import MODEL_TITLES, UNTRAINED
-from ffensembles.publication.numbers import PROTOCOL, PUBLISHED
+from ffensembles.models.recipe import MODEL_TITLES
+from ffensembles.publication.numbers import (
+    PROTOCOL,
+    PUBLISHED,
+    SHARING_METHOD,
+    SHARING_QUANTILE,
+    UNSEEN_METHOD,
+)
+from ffensembles.runs import UNTRAINED
 from ffensembles.runtime.text import plural
+
+_OF_UNTRAINED = "untrained_"
 
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not hold", "undecided", "not run"
 """What is said of a claim."""
@@ -92,8 +101,8 @@ def claims(frames: Frames) -> pd.DataFrame:
         Tidy frames by name: `accuracy`, `sizes`, `positive_weights`, `sharing` (by Method 1),
         `unseen`, and as nulls `shuffled_sizes` and `shuffled_sharing`, of labels permuted over
         the images; `similarity` (`dataset`, `category`, `other`, `similarity`) is the Pearson
-        correlation of two classes' mean test images. Runs of the protocol `untrained` are the
-        other null. Any may be missing.
+        correlation of two classes' mean test images. Frames of untrained nets, the other null, are
+        named `untrained_sizes` and so on, with the protocol `sigmoid-linf--untrained`. Any may be missing.
 
     Returns
     -------
@@ -171,7 +180,8 @@ def _sparse(frames: Frames, dataset: str, protocol: str, model: str) -> Measured
 
 def _similar(frames: Frames, dataset: str, protocol: str) -> Measured | None:
     """Correlate units shared in FF's layer 1 with the similarity of classes."""
-    where: dict[str, Any] = {"dataset": dataset, "model": "FF", "layer": 1, "method": "method1"}
+    where: dict[str, Any] = {"dataset": dataset, "model": "FF", "layer": 1}
+    where |= {"method": SHARING_METHOD, "quantile": SHARING_QUANTILE}
     shared = select(frames, "sharing", protocol, **where)
     alike = frames.get("similarity")
     alike = None if alike is None else alike[alike["dataset"] == dataset]
@@ -341,7 +351,7 @@ CLAIMS = (
 
 def _row(claim: Claim, frames: Frames, dataset: str) -> dict[str, Any]:
     found = claim.measure(frames, dataset, PROTOCOL)
-    untrained = claim.measure(frames, dataset, UNTRAINED)
+    untrained = claim.measure(_with_untrained(frames), dataset, f"{PROTOCOL}--{UNTRAINED}")
     swapped = {name: frames.get(f"shuffled_{name}") for name in ("sizes", "sharing")}
     shuffled = None if claim.unshuffled else claim.measure({**frames, **swapped}, dataset, PROTOCOL)
     said = [found.note if found else "", _no_null("untrained nets", untrained)]
@@ -363,6 +373,21 @@ def _row(claim: Claim, frames: Frames, dataset: str) -> dict[str, Any]:
         "note": "; ".join(filter(None, said)),
         "verdict": verdict,
     }
+
+
+def _with_untrained(frames: Frames) -> Frames:
+    """Return the frames with the rows of untrained nets among those of trained ones."""
+    nulls = {
+        name.removeprefix(_OF_UNTRAINED): frame
+        for name, frame in frames.items()
+        if name.startswith(_OF_UNTRAINED) and frame is not None
+    }
+    both = {name: [frames.get(name), frame] for name, frame in nulls.items()}
+    return {**frames, **{name: pd.concat(filter(_known, both[name])) for name in both}}
+
+
+def _known(frame: pd.DataFrame | None) -> bool:
+    return frame is not None
 
 
 def _no_null(name: str, null: Measured | None, reason: str = "") -> str:
@@ -417,6 +442,7 @@ def _with(found: Measured, **changes: Any) -> Measured:
 
 def _of_unseen(frames: Frames, dataset: str, protocol: str, layer: int) -> pd.DataFrame:
     where: dict[str, Any] = {"dataset": dataset, "model": "FF", "layer": layer}
+    where["method"] = UNSEEN_METHOD
     return select(frames, "unseen", protocol, held_out=True, **where)
 
 

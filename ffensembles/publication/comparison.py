@@ -15,18 +15,21 @@ from ffensembles.publication.claims import NOT_RUN, Frames, floor_of, select
 from ffensembles.publication.numbers import (
     DATASETS,
     FRACTIONS,
-    PUBLISHED,
+    NUMBERS,
+    SIZE_QUANTILE,
     UNITS,
     UNSEEN_LAYER,
-    Published,
     floor,
     tolerance,
 )
-from ffensembles.publication.tables import FLOOR_TOLERANCE, NOTHING, table1, table2, table3
+from ffensembles.publication.published import Published
+from ffensembles.publication.tables import FLOOR_TOLERANCE, NOTHING
 from ffensembles.runtime.text import plural
 
 REPRODUCED, DIRECTION, DIFFERENT = "reproduced", "same direction", "not reproduced"
 """What is said of a published number, beside `claims.NOT_RUN`."""
+
+_WEIGHTS_DATASET = "mnist"  # figure 7 does not name its data set
 
 _UNITS = {"ensemble_size", "all_negative_units", "unseen_size"}
 
@@ -36,17 +39,18 @@ NO_NEARER = "no setting of the sweep brings it nearer"
 _FLOORED = {"ensemble_size", "unseen_size", "shared_units"}
 
 # where the publication's own values part ways: Method 1's floor for counts of active units, half
-# of the units or weights, 0 for the regression
-_THEIR_REFERENCE = {
-    "ensemble_size": floor(0.95),
-    "unseen_size": floor(0.95),
-    "shared_units": floor(0.9),
-    "all_negative_units": UNITS / 2,
-    "positive_weights": 0.5,
-    "negative_peak": 0.5,
-    "negative_peak_share": 0.5,
-    "regression_slope": 0.0,
-    "regression_intercept": 0.0,
+# of the units or weights, 0 for the regression; unseen classes' units are set against the floor of
+# the sizes' quantile, since Method 2 has none
+_THEIR_REFERENCE: Mapping[str, Callable[[Published], float]] = {
+    "ensemble_size": lambda number: floor(number.quantile or SIZE_QUANTILE),
+    "unseen_size": lambda number: floor(SIZE_QUANTILE),
+    "shared_units": lambda number: floor(number.quantile or SIZE_QUANTILE),
+    "all_negative_units": lambda number: UNITS / 2,
+    "positive_weights": lambda number: 0.5,
+    "negative_peak": lambda number: 0.5,
+    "negative_peak_share": lambda number: 0.5,
+    "regression_slope": lambda number: 0.0,
+    "regression_intercept": lambda number: 0.0,
 }
 
 
@@ -60,58 +64,41 @@ class _Ours:
     reference: float = np.nan
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """What single numbers are measured on."""
-
-    frames: Frames
-    categories: tuple[int, int]
-    held_out: int
-
-
 def compare(
-    frames: Frames,
-    sweep: pd.DataFrame | None = None,
-    *,
-    categories: tuple[int, int] = (2, 4),
-    held_out: int = 0,
+    frames: Frames, sweep: pd.DataFrame | None = None, edition: str = "2023"
 ) -> pd.DataFrame:
-    """Lay our value beside every published one, and say how they agree.
+    """Lay our value beside every published one of an edition, and say how they agree.
+
+    Each number is measured as the published one was: protocol, method, quantile, classes and the
+    class left out stand beside it (`Published`).
 
     Parameters
     ----------
     frames
         Tidy frames by name: `accuracy`, `sizes`, `positive_weights`, `positive_weights_by_unit`,
-        `sharing` (Method 1 at 0.9) and `unseen` (Method 2). Any may be missing. Only runs of the
-        published protocol count, and for the regression those on its data sets, on whose sizes
-        it is fitted anew.
+        `sharing`, `unseen` and `sparsity`; `control_accuracy` and `control_sparsity` of runs with
+        one setting changed. Any may be missing. The regression is fitted on sizes of the study's
+        data sets alone.
     sweep
-        Runs with one open setting changed: `setting` (a dotted key; empty or missing for the
-        base), `value`, `dataset`, `model`, `seed`, `quantity`, `layer`, `ours`.
-    categories
-        Labels of the two example classes whose shared units the study counts.
-    held_out
-        Label of the class that the study leaves out.
+        Runs of the edition's protocol with one open setting changed: `setting` (a dotted key;
+        empty or missing for the base), `value`, `dataset`, `model`, `seed`, `quantity`, `layer`,
+        `ours`.
+    edition
+        Which published numbers.
 
     Returns
     -------
     pandas.DataFrame
-        One row for each of `PUBLISHED`: `quantity`, `source`, `dataset`, `model`, `layer`,
+        One row for each of `NUMBERS[edition]`: `quantity`, `source`, `dataset`, `model`, `layer`,
         `published`, `published_se`, `ours`, `se`, `n_runs`, `difference_in_se` (of the
         difference's own error; missing unless both have one), `on_floor`, `published_on_floor`
-        (sizes only), `within` (of the tolerance), `verdict` and `cause`: the sweep's nearest
-        setting; for sizes the quantile of Method 1, and for an unseen class the layer, at which the
-        same runs come nearer.
+        (sizes only), `within` (of the tolerance), `verdict`, `cause` (the sweep's nearest setting;
+        for sizes the quantile of Method 1, and for an unseen class the layer, at which the same
+        runs come nearer), `protocol`, `known` and `note`, as in `Published`.
     """
-    asked = _Asked(frames, categories, held_out)
-    cells = _cells(frames)
-    found: dict[Published, _Ours | None] = {
-        number: _SINGLE[number.quantity](asked, number)
-        if number.quantity in _SINGLE
-        else cells.get((number.quantity, number.dataset, number.model, number.layer))
-        for number in PUBLISHED
-    }
-    frame = pd.DataFrame([_row(number, found, asked, sweep) for number in PUBLISHED])
+    numbers = NUMBERS[edition]
+    found = {number: _MEASURES[number.quantity](frames, number) for number in numbers}
+    frame = pd.DataFrame([_row(number, found, frames, sweep) for number in numbers])
     flags = dict.fromkeys(("on_floor", "published_on_floor", "within"), "boolean")
     return frame.astype({"layer": "Int64", "n_runs": "Int64", **flags})
 
@@ -119,21 +106,31 @@ def compare(
 # ---- our values
 
 
-def _cells(frames: Frames) -> dict[tuple[str, Any, Any, int | None], _Ours]:
-    """Return what Tables 1 to 3 hold, by quantity, data set, model and layer."""
-    parts = (
-        ("accuracy", table1, select(frames, "accuracy", layer=0)),
-        ("ensemble_size", table2, select(frames, "sizes", method="method1", quantile=0.95)),
-        ("positive_weights", table3, select(frames, "positive_weights")),
-    )
-    found = {}
-    for quantity, make, rows in parts:
-        for cell in [] if rows.empty else make(rows).cells.to_dict("records"):
-            layer = None if pd.isna(cell["layer"]) else int(cell["layer"])
-            found[quantity, cell["dataset"], cell["model"], layer] = _Ours(
-                cell["mean"], cell["se"], int(cell["n_runs"]), cell.get("floor", 0.5)
-            )
-    return found
+def _rows(frames: Frames, name: str, number: Published, **keys: Any) -> pd.DataFrame:
+    """Select the rows of a frame that a number is measured on."""
+    if "--" in number.protocol:  # a variation of the edition's protocol
+        name = f"control_{name}"
+    of = {key: getattr(number, key) for key in ("dataset", "model")}
+    wanted = {**{key: value for key, value in of.items() if value is not None}, **keys}
+    return select(frames, name, number.protocol, **wanted)
+
+
+def _accuracy(frames: Frames, number: Published) -> _Ours | None:
+    return _average(_rows(frames, "accuracy", number, layer=0), "accuracy")
+
+
+def _size(frames: Frames, number: Published) -> _Ours | None:
+    rows = _rows(frames, "sizes", number, layer=number.layer, **number.ensembles)
+    return _average(rows, "size", np.nan if rows.empty else float(rows["floor"].iloc[0]))
+
+
+def _positive_weights(frames: Frames, number: Published) -> _Ours | None:
+    return _average(_rows(frames, "positive_weights", number, layer=number.layer), "positive", 0.5)
+
+
+def _sparsity(frames: Frames, number: Published) -> _Ours | None:
+    rows = _rows(frames, "sparsity", number, layer=number.layer)
+    return _average(rows if rows.empty else rows[rows["category"].isna()], "sparsity")
 
 
 def _average(rows: pd.DataFrame, value: str, reference: float = np.nan) -> _Ours | None:
@@ -143,45 +140,37 @@ def _average(rows: pd.DataFrame, value: str, reference: float = np.nan) -> _Ours
     return _Ours(cell["mean"], cell["se"], int(cell["n_runs"]), reference)
 
 
-def _shared(asked: _Asked, number: Published) -> _Ours | None:
-    rows = select(
-        asked.frames, "sharing", dataset=number.dataset, model=number.model,
-        method="method1", quantile=0.9,
-    )  # fmt: skip
-    rows = rows if rows.empty else pair(rows, asked.categories)
-    return _average(rows, "count", floor_of(asked.frames, str(number.dataset), 0.9))
+def _shared(frames: Frames, number: Published) -> _Ours | None:
+    rows = _rows(frames, "sharing", number, **number.ensembles)
+    one, other = number.categories
+    rows = rows if rows.empty else pair(rows, (one, other))
+    reference = floor_of(frames, str(number.dataset), number.quantile or SIZE_QUANTILE)
+    return _average(rows, "count", reference)
 
 
-def _unseen(asked: _Asked, number: Published, layer: int = UNSEEN_LAYER) -> _Ours | None:
+def _unseen(frames: Frames, number: Published, layer: int = UNSEEN_LAYER) -> _Ours | None:
     who, _, what = number.quantity.partition("_")
-    rows = select(
-        asked.frames, "unseen", held_out=True, dataset=number.dataset, model=number.model,
-        layer=layer,
-    )  # fmt: skip
+    rows = _rows(frames, "unseen", number, held_out=True, layer=layer, **number.ensembles)
     if rows.empty:
         return None
-    rows = rows[(rows["held_out"] == asked.held_out) & (rows["unseen"] == (who == "unseen"))]
-    return _average(rows, what, floor_of(asked.frames, str(number.dataset)))
+    rows = rows[(rows["held_out"] == number.held_out) & (rows["unseen"] == (who == "unseen"))]
+    return _average(rows, what, floor_of(frames, str(number.dataset)))
 
 
-def _all_negative(asked: _Asked, number: Published) -> _Ours | None:
-    rows = select(
-        asked.frames, "positive_weights", dataset="mnist", model=number.model, layer=number.layer
-    )
+def _all_negative(frames: Frames, number: Published) -> _Ours | None:
+    rows = _rows(frames, "positive_weights", number, dataset=_WEIGHTS_DATASET, layer=number.layer)
     half = np.nan if rows.empty else float(rows["units"].iloc[0]) / 2
     return _average(rows, "all_negative", half)
 
 
-def _units(asked: _Asked, number: Published) -> pd.DataFrame:
-    return select(
-        asked.frames, "positive_weights_by_unit", dataset="mnist", model=number.model,
-        layer=number.layer,
-    )  # fmt: skip
+def _units(frames: Frames, number: Published) -> pd.DataFrame:
+    keys: dict[str, Any] = {"dataset": _WEIGHTS_DATASET, "layer": number.layer}
+    return _rows(frames, "positive_weights_by_unit", number, **keys)
 
 
-def _peak(asked: _Asked, number: Published) -> _Ours | None:
+def _peak(frames: Frames, number: Published) -> _Ours | None:
     """Return the middle of the fullest of 50 bins, over the units of all runs."""
-    rows = _units(asked, number)
+    rows = _units(frames, number)
     if rows.empty or number.layer is None:
         return None
     bins = weights_histogram(rows, number.layer, bins=50)
@@ -190,21 +179,21 @@ def _peak(asked: _Asked, number: Published) -> _Ours | None:
     return _Ours((fullest.left + fullest.right) / 2, np.nan, int(fullest.n_runs), 0.5)
 
 
-def _peak_share(asked: _Asked, number: Published) -> _Ours | None:
+def _peak_share(frames: Frames, number: Published) -> _Ours | None:
     """Return the share of units within .05 of that bin's middle."""
-    peak, rows = _peak(asked, number), _units(asked, number)
+    peak, rows = _peak(frames, number), _units(frames, number)
     if peak is None:
         return None
     near = (rows["negative"] - peak.mean).abs() <= 0.05 + 1e-9
     return _average(rows.assign(near=near.astype(float)), "near", 0.5)
 
 
-def _regression(asked: _Asked, number: Published) -> _Ours | None:
+def _regression(frames: Frames, number: Published) -> _Ours | None:
     name = number.quantity.removeprefix("regression_")
-    rows = select(asked.frames, "sizes")
+    rows = select(frames, "sizes", number.protocol)
     if not rows.empty:
         rows = rows[rows["dataset"].isin(DATASETS)]
-    pairs = rows if rows.empty else paired_sizes(rows, 0.99)
+    pairs = rows if rows.empty or number.quantile is None else paired_sizes(rows, number.quantile)
     if pairs.empty:
         return None
     fit = regress(pairs).iloc[0]
@@ -213,7 +202,11 @@ def _regression(asked: _Asked, number: Published) -> _Ours | None:
     return _Ours(fit[name], se, len(pairs[list(RUN_KEYS)].drop_duplicates()), 0.0)
 
 
-_SINGLE: Mapping[str, Callable[[_Asked, Published], _Ours | None]] = {
+_MEASURES: Mapping[str, Callable[[Frames, Published], _Ours | None]] = {
+    "accuracy": _accuracy,
+    "ensemble_size": _size,
+    "positive_weights": _positive_weights,
+    "sparsity": _sparsity,
     "shared_units": _shared,
     "unseen_size": _unseen,
     "unseen_activity": _unseen,
@@ -231,7 +224,7 @@ _SINGLE: Mapping[str, Callable[[_Asked, Published], _Ours | None]] = {
 def _row(
     number: Published,
     found: Mapping[Published, _Ours | None],
-    asked: _Asked,
+    frames: Frames,
     sweep: pd.DataFrame | None,
 ) -> dict[str, Any]:
     ours = found[number]
@@ -245,7 +238,7 @@ def _row(
         verdict, cause = REPRODUCED, ""
     else:
         verdict = DIRECTION if _same_direction(number, found) else DIFFERENT
-        elsewhere = (_other_quantile(number, asked.frames), _other_layer(number, asked))
+        elsewhere = (_other_quantile(number, frames), _other_layer(number, frames))
         cause = "; ".join(filter(None, [_cause(number, sweep), *elsewhere]))
     size = number.quantity == "ensemble_size"
     return {
@@ -258,17 +251,22 @@ def _row(
         "n_runs": None if ours is None else ours.n_runs,
         "difference_in_se": (value - number.value) / error if error > 0 else np.nan,
         "on_floor": _on(value, ours.reference) if size and ours else None,
-        "published_on_floor": _on(number.value, _THEIR_REFERENCE["ensemble_size"])
+        "published_on_floor": _on(number.value, _THEIR_REFERENCE[number.quantity](number))
         if size
         else None,
         "within": None if ours is None else within,
         "verdict": verdict,
         "cause": cause or None,
+        **{name: getattr(number, name) for name in ("protocol", "known", "note")},
     }
 
 
 def _within(number: Published, value: float) -> bool:
-    return bool(abs(value - number.value) <= tolerance(number.quantity, number.value))
+    """Return whether a value lies within the tolerance of the published one, or of its range."""
+    allowed = tolerance(number.quantity, number.value, number.edition)
+    low = -np.inf if number.bound else number.value if number.low is None else number.low
+    high = number.value if number.high is None else number.high
+    return bool(low - allowed <= value <= high + allowed)
 
 
 def _same_direction(number: Published, found: Mapping[Published, _Ours | None]) -> bool:
@@ -277,7 +275,7 @@ def _same_direction(number: Published, found: Mapping[Published, _Ours | None]) 
     if ours is None or np.isnan(ours.mean):
         return False
     if number.quantity in _THEIR_REFERENCE:
-        theirs = _THEIR_REFERENCE[number.quantity]
+        theirs = _THEIR_REFERENCE[number.quantity](number)
         own = theirs if np.isnan(ours.reference) else ours.reference
         floored = number.quantity in _FLOORED
         return _side(ours.mean, own, floored) == _side(number.value, theirs, floored)
@@ -294,7 +292,8 @@ def _rivals(number: Published, other: Published) -> bool:
     activities = {"unseen_activity", "seen_activity"}
     if number.quantity in activities:
         return other.quantity in activities
-    return (number.quantity, number.dataset) == (other.quantity, other.dataset)
+    alike = ("quantity", "dataset", "layer", "protocol")
+    return not other.bound and all(getattr(number, n) == getattr(other, n) for n in alike)
 
 
 def _on(value: float, reference: float) -> bool:
@@ -330,24 +329,26 @@ def _cause(number: Published, sweep: pd.DataFrame | None) -> str:
 
 
 def _other_quantile(number: Published, frames: Frames) -> str:
-    """Name Method 1's quantile at which the same runs come nearest, if nearer than at 0.95."""
+    """Name Method 1's quantile at which the same runs come nearest, if it is another one."""
     if number.quantity != "ensemble_size":
         return ""
-    keys = {name: getattr(number, name) for name in ("dataset", "model", "layer")}
-    rows = select(frames, "sizes", method="method1", **keys)
-    sizes = {float(q): table2(rows, float(q)).cells["mean"].iloc[0] for q in set(rows["quantile"])}
+    rows = _rows(frames, "sizes", number, layer=number.layer, method=number.method)
+    sizes = {
+        float(quantile): over_seeds(at, "size", ["model"])["mean"].iloc[0]
+        for quantile, at in ([] if rows.empty else rows.groupby("quantile"))
+    }
     apart = {q: abs(size - number.value) for q, size in sizes.items() if not np.isnan(size)}
-    nearest = min(apart, key=apart.__getitem__, default=0.95)
-    if np.isclose(nearest, 0.95):
+    nearest = min(apart, key=apart.__getitem__, default=number.quantile)
+    if number.quantile is None or nearest is None or np.isclose(nearest, number.quantile):
         return ""
     return f"Method 1 at {nearest:g} gives {text(number.quantity, sizes[nearest])}"
 
 
-def _other_layer(number: Published, asked: _Asked) -> str:
+def _other_layer(number: Published, frames: Frames) -> str:
     """Name the layer where an unseen class's number comes nearer than in the one taken."""
-    if _SINGLE.get(number.quantity) is not _unseen:
+    if _MEASURES[number.quantity] is not _unseen:
         return ""
-    values = {layer: _unseen(asked, number, layer) for layer in (1, 2, 3)}
+    values = {layer: _unseen(frames, number, layer) for layer in (1, 2, 3)}
     means = {layer: ours.mean for layer, ours in values.items() if ours and not np.isnan(ours.mean)}
     nearest = min(means, key=lambda layer: abs(means[layer] - number.value), default=UNSEEN_LAYER)
     if nearest == UNSEEN_LAYER:

@@ -1,53 +1,29 @@
-"""The numbers of the study, each with where it is printed, to lay beside one's own.
+"""Published numbers of both editions: those of 2023, and the search among all.
 
-All are of the protocol `sigmoid-linf`, means over 15 runs unless the entry says otherwise
-(Tosato et al., arXiv:2305.18353, first version, 2023).
+Numbers of 2023 are of the protocol `sigmoid-linf`, means over 15 runs unless the entry says
+otherwise (Tosato et al., arXiv:2305.18353, first version, 2023). `numbers2025` has the later ones.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 
-import pandas as pd
+from ffensembles.publication.numbers2025 import PUBLISHED_2025
+from ffensembles.publication.published import Published
 
 PROTOCOL = "sigmoid-linf"
 DATASETS = ("mnist", "fashionmnist")
 RUNS = 15
+SIZE_METHOD, SIZE_QUANTILE = "method1", 0.95
+"""What the published sizes (Table 2) were measured with."""
+REGRESSION_QUANTILE = 0.99
+"""Method 1's quantile in the published regression (Figure 8B)."""
+UNSEEN_METHOD = "method2"
+"""The method that the published response to an unseen class was measured with (Figure 4)."""
+SHARING_METHOD, SHARING_QUANTILE, SHARING_CLASSES = "method1", 0.9, (2, 4)
+"""What the published number of shared units was measured with (Figure 3)."""
+HELD_OUT = 0
+"""The class that the publication leaves out (Figure 4)."""
 UNITS = 784
 """Of each of its hidden layers."""
-
-
-@dataclass(frozen=True)
-class Published:
-    """One printed number.
-
-    Attributes
-    ----------
-    quantity
-        What it is: `accuracy`, `ensemble_size` (units), `positive_weights` (fraction), or one of
-        the single numbers of text and captions.
-    source
-        Table, figure or section it is printed in.
-    value
-        The number, as printed.
-    se
-        Its standard error over the runs; None if none is printed.
-    dataset, model, layer
-        What it belongs to; None where it belongs to more than one.
-    runs
-        Runs it rests on; None where the study does not say.
-    note
-        What else one has to know.
-    """
-
-    quantity: str
-    source: str
-    value: float
-    se: float | None = None
-    dataset: str | None = None
-    model: str | None = None
-    layer: int | None = None
-    runs: int | None = None
-    note: str = ""
 
 
 # (dataset, model): (value, standard error)
@@ -99,7 +75,9 @@ def _tables() -> Iterator[Published]:
         for layer, (value, se) in enumerate(sizes, 1):
             yield Published(
                 "ensemble_size", "Table 2", value, se, dataset, model, layer, RUNS,
-                f"Method 1 at quantile 0.95, whose floor is {floor(0.95):.1f} of {UNITS} units",
+                f"Method 1 at quantile {SIZE_QUANTILE}, whose floor is {floor(SIZE_QUANTILE):.1f} "
+                f"of {UNITS} units",
+                method=SIZE_METHOD, quantile=SIZE_QUANTILE,
             )  # fmt: skip
     for (dataset, model), fractions in _POSITIVE.items():
         for layer, fraction in enumerate(fractions, 1):
@@ -113,18 +91,22 @@ _SINGLE = (
     Published(
         "shared_units", "Figure 3A", 1.73, None, "fashionmnist", "FF", 1, RUNS,
         "units shared by the two example classes; Method 1 at quantile 0.9",
+        method=SHARING_METHOD, quantile=SHARING_QUANTILE, categories=SHARING_CLASSES,
     ),
     Published(
         "unseen_size", "Figure 4", 1, None, "fashionmnist", "FF", None, 1,
         "active units for the class left out (the first), Method 2",
+        method=UNSEEN_METHOD, held_out=HELD_OUT,
     ),
     Published(
         "unseen_activity", "Section 4.4", 0.34, None, "fashionmnist", "FF", None, 1,
         "mean activity of the unit active for the class left out",
+        method=UNSEEN_METHOD, held_out=HELD_OUT,
     ),
     Published(
         "seen_activity", "Section 4.4", 0.43, None, "fashionmnist", "FF", None, 1,
         "mean activity of the units active for the other classes",
+        method=UNSEEN_METHOD, held_out=HELD_OUT,
     ),
     Published(
         "all_negative_units", "Figure 7", 775, None, None, "FF", 2, None,
@@ -145,15 +127,20 @@ _SINGLE = (
     Published(
         "regression_slope", "Figure 8B", 0.98, None, None, None, None, None,
         "sizes by Method 1 (quantile 0.99) on sizes by Method 2 (epsilon 0.2)",
+        quantile=REGRESSION_QUANTILE,
     ),
     Published(
         "regression_intercept", "Figure 8B", 9.95, None, None, None, None, None,
         "units; sizes by Method 1 (quantile 0.99) on sizes by Method 2 (epsilon 0.2)",
+        quantile=REGRESSION_QUANTILE,
     ),
 )  # fmt: skip
 
 PUBLISHED: tuple[Published, ...] = (*_tables(), *_SINGLE)
-"""Every published number: 6 cells of Table 1, 18 each of Tables 2 and 3, and 10 single ones."""
+"""Every number of 2023: 6 cells of Table 1, 18 each of Tables 2 and 3, and 10 single ones."""
+
+NUMBERS: dict[str, tuple[Published, ...]] = {"2023": PUBLISHED, "2025": PUBLISHED_2025}
+"""Every published number, by edition."""
 
 
 def published(
@@ -165,47 +152,46 @@ def published(
 ) -> Published | None:
     """Return the one published number of this description, or None if there is none.
 
+    A protocol belongs to one edition. Of upper bounds there is no value, and None is returned.
+
     Examples
     --------
     >>> published("ensemble_size", "mnist", "FF", layer=2).value
     5.5
     >>> published("ensemble_size", "digits", "FF", layer=2) is None
     True
+    >>> published("sparsity", "fashionmnist", "FF", layer=1, protocol="relu-l2").value
+    0.829
     """
-    wanted = (quantity, dataset, model, layer)
-    for number in PUBLISHED if protocol == PROTOCOL else ():
-        if (number.quantity, number.dataset, number.model, number.layer) == wanted:
-            return number
+    wanted = (quantity, dataset, model, layer, protocol)
+    for numbers in NUMBERS.values():
+        for one in numbers:
+            found = (one.quantity, one.dataset, one.model, one.layer, one.protocol)
+            if found == wanted and not one.bound:
+                return one
     return None
 
 
-FRACTIONS = {"accuracy", "positive_weights", "negative_peak", "negative_peak_share"}
+FRACTIONS = {"accuracy", "positive_weights", "sparsity", "negative_peak", "negative_peak_share"}
 """Quantities that are fractions of one."""
 
 RELATIVE, ABSOLUTE = 0.2, 0.03
 """How far a value may lie off and still be called reproduced: in parts of the published value;
 for fractions, as it is."""
 
+_ABSOLUTE_2025 = {"accuracy": 0.02, "sparsity": 0.05}
 
-def tolerance(quantity: str, value: float) -> float:
+
+def tolerance(quantity: str, value: float, edition: str = "2023") -> float:
     """Return the deviation from a published value up to which a value counts as reproduced.
 
     Examples
     --------
     >>> [round(tolerance(*of), 3) for of in (("ensemble_size", 5.5), ("positive_weights", 0.63))]
     [1.1, 0.03]
+    >>> round(tolerance("sparsity", 0.829, "2025"), 3)
+    0.05
     """
-    allowed = ABSOLUTE if quantity in FRACTIONS else RELATIVE * abs(value)
+    absolute = _ABSOLUTE_2025.get(quantity, ABSOLUTE) if edition == "2025" else ABSOLUTE
+    allowed = absolute if quantity in FRACTIONS else RELATIVE * abs(value)
     return allowed * (1 + 1e-9)  # .93 - .90 is no more than .03, whatever floats make of it
-
-
-def published_frame() -> pd.DataFrame:
-    """Return all published numbers as a tidy frame, one row each, columns as in `Published`.
-
-    Examples
-    --------
-    >>> published_frame().groupby("source").size().loc[["Table 1", "Table 2", "Table 3"]].tolist()
-    [6, 18, 18]
-    """
-    frame = pd.DataFrame([asdict(number) for number in PUBLISHED])
-    return frame.astype({"layer": "Int64", "runs": "Int64", "se": "float64"})

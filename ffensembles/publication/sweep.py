@@ -11,7 +11,14 @@ import xarray as xr
 from ffensembles.analyses.regression import paired_sizes, regress
 from ffensembles.analyses.tidy import RUN_KEYS, over_runs, whole_numbers
 from ffensembles.ensembles.method2 import recut
-from ffensembles.publication.numbers import DATASETS, UNSEEN_LAYER, published, tolerance
+from ffensembles.publication.numbers import (
+    DATASETS,
+    HELD_OUT,
+    UNSEEN_LAYER,
+    UNSEEN_METHOD,
+    published,
+    tolerance,
+)
 
 _FARTHEST = 10.0  # tolerances
 
@@ -58,7 +65,7 @@ def sweep_frame(
     base: str,
     *,
     unseen: pd.DataFrame | None = None,
-    held_out: int = 0,
+    held_out: int = HELD_OUT,
 ) -> pd.DataFrame:
     """Lay every number of a sweep beside the published one.
 
@@ -152,7 +159,7 @@ def _regressions(sizes: pd.DataFrame, base: str) -> pd.DataFrame:
 
 def _unseen(frame: pd.DataFrame) -> pd.DataFrame:
     """Average what Figure 4 shows over categories, the unseen class beside the others."""
-    rows = frame[frame["layer"] == UNSEEN_LAYER]
+    rows = frame[(frame["layer"] == UNSEEN_LAYER) & (frame["method"] == UNSEEN_METHOD)]
     parts = [
         _named(
             rows[rows["unseen"].astype(bool) == (who == "unseen")]

@@ -1,20 +1,26 @@
-"""Tables 1, 2 and 3 of the study: each cell over this study's runs, the published value below.
+"""The study's tables by kind: each cell over this study's runs, the published value below.
 
 A table is made of tidy cells, one row each with numbers; CSV holds these. Markdown and LaTeX
 show them in the study's layout, models down and data sets (by layer) across.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from ffensembles.analyses.tidy import over_seeds, whole_numbers, write_frame
+from ffensembles.ensembles import METHODS
 from ffensembles.models.recipe import MODEL_TITLES
-from ffensembles.publication.numbers import published
+from ffensembles.publication.numbers import SIZE_METHOD, SIZE_QUANTILE, Published, published
 from ffensembles.runtime.files import write_text
+from ffensembles.runtime.keys import Field, Group, Quantile
+
+LookUp = Callable[[str, str | None, str | None, int | None], Published | None]
+"""Returns the published number of a quantity, data set, model and layer, if there is one."""
 
 NOTHING = "—"
 ON_FLOOR = "†"
@@ -84,82 +90,190 @@ class Table:
         return text if pd.isna(se) else f"{text} ± {se:.{self.digits[1]}f}"
 
 
-def table1(accuracy: pd.DataFrame, titles: Mapping[str, str] | None = None) -> Table:
-    """Make Table 1: accuracy of each model on each data set's test images.
+class Accuracy(Group):
+    """Table of accuracies."""
+
+    kind: Literal["accuracy"] = Field("accuracy", description="accuracy on test images")
+
+
+class Sizes(Group):
+    """Table of ensemble sizes."""
+
+    kind: Literal["sizes"] = Field("sizes", description="sizes of ensembles")
+    method: str = Field("method1", description="the method that finds them")
+    quantile: Quantile | None = Field(
+        0.95, description="Method 1's, one of `ensembles.method1.quantiles`; null for others"
+    )
+
+
+class PositiveWeights(Group):
+    """Table of fractions of positive weights."""
+
+    kind: Literal["positive_weights"] = Field(
+        "positive_weights", description="fraction of positive weights"
+    )
+
+
+class Sparsity(Group):
+    """Table of sparsities."""
+
+    kind: Literal["sparsity"] = Field("sparsity", description="Hoyer sparsity of activations")
+
+
+def accuracy_table(
+    accuracy: pd.DataFrame,
+    shown: Accuracy = Accuracy(),  # noqa: B008 - frozen
+    titles: Mapping[str, str] | None = None,
+    look_up: LookUp = published,
+) -> Table:
+    """Make a table of the accuracy of each model on each data set's test images.
 
     Parameters
     ----------
     accuracy
         Rows of `analyses.accuracy.accuracy_frame` of all runs, with their keys. Runs that left a
         class out do not count.
+    shown
+        The table's parameters.
     titles
-        How data sets are called; their keys where it says nothing.
+        Titles of data sets; their keys where it has none.
+    look_up
+        Returns the published number of (quantity, dataset, model, layer), or None.
     """
     rows = accuracy[(accuracy.layer == 0) & accuracy.held_out.isna()]
-    cells = _cells(rows, "accuracy", "accuracy", layers=False)
+    cells = _cells(rows, "accuracy", "accuracy", look_up, layers=False)
     note = (
         "Mean ± standard error over runs (number of runs) of the fraction of test images "
-        "classified correctly. Published: Table 1, 15 runs."
+        f"classified correctly.{_published(cells)}"
     )
     return Table("Classification accuracy", cells, note, (3, 4), titles or {})
 
 
-def table2(
-    sizes: pd.DataFrame, quantile: float = 0.95, titles: Mapping[str, str] | None = None
+def sizes_table(
+    sizes: pd.DataFrame,
+    shown: Sizes = Sizes(),  # noqa: B008
+    titles: Mapping[str, str] | None = None,
+    look_up: LookUp = published,
 ) -> Table:
-    """Make Table 2: sizes of the ensembles that Method 1 finds, and its floor.
+    """Make a table of the sizes of the ensembles that a method finds; for Method 1 its floor too.
 
     Parameters
     ----------
     sizes
         Rows of `analyses.sizes.sizes_frame` of all runs, with their keys. Runs that left a class
-        out do not count. A run's size is the mean over its categories; lost ones are missing.
-    quantile
-        Method 1's quantile; the published values are for 0.95.
-    titles
-        How data sets are called; their keys where it says nothing.
+        out do not count. A run's size is the mean over its classes; lost ones are missing.
+    shown, titles, look_up
+        As for `accuracy_table`. Published sizes stand beside those of the method and quantile
+        that they were measured with.
     """
-    rows = sizes[
-        (sizes.method == "method1")
-        & np.isclose(sizes["quantile"].astype(float), quantile)
-        & sizes.held_out.isna()
-    ]
-    comparable = bool(np.isclose(quantile, 0.95))
-    cells = _cells(rows, "size", "ensemble_size" if comparable else None)
+    rows = sizes[(sizes.method == shown.method) & sizes.held_out.isna()]
+    if shown.quantile is not None:
+        rows = rows[np.isclose(rows["quantile"].astype(float), shown.quantile)]
+    comparable = shown.method == SIZE_METHOD and shown.quantile == SIZE_QUANTILE
+    cells = _cells(rows, "size", "ensemble_size" if comparable else None, look_up)
     by = ["protocol", "model", "dataset", "layer"]
     cells = cells.merge(rows.groupby(by, sort=False)["floor"].first().reset_index(), on=by)
     for name, value in (("on_floor", "mean"), ("published_on_floor", "published")):
         cells[name] = (cells[value] - cells.floor).abs() <= FLOOR_TOLERANCE * cells.floor
-    floors = rows[["units", "floor"]].drop_duplicates().sort_values("units")
-    said = ", ".join(f"{row.floor:.1f} of {row.units:.0f}" for row in floors.itertuples())
     lost = int(rows["lost"].sum())
+    title = METHODS[shown.method].title if shown.method in METHODS else shown.method
+    at = "" if shown.quantile is None else f" at quantile {shown.quantile:g}"
     note = (
         f"Mean ± standard error over runs (number of runs) of the number of active units, by "
-        f"Method 1 at quantile {quantile:g}. {ON_FLOOR} within 5 % of the method's floor, the "
-        f"units it finds where activations do not depend on the image: {said} units. "
-        f"{lost} of {len(rows)} ensembles are missing: their category has no correctly "
-        f"classified image. Published: Table 2, 15 runs, quantile 0.95."
+        f"{title}{at}.{_floor(rows)} {lost} of {len(rows)} ensembles are missing: their class has "
+        f"no correctly classified image.{_published(cells)}"
     )
     return Table("Size of ensembles", cells, note, (1, 2), titles or {})
 
 
-def table3(weights: pd.DataFrame, titles: Mapping[str, str] | None = None) -> Table:
-    """Make Table 3: fraction of positive weights in each hidden layer.
+def positive_weights_table(
+    weights: pd.DataFrame,
+    shown: PositiveWeights = PositiveWeights(),  # noqa: B008
+    titles: Mapping[str, str] | None = None,
+    look_up: LookUp = published,
+) -> Table:
+    """Make a table of the fraction of positive weights in each hidden layer.
 
     Parameters
     ----------
     weights
         Rows of `analyses.weights.weights_frame` of all runs, with their keys. Runs that left a
         class out do not count.
-    titles
-        How data sets are called; their keys where it says nothing.
+    shown, titles, look_up
+        As for `accuracy_table`.
     """
-    cells = _cells(weights[weights.held_out.isna()], "positive", "positive_weights")
+    rows = weights[weights.held_out.isna()]
+    cells = _cells(rows, "positive", "positive_weights", look_up)
     note = (
         "Mean ± standard error over runs (number of runs) of the fraction of positive weights, "
-        "biases aside. Published: Table 3."
+        f"without biases.{_published(cells)}"
     )
     return Table("Fraction of positive weights", cells, note, (3, 4), titles or {})
+
+
+def sparsity_table(
+    sparsity: pd.DataFrame,
+    shown: Sparsity = Sparsity(),  # noqa: B008
+    titles: Mapping[str, str] | None = None,
+    look_up: LookUp = published,
+) -> Table:
+    """Make a table of the mean Hoyer sparsity of each hidden layer.
+
+    Parameters
+    ----------
+    sparsity
+        Rows of `analyses.sparsity.sparsity_frame` of all runs, with their keys. Runs that left a
+        class out do not count.
+    shown, titles, look_up
+        As for `accuracy_table`.
+    """
+    rows = sparsity[sparsity.held_out.isna() & sparsity.category.isna()]
+    cells = _cells(rows, "sparsity", "sparsity", look_up)
+    silent, n = int(rows["silent"].sum()), int(rows["n_presentations"].sum())
+    note = (
+        "Mean ± standard error over runs (number of runs) of the Hoyer sparsity of a layer's "
+        "activations, averaged over correctly classified test images. Silent images, without any "
+        f"activity, have no sparsity and do not count: {silent:,} of {n:,}.{_published(cells)}"
+    )
+    return Table("Sparsity of activations", cells, note, (3, 4), titles or {})
+
+
+def _floor(rows: pd.DataFrame) -> str:
+    """Say what Method 1's floor is; nothing for a method without one."""
+    floors = rows.loc[rows["floor"].notna(), ["units", "floor"]].drop_duplicates()
+    if floors.empty:
+        return ""
+    said = ", ".join(
+        f"{row.floor:.1f} of {row.units:.0f}" for row in floors.sort_values("units").itertuples()
+    )
+    return (
+        f" {ON_FLOOR} within 5 % of the method's floor, the number of units it finds where "
+        f"activations do not depend on the image: {said} units."
+    )
+
+
+def _published(cells: pd.DataFrame) -> str:
+    """Say where the published values stand; nothing where there is none."""
+    sources = [source for source in dict.fromkeys(cells["source"]) if source]
+    return f" Published: {', '.join(sources)}." if sources else ""
+
+
+@dataclass(frozen=True)
+class TableKind:
+    """A kind of table: the frame it is made of, its parameters, and the function that makes it."""
+
+    frame: str
+    parameters: type[Group]
+    make: Callable[..., Table]
+
+
+TABLE_KINDS = {
+    "accuracy": TableKind("accuracy", Accuracy, accuracy_table),
+    "sizes": TableKind("sizes", Sizes, sizes_table),
+    "positive_weights": TableKind("positive_weights", PositiveWeights, positive_weights_table),
+    "sparsity": TableKind("sparsity", Sparsity, sparsity_table),
+}
+"""Every kind of table by name."""
 
 
 def write_table(table: Table, stem: str | Path) -> list[Path]:
@@ -224,7 +338,7 @@ def _tex(text: object) -> str:
 
 
 def _cells(
-    rows: pd.DataFrame, value: str, quantity: str | None, layers: bool = True
+    rows: pd.DataFrame, value: str, quantity: str | None, look_up: LookUp, layers: bool = True
 ) -> pd.DataFrame:
     """Average `value` over runs in each cell and lay the published `quantity` beside it."""
     by = ["protocol", "model", "dataset", *(["layer"] if layers else [])]
@@ -235,11 +349,10 @@ def _cells(
     known = cells["model"].map(lambda name: models.index(name) if name in models else len(models))
     cells = cells.iloc[np.argsort(known, kind="stable")].reset_index(drop=True)
     theirs = [
-        published(quantity, dataset, model, int(layer) if layers else None, protocol)
-        if quantity
-        else None
-        for protocol, model, dataset, layer in cells.iloc[:, :4].itertuples(index=False)
+        look_up(quantity, dataset, model, int(layer) if layers else None) if quantity else None
+        for _, model, dataset, layer in cells.iloc[:, :4].itertuples(index=False)
     ]
     cells["published"] = [np.nan if one is None else one.value for one in theirs]
     cells["published_se"] = [np.nan if one is None or one.se is None else one.se for one in theirs]
+    cells["source"] = ["" if one is None else one.source for one in theirs]
     return whole_numbers(cells)

@@ -10,14 +10,15 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from ffensembles.analyses.weights import load_weights
 from ffensembles.datasets import DATASETS
 from ffensembles.datasets.prepare import prepare
 from ffensembles.errors import StoreError
 from ffensembles.models.network import embed, hidden, initial_weights, predict
 from ffensembles.models.recipe import Recipe
 from ffensembles.representations.store import save_tree
+from ffensembles.representations.weights import load_weights
 from ffensembles.runtime.provenance import provenance
+from ffensembles.training.metadata import fingerprint, read_run
 
 NO_LABEL = -1
 """What `embedded_label` says where no label is embedded (BP)."""
@@ -185,7 +186,7 @@ def read_out(
     recipe, data
         As for `training.run_training`.
     weights, store
-        Files to read and to write.
+        Files to read and to write; the run's `run.json` lies beside its weights.
     unseen_label
         Which label images of a held-out class carry.
     mantissa_bits
@@ -196,13 +197,16 @@ def read_out(
     Raises
     ------
     StoreError
-        If the weights are damaged or do not fit, or the store cannot be written.
+        If the weights are damaged, are of another run or recipe, or do not fit; or if the store
+        cannot be written.
     """
     torch.set_num_threads(max(1, threads))
+    metadata = Path(weights).with_name("run.json")
+    read_run(metadata, fingerprint([run], recipe, data), allow_unsealed=True)
     images = prepare(run["dataset"], "test", data, **recipe.images)
     categories = DATASETS[run["dataset"]].classes
     tree = extract(
-        load_weights(weights),
+        load_weights(weights, metadata),
         recipe,
         images.x,
         images.labels,

@@ -14,8 +14,8 @@ def library_files(*modules: str, root: str | Path = _ROOT) -> list[str]:
     Imports are read from the source, wherever they stand in it, and followed. Importing `a.b.c`
     runs `a.b` too, so that package's file and its imports count. Not so the outermost package's:
     it only hands on public names, and no module of its own depends on them. Imports for type
-    checkers alone do not count. A package that loads all of its modules by `pkgutil` depends on
-    all of them.
+    checkers alone do not count. Whoever imports from a package that loads all of its modules by
+    `pkgutil`, as registries do, depends on all of them; one of these modules does not.
 
     Parameters
     ----------
@@ -38,18 +38,19 @@ def library_files(*modules: str, root: str | Path = _ROOT) -> list[str]:
     for module in modules:
         if _file(root, module) is None:
             raise ModuleNotFoundError(f"{module}: no such module under {root}.")
-    found: dict[str, Path] = {}
-    waiting = list(modules)
+    found: dict[tuple[str, bool], Path] = {}
+    waiting = [(module, True) for module in modules]
     while waiting:
-        module = waiting.pop()
+        module, named = waiting.pop()
         file = _file(root, module)
         outermost = "." not in module and file is not None and file.name == "__init__.py"
-        if file is None or module in found or (outermost and module not in modules):
+        if file is None or (module, named) in found or (outermost and module not in modules):
             continue
-        found[module] = file
+        found[module, named] = file
         parents = [module.rsplit(".", depth)[0] for depth in range(1, module.count("."))]
-        waiting += [*parents, *_imported(file, module)]
-    return sorted(file.relative_to(root).as_posix() for file in found.values())
+        waiting += [(parent, False) for parent in parents]
+        waiting += [(other, True) for other in _imported(file, module, named)]
+    return sorted({file.relative_to(root).as_posix() for file in found.values()})
 
 
 def _file(root: Path, module: str) -> Path | None:
@@ -60,15 +61,18 @@ def _file(root: Path, module: str) -> Path | None:
 
 
 @cache
-def _imported(file: Path, module: str) -> tuple[str, ...]:
-    """Return the modules that a file imports; a name taken from one may itself be a module."""
+def _imported(file: Path, module: str, named: bool) -> tuple[str, ...]:
+    """Return the modules that a file imports; a name taken from one may itself be a module.
+
+    `named` adds the modules that a package finds by `pkgutil`.
+    """
     tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     found: list[str] = []
     for node in _statements(tree):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
-            if file.name == "__init__.py" and "pkgutil" in found:
+            if named and file.name == "__init__.py" and "pkgutil" in found:
                 found += [
                     f"{package}.{path.stem}"
                     for path in file.parent.glob("*.py")

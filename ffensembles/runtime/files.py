@@ -4,21 +4,33 @@ import csv
 import errno
 import hashlib
 import json
+import math
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ffensembles.errors import StoreError
+from ffensembles.errors import FFEnsemblesError, StoreError
 
-_WAYS_OUT = {
+_FULL = {
     errno.ENOSPC: "the disk is full: free some space and start the same command again",
     errno.EDQUOT: "the disk quota is used up: free some space and start the same command again",
+}
+_WAYS_OUT = _FULL | {
     errno.EROFS: "the file system is read-only: make it writable or set another `results` folder",
     errno.EACCES: "permission was denied: check the folder's owner or set another `results` folder",
 }
+
+WAY_OUT = "delete it and start the same command again"
+"""What to do about a result that cannot be read."""
+
+SEAL = "sha256:" + 64 * "0"
+"""Stands in a file's metadata until `seal` puts the digest of the file there."""
+
+_SEAL = re.compile(rb"sha256:([0-9a-f]{64})")
 
 
 @contextmanager
@@ -41,19 +53,41 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
-        # mkstemp makes files private; results are as readable as any other file of the user's
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        temporary.chmod(default_mode(0o666))  # mkstemp makes files private
         temporary.replace(path)
-    except OSError as error:
-        if error.errno not in _WAYS_OUT:
+    except FFEnsemblesError:
+        raise
+    except Exception as error:
+        number = error.errno if isinstance(error, OSError) else None
+        way_out = _WAYS_OUT.get(number or 0) or full_disk(error)
+        if way_out is None:
             raise
-        raise StoreError(f"{path}: cannot be written; {_WAYS_OUT[error.errno]}.") from error
+        raise StoreError(f"{path}: cannot be written; {way_out}.") from error
     finally:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def default_mode(mode: int) -> int:
+    """Return the mode of a new file (0o666) or folder (0o777) under this user's umask."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return mode & ~umask
+
+
+def full_disk(error: BaseException) -> str | None:
+    """Say what to do if an error, or one that it was raised from, means a full disk or quota.
+
+    Libraries wrap the error of the operating system; some keep nothing but its text.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        for number, way_out in _FULL.items():
+            if getattr(link, "errno", None) == number or os.strerror(number) in str(link):
+                return way_out
+        link = link.__cause__ or link.__context__
+    return None
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -73,17 +107,37 @@ def read_json(path: str | Path) -> dict[str, Any]:
     Raises
     ------
     StoreError
-        If the file is missing or is not a whole JSON object.
+        If the file is missing, is not a whole JSON object, or holds a number that is not finite.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"{path}: cannot be read ({error}); delete it and run again to make it anew."
-        ) from error
-    if not isinstance(content, dict):
-        raise StoreError(f"{path}: holds no JSON object; delete it and run again.")
-    return content
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error}); {WAY_OUT}.") from error
+    return parse_json(content, path)
+
+
+def parse_json(content: bytes, name: object) -> dict[str, Any]:
+    """Return the JSON object that some bytes hold; `name` says in errors where they come from.
+
+    Raises
+    ------
+    StoreError
+        If it is no whole JSON object, or holds a number that is not finite (`NaN`, `1e400`).
+    """
+    try:
+        found = json.loads(content.decode(), parse_constant=_finite, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{name}: cannot be read ({error}); {WAY_OUT}.") from error
+    if not isinstance(found, dict):
+        raise StoreError(f"{name}: holds no JSON object; {WAY_OUT}.")
+    return found
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number} is not a finite number")
+    return value
 
 
 def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
@@ -98,3 +152,32 @@ def checksum(path: str | Path, algorithm: str = "sha256") -> str:
     """Return the hexadecimal digest of a file, read in pieces."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def seal(content: bytes) -> bytes:
+    """Put a digest of some bytes where they hold `SEAL`: the SHA-256 of the bytes with `SEAL`.
+
+    It is for formats with a place for text of their own, such as Parquet and safetensors. Every
+    byte is covered, and other programs read the file as before.
+    """
+    return content.replace(SEAL.encode(), b"sha256:" + _digest(content))
+
+
+def check_seal(content: bytes, name: object) -> None:
+    """Check that bytes are as `seal` returned them; `name` says in errors where they come from.
+
+    Raises
+    ------
+    StoreError
+        If a byte has changed, or if there is no seal.
+    """
+    found = list(_SEAL.finditer(content))
+    if len(found) != 1:
+        raise StoreError(f"{name}: holds no checksum of its content; {WAY_OUT}.")
+    start, end = found[0].span()
+    if _digest(content[:start] + SEAL.encode() + content[end:]) != found[0][1]:
+        raise StoreError(f"{name}: has changed since it was written; {WAY_OUT}.")
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()

@@ -1,14 +1,18 @@
 """What scripts need around their one call: the library on their path, a log, errors in a line."""
 
+import errno
 import logging
 import os
 import platform
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ffensembles.errors import FFEnsemblesError
+from ffensembles.runtime.files import full_disk
 
 
 def importable(folder: str | Path) -> None:
@@ -21,12 +25,16 @@ def importable(folder: str | Path) -> None:
 def logged(path: str | Path, result: str | Path) -> Iterator[None]:
     """Log to a file and to standard error while inside; end the process on an error.
 
-    An error that a user can mend is told in its own words; any other with its traceback, in the
-    log as well. Either says how to make just this `result` again.
+    An error that a user can mend, a full disk among them, is told in its own words; any other
+    with its traceback, in the log as well. Either says how to make just this `result` again.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handlers: list[logging.Handler] = [logging.FileHandler(path, mode="w"), logging.StreamHandler()]
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handlers.insert(0, logging.FileHandler(path, mode="w"))
+    except OSError as error:
+        sys.exit(f"ERROR: {path}: cannot be written; {full_disk(error) or error.strerror}.")
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(message)s",
@@ -41,9 +49,27 @@ def logged(path: str | Path, result: str | Path) -> Iterator[None]:
     except FFEnsemblesError as error:
         logging.error("ERROR: %s\n%s", error, way_out)
         sys.exit(1)
-    except Exception:
+    except Exception as error:
+        problem = _full_disk(error, path)
+        if problem is not None:
+            logging.error("ERROR: %s: cannot be made; %s.\n%s", result, problem, way_out)
+            sys.exit(1)
         logging.exception("ERROR: not foreseen; please report it with this log\n%s", way_out)
         sys.exit(1)
+
+
+def _full_disk(error: Exception, log: Path) -> str | None:
+    """Say what to do where a disk is full, for this process or for one that writes to its log.
+
+    Of such a process only the exit status comes back. Where the disk was too full for its last
+    words, the space that is left says so.
+    """
+    if not isinstance(error, subprocess.CalledProcessError):
+        return full_disk(error)
+    said = log.read_text(encoding="utf-8", errors="replace")
+    if shutil.disk_usage(log.parent).free == 0:
+        said = os.strerror(errno.ENOSPC)
+    return full_disk(OSError(said))
 
 
 def _whereabouts() -> str:

@@ -1,8 +1,8 @@
-"""Trained runs in one file: packed where they were trained, taken up elsewhere untrained.
+"""Trained runs in one file: export them where they were trained, import them elsewhere.
 
-`python -m ffensembles.study.export pack results runs.zip` and, in another checkout,
-`python -m ffensembles.study.export unpack runs.zip results`. The file is an ordinary zip, nothing in
-it compressed; reading it runs nothing that is in it.
+`python -m ffensembles.study.export export results runs.zip` and, in another checkout,
+`python -m ffensembles.study.export import runs.zip results`. The file is an ordinary zip, nothing
+in it compressed; reading it runs nothing that is in it.
 """
 
 import argparse
@@ -14,19 +14,30 @@ import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ffensembles import __version__
+from ffensembles.config import load_config
 from ffensembles.errors import FFEnsemblesError, StoreError
-from ffensembles.runs import PATTERNS, WHOLE, Run
-from ffensembles.runtime.files import atomic_path, checksum, read_json
+from ffensembles.runs import WHOLE, Run
+from ffensembles.runtime.files import atomic_path, checksum, parse_json
 from ffensembles.runtime.text import plural
-from ffensembles.training.cache import Kept
+from ffensembles.runtime.version import __version__
+from ffensembles.study.grid import SCOPES, Grid
+from ffensembles.study.paths import PATTERNS
+from ffensembles.training.cache import Cache
+from ffensembles.training.metadata import (
+    check_file,
+    checked_run,
+    differences,
+    fingerprint,
+    read_run,
+)
 
 log = logging.getLogger(__name__)
 
-_KINDS = ("weights", "history", "metadata")  # metadata last: where it is, a run is whole
+_KINDS = ("weights", "history", "metadata")  # metadata last: a run that has it is complete
 _MANIFEST = "manifest.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold: same runs, same bytes
 _UNIX = 3
@@ -39,17 +50,19 @@ _METADATA = re.sub(
     re.escape(PATTERNS["metadata"]),
 )
 
+_Files = Mapping[str, Mapping[str, Any]]
 
-def pack(results: str | Path, archive: str | Path) -> list[str]:
-    """Pack weights, history and metadata of every finished run; return the runs' names.
+
+def export_runs(results: str | Path, archive: str | Path) -> list[str]:
+    """Write weights, history and metadata of every finished run to one file; return their names.
 
     The archive is written whole or not at all; the same runs give the same bytes.
 
     Raises
     ------
     StoreError
-        If there is no finished run, if weights are not those that their metadata tell of, or if
-        a file cannot be read or written.
+        If there is no finished run, if a run's files are damaged or not of one training, or if a
+        file cannot be read or written.
     """
     results = Path(results)
     found = {run: _files(results, run) for run in _finished(results)}
@@ -57,64 +70,136 @@ def pack(results: str | Path, archive: str | Path) -> list[str]:
         raise StoreError(f"{results}: holds no finished run; train some, or name another folder.")
     runs = [{"run": run.keys, "files": files} for run, files in found.items()]
     manifest = {"ffensembles": __version__, "runs": runs}
-    with atomic_path(archive) as temporary, zipfile.ZipFile(temporary, "w") as packed:
-        packed.writestr(_member(_MANIFEST), json.dumps(manifest, indent=2) + "\n")
+    with atomic_path(archive) as temporary, zipfile.ZipFile(temporary, "w") as opened:
+        opened.writestr(_member(_MANIFEST), json.dumps(manifest, indent=2) + "\n")
         for files in found.values():
             for name, known in files.items():
                 content = (results / name).read_bytes()
                 if hashlib.sha256(content).hexdigest() != known["sha256"]:
-                    raise StoreError(f"{results / name}: changed while it was packed; pack again.")
-                packed.writestr(_member(name), content)
+                    raise StoreError(
+                        f"{results / name}: changed during the export; export the runs again."
+                    )
+                opened.writestr(_member(name), content)
     return [run.name for run in found]
 
 
-def unpack(archive: str | Path, results: str | Path, *, replace: bool = False) -> list[str]:
-    """Put an archive's runs below a results folder; return the names of those that were put.
+def import_runs(
+    archive: str | Path,
+    results: str | Path,
+    *,
+    replace: bool = False,
+    expected: Mapping[Run, Mapping[str, Any]] | None = None,
+) -> list[str]:
+    """Put an archive's runs below a results folder; return the names of those that were written.
 
-    A run that is there already stays untouched. One that is there with other content does too,
-    and a warning names it, unless the archive's shall `replace` it. An interrupted call is made
-    good by the next. Whether the runs are of the study's recipes is not looked at.
+    All runs are checked before any file is written. A run that is there already stays untouched;
+    one that is there with other content too, with a warning, unless `replace`. After an
+    interruption the same call writes what is missing. Each run goes to the cache of trained runs
+    as well.
+
+    Parameters
+    ----------
+    archive
+        A file that `export_runs` wrote.
+    results
+        A study's results folder.
+    replace
+        Whether to replace runs that are there with other content.
+    expected
+        Fingerprints (`training.metadata.fingerprint`) of the study's runs: one with another
+        fingerprint, trained by another recipe for example, is not imported, and a warning says
+        in what it differs. None imports every run.
 
     Raises
     ------
     StoreError
-        If the archive is missing or damaged, or holds anything but files of runs: then nothing
-        is unpacked. Or if a file cannot be read or written.
+        If the archive is missing or damaged, holds anything but files of runs, or holds a run
+        whose metadata are damaged, have a wrong type or are those of another run: then nothing is
+        written. Or if a file cannot be read or written.
     """
-    archive, results, put = Path(archive), Path(results), []
+    archive, results, written = Path(archive), Path(results), []
     with _reading(archive, "its list of members"):
-        packed = zipfile.ZipFile(archive)
-    with packed:
-        runs = _listed(archive, packed)
-        for files in runs.values():
-            for name in files:
-                _content(archive, packed, name, files)
-        for run, files in runs.items():
+        opened = zipfile.ZipFile(archive)
+    with opened:
+        runs = _wanted(archive, _checked(archive, opened), expected or {})
+        for run, one in runs.items():
+            files = one.files
             there = {name: _digest(results / name) for name in files if (results / name).exists()}
             left = [name for name in _names(run) if there.get(name) != files[name]["sha256"]]
             if any(name in there for name in left) and not replace:
                 log.warning(
                     "%s: is there with other content and stays as it is; "
-                    "unpack with --replace to put the archive's in its place.",
+                    "import with --replace to replace it by the archive's.",
                     (results / _names(run)[0]).parent,
                 )
                 continue
             for name in left:
-                content = _content(archive, packed, name, files)
+                content = _content(archive, opened, name, files)
                 with atomic_path(results / name) as temporary:
                     temporary.write_bytes(content)
-            _keep(results, run)
-            put += [run.name] if left else []
-    return put
+            _add_to_cache(results, run, one.metadata)
+            written += [run.name] if left else []
+    return written
 
 
-def _keep(results: Path, run: Run) -> None:
-    """Keep a run as one that was trained here is kept: a workflow that asks for it takes it."""
-    paths = [results / name for name in _names(run)]
-    said = read_json(paths[-1])
-    if said.get("code_sha256"):
-        meaning = json.dumps(said["meaning"], sort_keys=True)
-        Kept(results / PATTERNS["kept"], said["code_sha256"]).keep(meaning, paths)
+@dataclass(frozen=True)
+class _Archived:
+    """A run in an archive: what the manifest lists of its files, and its metadata."""
+
+    files: _Files
+    metadata: Mapping[str, Any]
+
+
+def _checked(archive: Path, opened: zipfile.ZipFile) -> dict[Run, _Archived]:
+    """Check the whole archive, and return its runs."""
+    return {
+        run: _Archived(files, _metadata_in(archive, opened, run, files))
+        for run, files in _listed(archive, opened).items()
+    }
+
+
+def _metadata_in(archive: Path, opened: zipfile.ZipFile, run: Run, files: _Files) -> dict[str, Any]:
+    """Check a run's files in an archive against each other, and return its metadata."""
+    weights, history, metadata = _names(run)
+    content = {name: _content(archive, opened, name, files) for name in files}
+    name = f"{archive}: {metadata}"
+    said = checked_run(parse_json(content[metadata], name), name, allow_unsealed=True)
+    known = (run.keys, files[weights]["sha256"], files[history]["sha256"])
+    if known != _said_of(said, known[-1]):
+        raise StoreError(
+            f"{name}: is not of the run and the files that it lies beside; export the runs again."
+        )
+    return said
+
+
+def _said_of(metadata: Mapping[str, Any], history: str) -> tuple[Any, ...]:
+    """Return run and checksums that metadata name; those of an older version name no history."""
+    return metadata["run"], metadata["weights_sha256"], metadata.get("history_sha256") or history
+
+
+def _wanted(
+    archive: Path, runs: Mapping[Run, _Archived], expected: Mapping[Run, Mapping[str, Any]]
+) -> dict[Run, _Archived]:
+    """Leave out, with a warning, runs that a study asks for with another fingerprint."""
+    wanted = {}
+    for run, one in runs.items():
+        found = one.metadata["fingerprint"]
+        different = differences(found, expected.get(run, found))
+        if different:
+            log.warning(
+                "%s: %s is not imported; it differs from the study's run: %s.",
+                archive, run.name, different,
+            )  # fmt: skip
+        else:
+            wanted[run] = one
+    return wanted
+
+
+def _add_to_cache(results: Path, run: Run, metadata: Mapping[str, Any]) -> None:
+    """Add a run to the cache, as one that was trained here."""
+    if metadata.get("code_sha256") and metadata.get("history_sha256"):
+        cache = Cache(results / PATTERNS["cache"], metadata["code_sha256"])
+        cache.add(metadata["fingerprint"], [results / name for name in _names(run)])
 
 
 def _names(run: Run) -> list[str]:
@@ -133,25 +218,28 @@ def _finished(results: Path) -> list[Run]:
 
 def _files(results: Path, run: Run) -> dict[str, dict[str, Any]]:
     """Return checksum and size of a run's files, which have to be of one training."""
-    weights, _, metadata = _names(run)
-    said = read_json(results / metadata)
-    files = {
+    weights, history, metadata = _names(run)
+    said = read_run(results / metadata, allow_unsealed=True)
+    if said["run"] != run.keys:
+        raise StoreError(
+            f"{results / metadata}: is of another run than its folder; delete the folder and "
+            "train this run again."
+        )
+    check_file(results / weights, said, "weights_sha256")
+    check_file(results / history, said, "history_sha256")
+    return {
         name: {"sha256": _digest(results / name), "size": (results / name).stat().st_size}
         for name in _names(run)
     }
-    if said.get("run") != run.keys or said.get("weights_sha256") != files[weights]["sha256"]:
-        raise StoreError(
-            f"{results / weights}: is not the file that run.json beside it tells of; delete "
-            "both and train this run again."
-        )
-    return files
 
 
 def _digest(path: Path) -> str:
     try:
         return checksum(path)
     except OSError as error:
-        raise StoreError(f"{path}: cannot be read ({error.strerror}); mend or move it.") from error
+        raise StoreError(
+            f"{path}: cannot be read ({error.strerror}); repair or move it."
+        ) from error
 
 
 def _member(name: str) -> zipfile.ZipInfo:
@@ -160,16 +248,13 @@ def _member(name: str) -> zipfile.ZipInfo:
     return member
 
 
-_Files = Mapping[str, Mapping[str, Any]]
-
-
-def _listed(archive: Path, packed: zipfile.ZipFile) -> dict[Run, _Files]:
+def _listed(archive: Path, opened: zipfile.ZipFile) -> dict[Run, _Files]:
     """Return what a manifest lists, if it is files of runs and just what the archive holds."""
-    members = [info for info in packed.infolist() if info.filename != _MANIFEST]
+    members = [info for info in opened.infolist() if info.filename != _MANIFEST]
     with _reading(archive, _MANIFEST):
-        if any(info.compress_type != zipfile.ZIP_STORED for info in packed.infolist()):
-            raise ValueError("the archive was compressed since it was packed")
-        listed = json.loads(packed.read(_MANIFEST))["runs"]
+        if any(info.compress_type != zipfile.ZIP_STORED for info in opened.infolist()):
+            raise ValueError("the archive was compressed after the export")
+        listed = json.loads(opened.read(_MANIFEST))["runs"]
         runs: dict[Run, _Files] = {Run.from_wildcards(one["run"]): one["files"] for one in listed}
         sizes = {(name, files[name]["size"]) for files in runs.values() for name in files}
     for run, files in runs.items():
@@ -178,7 +263,7 @@ def _listed(archive: Path, packed: zipfile.ZipFile) -> dict[Run, _Files]:
         if strange or not re.fullmatch(_METADATA, metadata):
             raise StoreError(
                 f"{archive}: {min(strange, default=metadata)!r} is no file of a run, or is not "
-                "listed with it; unpack only what `pack` wrote."
+                "listed with it; import only what `export` wrote."
             )
     different = dict(sizes ^ {(info.filename, info.file_size) for info in members})
     if different:
@@ -186,10 +271,10 @@ def _listed(archive: Path, packed: zipfile.ZipFile) -> dict[Run, _Files]:
     return runs
 
 
-def _content(archive: Path, packed: zipfile.ZipFile, name: str, files: _Files) -> bytes:
+def _content(archive: Path, opened: zipfile.ZipFile, name: str, files: _Files) -> bytes:
     """Return a member's content if it is what the manifest says."""
     with _reading(archive, name):
-        content = packed.read(name)
+        content = opened.read(name)
         if hashlib.sha256(content).hexdigest() != files[name]["sha256"]:
             raise ValueError("its checksum is another")
     return content
@@ -201,32 +286,55 @@ def _reading(archive: Path, part: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise StoreError(f"{archive}: is not there; name a file that `pack` wrote.") from error
+        raise StoreError(f"{archive}: is not there; name a file that `export` wrote.") from error
     except Exception as error:  # what damage makes zipfile raise is of many kinds
         raise _damaged(archive, part, error) from error
 
 
 def _damaged(archive: Path, part: str, what: object) -> StoreError:
     return StoreError(
-        f"{archive}: {part} is truncated or damaged ({what}); copy the archive here again, or pack "
-        "it anew."
+        f"{archive}: {part} is truncated or damaged ({what}); copy the archive here again, or "
+        "export the runs again."
     )
 
 
+def expected_in(*files: str | Path) -> dict[Run, dict[str, Any]]:
+    """Return the fingerprint of every run that the study of some configuration files asks for.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration is not valid.
+    """
+    grid = Grid(load_config(*files))
+    runs = dict.fromkeys(run for scope in SCOPES for run in grid.scope(scope))
+    return {run: fingerprint([run.keys], grid.recipe(run), grid.images(run)) for run in runs}
+
+
 def main(words: list[str]) -> int:
-    """Pack or unpack, as the command line says; return its exit status."""
+    """Export or import, as the command line says; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m ffensembles.study.export", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for command, places in (("pack", ("results", "archive")), ("unpack", ("archive", "results"))):
+    for command, places in (("export", ("results", "archive")), ("import", ("archive", "results"))):
         subparser = commands.add_parser(command)
         for place in places:
             subparser.add_argument(place, type=Path)
     subparser.add_argument("--replace", action="store_true", help="replace runs that differ")
+    subparser.add_argument(
+        "--config", nargs="+", type=Path, metavar="FILE",
+        help="config.yaml and its overlays: runs of another recipe are not imported (default: "
+        "configuration.yaml of the results folder, where there is one)",
+    )  # fmt: skip
     given = vars(parser.parse_args(words))
     logging.basicConfig(format="%(message)s")
     command = given.pop("command")
     try:
-        names = pack(**given) if command == "pack" else unpack(**given)
+        if command == "export":
+            names = export_runs(**given)
+        else:
+            own = given["results"] / PATTERNS["configuration"]
+            files = given.pop("config") or ([own] if own.exists() else [])
+            names = import_runs(**given, expected=expected_in(*files) if files else None)
     except FFEnsemblesError as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,13 +1,14 @@
-"""`python -m ffensembles.study.status [FILE ...]`: how a study's trainings stand, from their files."""
+"""`python -m ffensembles.study.status [FILE ...]`: how far a study's trainings are."""
 
 import argparse
+import math
 import re
 import shlex
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from statistics import mean
@@ -18,19 +19,20 @@ from ffensembles.errors import FFEnsemblesError, StoreError
 from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.runs import Run
 from ffensembles.runtime.files import read_json
-from ffensembles.study.grid import Study
+from ffensembles.runtime.text import printable
+from ffensembles.study import Study
 
 State = Literal["done", "running", "failed", "interrupted", "waiting"]
 Kind = tuple[str, str, str]
 
 STATES: tuple[State, ...] = ("done", "running", "failed", "interrupted", "waiting")
 FRESH = 600
-"""Seconds without a sign of life after which a training no longer runs."""
+"""Seconds without a change of log or checkpoint after which a training no longer runs."""
 
 _ERROR = re.compile(r"^\d\d:\d\d:\d\d ERROR: (.*)", re.MULTILINE | re.DOTALL)
 _RAISED = re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception)\b.*", re.MULTILINE)
-_LEFT = re.compile(r" epoch \d+/\d+, .*?, (\d+):(\d\d):(\d\d) left")
-_SEEDS = re.compile(r"\bseed (\d+(?:, \d+)*)$", re.MULTILINE)
+_LEFT = re.compile(r" epoch \d+/\d+, .*?, (\d{1,9}):(\d\d):(\d\d) left")
+_SEEDS = re.compile(r"\bseed (\d{1,18}(?:, \d{1,18})*)$", re.MULTILINE)
 _STOPPED = "training was asked to stop"
 
 
@@ -52,7 +54,7 @@ class Training:
     left
         Of a run that is running: seconds until it is trained; None before its log says so.
     said
-        What the error was.
+        What the error was, or why the log cannot be read. Control characters are escaped.
     """
 
     run: Run
@@ -70,7 +72,7 @@ class Training:
 
 def look(study: Study, now: float | None = None) -> list[Training]:
     """Say of every run how its training stands at a time (seconds since 1970; None: now)."""
-    return [_training(study, run, time.time() if now is None else now) for run in study.runs]
+    return [_training(study, run, time.time() if now is None else now) for run in study.grid.runs]
 
 
 def seconds_each(trainings: Sequence[Training]) -> dict[Kind, float]:
@@ -86,7 +88,7 @@ def time_left(trainings: Sequence[Training]) -> tuple[float | None, int, int]:
     """Estimate when all but the failed trainings are done.
 
     The time of those running and to come is shared among as many jobs as run now (one if none
-    does), but none is done sooner than in its own. An interrupted one counts in full.
+    does), but none is done sooner than in its own time. An interrupted one counts in full.
 
     Returns
     -------
@@ -119,8 +121,10 @@ def report(study: Study, trainings: Sequence[Training], command: str) -> str:
     lines += ["", *_table(trainings)]
     if count["interrupted"]:
         lines += ["", "interrupted ones go on when the study's command is started again"]
+    unreadable = {one.log: one.said for one in trainings if one.said and one.state != "failed"}
+    lines += [f"{printable(log)}: {said}" for log, said in unreadable.items()]
     for ones in _by_log(trainings, "failed"):
-        weights = shlex.join(study.paths("weights", [one.run for one in ones]))
+        weights = shlex.join(study.paths.each("weights", [one.run for one in ones]))
         lines += ["", f"failed: {ones[0].said}", f"  log: {ones[0].log}"]
         lines += [f"  retry: {command} {weights}"]
     return "\n".join(lines)
@@ -137,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     overlays = ["--configfile", *files[1:]] if files[1:] else []
     command = given.command or shlex.join(["snakemake", *overlays, "--cores", "1"])
     try:
-        study = Study(load_config(*files))
+        study = Study.of(load_config(*files))
     except FFEnsemblesError as error:
         print(error, file=sys.stderr)
         return 1
@@ -146,22 +150,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _training(study: Study, run: Run, now: float) -> Training:
-    metadata = Path(study.path("metadata", run))
-    if metadata.exists() and Path(study.path("weights", run)).exists():
+    paths = study.paths
+    metadata = Path(paths.one("metadata", run))
+    if metadata.exists() and Path(paths.one("weights", run)).exists():
         return Training(run, "done", seconds=_seconds(metadata))
-    seeds = study.block(run)
-    logs = [study.path("run_log", run, stage="train"), study.path("block_log", run, seeds=seeds)]
-    checkpoints = [study.path("checkpoint", run, seed=seed) for seed in seeds.split("-")]
-    spoke, log = min((_age(path, now), path) for path in logs)
-    if spoke == float("inf"):
+    seeds = study.grid.block(run)
+    logs = [paths.one("run_log", run, stage="training"), paths.one("block_log", run, seeds=seeds)]
+    checkpoints = [
+        paths.one("checkpoint", replace(run, seed=int(seed))) for seed in seeds.split("-")
+    ]
+    age, log = min((_age(path, now), path) for path in logs)
+    if age == math.inf:
         return Training(run, "waiting")
-    text = Path(log).read_text(encoding="utf-8", errors="replace")
+    text, unreadable = _text(log)
     said = _error(text)
     if said and _STOPPED not in said:
         return Training(run, "failed", log, said=said)
-    if said or min(spoke, *(_age(path, now) for path in checkpoints)) > FRESH:
-        return Training(run, "interrupted", log)
-    return _alive(run, log, text, spoke)
+    if said or min(age, *(_age(path, now) for path in checkpoints)) > FRESH:
+        return Training(run, "interrupted", log, said=unreadable)
+    return replace(_alive(run, log, text, age), said=unreadable)
+
+
+def _text(log: str) -> tuple[str, str]:
+    """Return a log's text, and why it cannot be read if so."""
+    try:
+        return Path(log).read_text(encoding="utf-8", errors="replace"), ""
+    except OSError as error:
+        return "", f"the log cannot be read ({error.strerror})"
 
 
 def _alive(run: Run, log: str, text: str, spoke: float) -> Training:
@@ -190,9 +205,10 @@ def _by_log(trainings: Sequence[Training], state: State) -> list[list[Training]]
 def _seconds(metadata: Path) -> float | None:
     try:
         content = read_json(metadata)
-        return float(content["seconds"]) / int(content.get("runs_together") or 1)
-    except (StoreError, KeyError, TypeError, ValueError):
-        return None  # a damaged file is the workflow's to complain of
+        seconds = float(content["seconds"]) / int(content.get("runs_together") or 1)
+    except (StoreError, ArithmeticError, KeyError, TypeError, ValueError):
+        return None  # the job that reads a damaged file names it
+    return seconds if math.isfinite(seconds) else None
 
 
 def _age(path: str, now: float) -> float:
@@ -200,18 +216,18 @@ def _age(path: str, now: float) -> float:
     try:
         return max(now - Path(path).stat().st_mtime, 0)
     except OSError:
-        return float("inf")
+        return math.inf
 
 
 def _error(text: str) -> str:
-    """Return in one line the error that ended a log (`scripting.logged`); empty if none did."""
+    """Return in one line the error that ended a log (`jobs.logged`); empty if none did."""
     found = _ERROR.search(text)
     if not found:
         return ""
     said, traceback, raised = found[1].partition("Traceback (most recent call last):\n")
     if traceback:
         said = (_RAISED.findall(raised) or raised.strip().split("\n"))[-1]
-    return " ".join(said.split("\n(log: ")[0].split())
+    return printable(" ".join(said.split("\n(log: ")[0].split()))
 
 
 def _table(trainings: Sequence[Training]) -> list[str]:
@@ -229,7 +245,10 @@ def _table(trainings: Sequence[Training]) -> list[str]:
 
 
 def _clock(seconds: float) -> str:
-    return str(timedelta(seconds=round(seconds)))
+    try:
+        return str(timedelta(seconds=round(seconds)))
+    except OverflowError:
+        return "over a million years"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Trained runs kept aside by what they are: asked for again, a run is taken, not trained.
+"""A content-addressed cache of trained runs: a run that is asked for again is not trained again.
 
 A result that a workflow throws away (its coordinating process was killed, its date looks wrong, a
-parameter was changed and changed back) costs nothing then. What is kept shares its disk
-space with the results (hard links) and may be deleted at any time.
+parameter was changed and changed back) costs nothing then. The cache shares its disk space
+with the results (hard links) and may be deleted at any time.
 """
 
 import hashlib
@@ -10,18 +10,21 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ffensembles.errors import StoreError
-from ffensembles.runtime.files import checksum, read_json
+from ffensembles.runtime.files import default_mode
+from ffensembles.training.metadata import canonical, check_file, read_run
 
 log = logging.getLogger(__name__)
 
 _METADATA = "run.json"
 _WEIGHTS = "weights.safetensors"
+_HISTORY = "history.csv"
 
 
 def code_digest(files: Iterable[str | Path]) -> str:
@@ -33,7 +36,7 @@ def code_digest(files: Iterable[str | Path]) -> str:
 
 
 @dataclass(frozen=True)
-class Kept:
+class Cache:
     """A folder of trained runs.
 
     Attributes
@@ -46,43 +49,48 @@ class Kept:
 
     folder: Path
     code: str
-    names = (_WEIGHTS, "history.csv", _METADATA)
+    names = (_WEIGHTS, _HISTORY, _METADATA)
 
-    def place(self, origin: str) -> Path:
-        """Return the folder of a run, from the text that says all that determines it."""
-        return self.folder / hashlib.sha256(f"{self.code}\n{origin}".encode()).hexdigest()[:32]
+    def place(self, fingerprint: Mapping[str, Any]) -> Path:
+        """Return the folder of a run, from its fingerprint (`metadata.fingerprint`)."""
+        text = f"{self.code}\n{canonical(fingerprint)}"
+        return self.folder / hashlib.sha256(text.encode()).hexdigest()[:32]
 
-    def keep(self, origin: str, files: Iterable[Path]) -> None:
-        """Keep a run's files, whole or not at all; failing to is no error, only said."""
-        place = self.place(origin)
+    def add(self, fingerprint: Mapping[str, Any], files: Iterable[Path]) -> None:
+        """Add a run's files, whole or not at all; a failure is logged and no error."""
+        place = self.place(fingerprint)
         temporary: Path | None = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             temporary = Path(tempfile.mkdtemp(dir=self.folder, prefix=".", suffix=".part"))
+            temporary.chmod(default_mode(0o777))  # mkdtemp makes folders private
             for path in files:
                 _link(path, temporary / path.name)
             shutil.rmtree(place, ignore_errors=True)
             temporary.replace(place)
         except OSError as error:
-            log.warning("%s: cannot be kept for another time (%s)", place, error)
+            log.warning("%s: cannot be written to the cache (%s)", place, error)
             if temporary is not None:
                 shutil.rmtree(temporary, ignore_errors=True)
 
-    def take(self, origin: str, files: Iterable[Path]) -> bool:
-        """Put a kept run's files into place; False if there is none, or a damaged one."""
-        place, files = self.place(origin), list(files)
+    def take(self, fingerprint: Mapping[str, Any], files: Iterable[Path]) -> bool:
+        """Put a cached run's files into place; False if there is none, or a damaged one.
+
+        Checked are metadata (their own checksum, and that the run is the one asked for), weights
+        and history.
+        """
+        place, files = self.place(fingerprint), list(files)
         if not place.is_dir():
             return False
         try:
-            expected = read_json(place / _METADATA)["weights_sha256"]
-            sound = checksum(place / _WEIGHTS) == expected
-            if sound:
-                for path in files:
-                    _put(place / path.name, path)
-                return True
-            log.warning("%s: is damaged; training anew", place / _WEIGHTS)
-        except (StoreError, KeyError, FileNotFoundError) as error:
-            log.warning("%s: cannot be taken (%s); training anew", place, error)
+            metadata = read_run(place / _METADATA, fingerprint)
+            check_file(place / _WEIGHTS, metadata, "weights_sha256")
+            check_file(place / _HISTORY, metadata, "history_sha256")
+            for path in files:
+                _put(place / path.name, path)
+            return True
+        except (StoreError, FileNotFoundError) as error:
+            log.warning("%s: is damaged (%s) The run is trained again.", place, error)
         shutil.rmtree(place, ignore_errors=True)
         return False
 
@@ -102,5 +110,9 @@ def _put(source: Path, target: Path) -> None:
     with suppress(FileNotFoundError):
         temporary.unlink()
     _link(source, temporary)
+    try:
+        os.utime(temporary)
+    except PermissionError:  # the file is a colleague's: a copy is ours
+        temporary.unlink()
+        shutil.copyfile(source, temporary)
     temporary.replace(target)
-    os.utime(target)

@@ -20,13 +20,22 @@ from safetensors.numpy import save
 
 from ffensembles.datasets.prepare import Presentations, prepare
 from ffensembles.engine import stages
-from ffensembles.errors import TrainingError
+from ffensembles.errors import StoreError, TrainingError
 from ffensembles.models.plain import Task
 from ffensembles.models.recipe import Recipe
-from ffensembles.runtime.files import atomic_path, checksum, read_json, write_json, write_rows
+from ffensembles.runtime.files import (
+    SEAL,
+    atomic_path,
+    check_seal,
+    checksum,
+    seal,
+    write_json,
+    write_rows,
+)
 from ffensembles.runtime.provenance import provenance
 from ffensembles.training import devices, loop
-from ffensembles.training.cache import Kept
+from ffensembles.training.cache import Cache
+from ffensembles.training.metadata import canonical, fingerprint, read_run, write_run
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +62,10 @@ def run_training(
     training: Mapping[str, Any],
     files: RunFiles,
     threads: int = 1,
-    kept: Kept | None = None,
+    cache: Cache | None = None,
 ) -> None:
     """Train one run and write its files; see `run_block`."""
-    run_block([run], recipe, data, training, [files], threads, kept)
+    run_block([run], recipe, data, training, [files], threads, cache)
 
 
 def run_block(
@@ -66,7 +75,7 @@ def run_block(
     training: Mapping[str, Any],
     files: Sequence[RunFiles],
     threads: int = 1,
-    kept: Kept | None = None,
+    cache: Cache | None = None,
 ) -> None:
     """Train runs that differ in their seed alone, and write the files of each.
 
@@ -89,13 +98,13 @@ def run_block(
         Where results and checkpoints go; a block's checkpoint is its first run's.
     threads
         Threads to compute with.
-    kept
-        Trained runs to take from where they are there, and to add to.
+    cache
+        Trained runs: one that is there is not trained, one that is trained is added.
 
     Raises
     ------
     DataError
-        If the data set cannot be had.
+        If the data set could not be downloaded or found.
     TrainingError
         If a loss stops being finite, or training was asked to stop (its state is saved).
     StoreError
@@ -103,13 +112,13 @@ def run_block(
     """
     left = []
     for run, own in zip(runs, files, strict=True):
-        if kept is not None and kept.take(meaning([run], recipe, data), own.results):
-            log.info("seed %s is trained already: taken from %s", run["seed"], kept.folder)
+        if cache is not None and cache.take(fingerprint([run], recipe, data), own.results):
+            log.info("seed %s is trained already: taken from %s", run["seed"], cache.folder)
         else:
             left.append((run, own))
     if not left:
         return
-    job = _Job(runs[0], recipe, data, settings_of(training, threads), kept)
+    job = _Job(runs[0], recipe, data, settings_of(training, threads), cache)
     many = stages.takes_many(job.task(0), job.settings.engine)
     size, sick = len(left) if many else 1, []
     with devices.precision(job.settings.precision), _asked_to_stop() as stop:
@@ -142,8 +151,8 @@ def run_block(
         raise TrainingError(" ".join(sick))
 
 
-def fill(
-    kept: Kept,
+def train_into_cache(
+    cache: Cache,
     runs: Sequence[Mapping[str, Any]],
     recipe: Recipe,
     data: Mapping[str, Any],
@@ -152,18 +161,18 @@ def fill(
     report: Path,
     threads: int = 1,
 ) -> None:
-    """Train a block of runs only to keep them, and write a report that names them; see `run_block`.
+    """Train a block of runs into the cache and write a report that names them; see `run_block`.
 
-    Runs that are kept already are not trained again.
+    Runs that are in the cache already are not trained again.
     """
     report.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=report.parent, prefix=".") as folder:
         files = []
         for run, checkpoint in zip(runs, checkpoints, strict=True):
-            weights, history, metadata = (Path(folder, str(run["seed"]), n) for n in kept.names)
+            weights, history, metadata = (Path(folder, str(run["seed"]), n) for n in cache.names)
             files.append(RunFiles(weights, history, metadata, checkpoint))
-        run_block(runs, recipe, data, training, files, threads, kept)
-        trained = [read_json(own.metadata)["weights_sha256"] for own in files]
+        run_block(runs, recipe, data, training, files, threads, cache)
+        trained = [read_run(own.metadata)["weights_sha256"] for own in files]
     write_json(report, {"runs": [dict(run) for run in runs], "weights_sha256": trained})
 
 
@@ -176,10 +185,10 @@ class _Job:
         recipe: Recipe,
         data: Mapping[str, Any],
         settings: loop.Settings,
-        kept: Kept | None,
+        cache: Cache | None,
     ) -> None:
         self.recipe, self.data, self.held_out = recipe, data, run["held_out"]
-        self.settings, self.kept, self.device = settings, kept, torch.device(settings.device)
+        self.settings, self.cache, self.device = settings, cache, torch.device(settings.device)
         images = prepare(run["dataset"], "train", data, **recipe.images).without(self.held_out)
         test = prepare(run["dataset"], "test", data, **recipe.images)
         self.n_train, self.n_test = len(images.labels), len(test.labels)
@@ -212,8 +221,8 @@ class _Job:
             ) from stopped
         for (run, files), result in zip(block, trained, strict=True):
             self.write(run, files, result)
-            if self.kept is not None:
-                self.kept.keep(meaning([run], self.recipe, self.data), files.results)
+            if self.cache is not None:
+                self.cache.add(fingerprint([run], self.recipe, self.data), files.results)
         checkpoint.unlink(missing_ok=True)
 
     def identity(self, runs: Sequence[Mapping[str, Any]]) -> str:
@@ -248,7 +257,7 @@ class _Job:
             temporary.write_bytes(save(trained.weights, metadata))
         rows = [_measured(row) for row in trained.history]
         write_rows(files.history, rows, loop.HISTORY_COLUMNS)
-        write_json(
+        write_run(
             files.metadata,
             {
                 "run": dict(run),
@@ -263,8 +272,9 @@ class _Job:
                 "seconds": trained.seconds,
                 "runs_together": trained.runs_together,
                 "weights_sha256": checksum(files.weights),
-                "code_sha256": None if self.kept is None else self.kept.code,
-                "meaning": json.loads(meaning([run], self.recipe, self.data)),
+                "history_sha256": checksum(files.history),
+                "code_sha256": None if self.cache is None else self.cache.code,
+                "fingerprint": fingerprint([run], self.recipe, self.data),
                 "provenance": origins,
             },
         )
@@ -284,16 +294,6 @@ def settings_of(training: Mapping[str, Any], threads: int) -> loop.Settings:
     return loop.Settings(**{**known, "device": str(device)})
 
 
-def meaning(runs: Sequence[Mapping[str, Any]], recipe: Recipe, data: Mapping[str, Any]) -> str:
-    """Return all that determines some runs up to float rounding, as JSON.
-
-    Where data come from is no part of it, nor on what the runs are computed.
-    """
-    shape = {key: data[key] for key in sorted(data) if key not in ("source", "folder")}
-    content = {"runs": [dict(run) for run in runs], "recipe": recipe.as_json(), "data": shape}
-    return json.dumps(content, sort_keys=True)
-
-
 def identity(
     runs: Sequence[Mapping[str, Any]],
     recipe: Recipe,
@@ -305,34 +305,38 @@ def identity(
     Each engine, and each kind of device, keeps a memory of its own.
     """
     kind = settings.device.partition(":")[0]
-    return f"{meaning(runs, recipe, data)} {settings.engine} {kind} {loop.MEMORY}"
+    text = canonical(fingerprint(runs, recipe, data))
+    return f"{text} {settings.engine} {kind} {loop.MEMORY}"
 
 
 def write_checkpoint(path: Path, state: loop.State, origin: str) -> None:
     """Write a state, whole or not at all; the previous one stays if that fails."""
-    metadata = {"origin": origin, "progress": json.dumps(state.progress)}
+    metadata = {"origin": origin, "progress": json.dumps(state.progress), "seal": SEAL}
     with atomic_path(path) as temporary:
-        # its own writing to a file tells of a full disk as no OSError
-        temporary.write_bytes(save(state.arrays, metadata))
+        temporary.write_bytes(seal(save(state.arrays, metadata)))
 
 
 def read_checkpoint(path: Path, origin: str) -> loop.State | None:
-    """Read the state that a run may go on from; None where it must start anew.
+    """Read the state that a run may go on from; None where it must start from the beginning.
 
-    A checkpoint of another recipe or engine, or a damaged one, is passed over, and the log says so.
+    A checkpoint of another recipe or engine, or a damaged one, is not used, and the log says so.
     """
     if not path.exists():
         return None
     try:
+        check_seal(path.read_bytes(), path)
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             if metadata.get("origin") != origin:
-                log.warning("%s: is of another recipe, data or engine; starting anew", path)
+                log.warning(
+                    "%s: is of another recipe, data or engine; training starts from the beginning",
+                    path,
+                )
                 return None
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return loop.State(arrays, json.loads(metadata["progress"]))
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        log.warning("%s: cannot be read (%s); starting anew", path, error)
+    except (StoreError, SafetensorError, OSError, KeyError, ValueError) as error:
+        log.warning("%s: cannot be read (%s); training starts from the beginning", path, error)
         return None
 
 
@@ -365,11 +369,10 @@ def _asked_to_stop() -> Iterator[Any]:
 __all__ = [
     "Presentations",
     "RunFiles",
-    "fill",
     "identity",
-    "meaning",
     "read_checkpoint",
     "run_block",
     "run_training",
+    "train_into_cache",
     "write_checkpoint",
 ]

@@ -15,6 +15,8 @@ from ffensembles.analyses.unseen import unseen_frame
 from ffensembles.analyses.weights import weights_by_unit
 from ffensembles.ensembles import find_ensembles
 from ffensembles.plotting.captions import DatasetLabel
+from ffensembles.plotting.registry import KINDS, Shown
+from ffensembles.representations.sample import sample_activations
 
 CATEGORIES = ("T-shirt/top", "Bag", "Coat", "Ankle boot")
 QUANTILES = [0.9, 0.95, 0.99]
@@ -26,8 +28,9 @@ LOUD = {"FF": 2, "BPFF": 4, "BP": 20}
 
 
 def activations(
-    dataset="mnist", model="FF", seed=0, held_out=None, lost=(), units=50, images=12, layers=3
-) -> xr.DataTree:
+    dataset="mnist", model="FF", seed=0, held_out=None, lost=(), units=50, images=12, layers=3,
+    relu=False,
+) -> xr.DataTree:  # fmt: skip
     names = LABELS[dataset].categories
     rng = np.random.default_rng([seed, len(dataset), LOUD[model]])
     labels = np.repeat(np.arange(len(names)), images)
@@ -45,6 +48,9 @@ def activations(
             loud = rng.choice(units, min(units, LOUD[model]), replace=False)
             x[np.ix_(labels == category, loud)] = 0.4 if category == held_out else 0.8
         x += rng.uniform(0, 0.1, x.shape)
+        if relu:  # silent units, and one value far beyond all others
+            x = 20 * np.maximum(x - 0.1, 0)
+            x[0, 0] = 1e6
         coords = {
             "stimulus_id": ("presentation", np.arange(labels.size) + 100),
             "label": ("presentation", labels),
@@ -67,30 +73,107 @@ def method2(tree: xr.DataTree) -> xr.DataTree:
     return find_ensembles(tree, "method2")
 
 
+def found(tree: xr.DataTree) -> dict[str, xr.DataTree]:
+    return {
+        "method1": method1(tree), "method2": method2(tree), "loo": find_ensembles(tree, "loo"),
+    }  # fmt: skip
+
+
 def keys(tree: xr.DataTree) -> dict:
     return {key: tree.attrs[key] for key in ("protocol", "dataset", "model", "held_out", "seed")}
 
 
-def weights(model: str, seed: int, units=50) -> dict:
+def weights(model: str, seed: int, units=50, layers=3) -> dict:
     rng = np.random.default_rng([seed, LOUD[model]])
     shift = {"FF": -3, "BPFF": -0.7, "BP": 0}[model]
-    return {f"layer{k}.weight": rng.normal(shift, 1, (units, 20)) for k in (1, 2, 3)}
+    return {f"layer{k}.weight": rng.normal(shift, 1, (units, 20)) for k in range(1, layers + 1)}
 
 
-def study(datasets=("mnist", "fashionmnist"), models=("FF", "BPFF", "BP"), seeds=(0, 1), lost=()):
-    """Return the tidy frames of all runs: sizes, weights by unit, sharing, unseen."""
-    frames: dict[str, list[pd.DataFrame]] = {"sizes": [], "weights": [], "sharing": []}
-    frames["unseen"] = []
+def sparsity_frame(tree: xr.DataTree) -> pd.DataFrame:
+    """Return made-up sparsity with the columns of the real frame; missing for lost classes."""
+    rng = np.random.default_rng(tree.attrs["seed"])
+    rows = []
+    for layer in range(1, len(tree.children) + 1):
+        data = tree[f"layer{layer}"].to_dataset()
+        correct = data["label"].values[data["correct"].values]
+        for category in (None, *range(len(tree.attrs["categories"]))):
+            n = int((correct == category).sum()) if category is not None else correct.size
+            value = rng.uniform(0.2, 0.9) if n else np.nan
+            rows.append((layer, category, value, int(n > 20), n))
+    columns = ["layer", "category", "sparsity", "silent", "n_presentations"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def history_frame(model: str, seed: int, layers=3) -> pd.DataFrame:
+    """Return a made-up history: a net that learns layer by layer, one end to end, one without."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for layer in range(1, layers + 1) if model == "FF" else (0,):
+        epoch = np.array([1, 10, 20, 30])
+        part = pd.DataFrame({"layer": layer, "epoch": epoch, "loss": rng.random(4) / epoch})
+        if model == "BP":
+            part[["goodness_positive", "goodness_negative", "winners"]] = np.nan
+        else:
+            part = part.assign(
+                goodness_positive=rng.random(4) + 1, goodness_negative=rng.random(4), winners=7
+            )
+        frames.append(part.assign(accuracy=np.nan, seconds=1.0))
+    return pd.concat(frames, ignore_index=True)
+
+
+def study(
+    datasets=("mnist", "fashionmnist"), models=("FF", "BPFF", "BP"), seeds=(0, 1), lost=(),
+    layers=3, relu=False,
+):  # fmt: skip
+    """Return the tidy frames of all runs: sizes, weights by unit, sharing, unseen, and others."""
+    names = ("sizes", "positive_weights_by_unit", "sharing", "unseen", "sparsity", "history")
+    frames: dict[str, list[pd.DataFrame]] = {name: [] for name in names}
+    net = {"lost": lost, "layers": layers, "relu": relu}
     for dataset in datasets:
         for seed in seeds:
             for model in models:
-                tree = activations(dataset, model, seed, lost=lost)
-                one, two = method1(tree), method2(tree)
-                frames["sizes"] += [with_keys(sizes_frame(x), keys(tree)) for x in (one, two)]
-                frames["sharing"].append(with_keys(sharing_frame(one, 0.9), keys(tree)))
-                by_unit = weights_by_unit(weights(model, seed))
-                frames["weights"].append(with_keys(by_unit, keys(tree)))
-            tree = activations(dataset, "FF", seed, held_out=0)
-            frames["unseen"].append(with_keys(unseen_frame(method2(tree)), keys(tree)))
+                tree = activations(dataset, model, seed, **net)
+                one, two, three = found(tree).values()
+                frames["sizes"] += [
+                    with_keys(sizes_frame(x), keys(tree)) for x in (one, two, three)
+                ]
+                for shared in (sharing_frame(one, 0.9), sharing_frame(three)):
+                    frames["sharing"].append(with_keys(shared, keys(tree)))
+                by_unit = weights_by_unit(weights(model, seed, layers=layers))
+                frames["positive_weights_by_unit"].append(with_keys(by_unit, keys(tree)))
+                frames["sparsity"].append(with_keys(sparsity_frame(tree), keys(tree)))
+                history = history_frame(model, seed, layers)
+                frames["history"].append(with_keys(history, keys(tree)))
+            tree = activations(dataset, "FF", seed, held_out=0, **net)
+            for x in (method2(tree), found(tree)["loo"]):
+                frames["unseen"].append(with_keys(unseen_frame(x), keys(tree)))
             frames["sizes"].append(with_keys(sizes_frame(method2(tree)), keys(tree)))
     return {name: pd.concat(parts, ignore_index=True) for name, parts in frames.items()}
+
+
+def shown(kind, parameters, frames, figure="figure1", held_out=None, labels=None, **net) -> Shown:
+    """Return what a figure of this kind is drawn from: all that it needs, and no more."""
+    needs = KINDS[kind].needs(parameters)
+    tree = activations(getattr(parameters, "dataset", "mnist"), held_out=held_out, **net)
+    kept = dict(frames)
+    for name in needs.run_frames:
+        kept[name] = like(frames[name], tree.attrs)
+    if labels is None:
+        labels = {tree.attrs["dataset"]: LABELS[tree.attrs["dataset"]]}
+    return Shown(
+        figure,
+        "2023",
+        labels,
+        sample=sample_activations(tree, 5) if needs.sample else None,
+        ensembles={name: found(tree)[name] for name in needs.methods},
+        frames={name: kept[name] for name in (*needs.frames, *needs.run_frames)},
+    )
+
+
+def like(frame: pd.DataFrame, attrs: dict) -> pd.DataFrame:
+    """Keep the runs that differ from the one described by `attrs` in their seed only."""
+    held_out = frame["held_out"]
+    same = held_out.isna() if attrs["held_out"] is None else held_out.eq(attrs["held_out"])
+    for key in ("dataset", "model"):
+        same &= frame[key].eq(attrs[key])
+    return frame[same.fillna(False).astype(bool)]

@@ -12,6 +12,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
+from synthetic import QUANTILES, activations, method1
 
 from ffensembles.analyses.accuracy import accuracy_frame
 from ffensembles.analyses.regression import paired_sizes, regress, regression_band
@@ -25,9 +26,8 @@ from ffensembles.analyses.tidy import (
     with_keys,
     write_frame,
 )
-from ffensembles.analyses.unseen import unseen_frame, unseen_summary
+from ffensembles.analyses.unseen import unseen_frame
 from ffensembles.analyses.weights import (
-    load_weights,
     weights_by_unit,
     weights_frame,
     weights_histogram,
@@ -35,6 +35,7 @@ from ffensembles.analyses.weights import (
 from ffensembles.ensembles import find_ensembles
 from ffensembles.errors import StoreError
 from ffensembles.representations.store import open_tree, save_tree
+from ffensembles.representations.weights import load_weights
 
 
 def keys(seed: int = 0, **changes: object) -> dict[str, object]:
@@ -185,14 +186,30 @@ def test_unseen_beside_seen_by_hand() -> None:
     assert frame.shared.tolist() == [2, 2, 0, 3]
     lost = unseen_frame(make_found([[1, 0], [0, 0]], lost=(1,), held_out=1))
     np.testing.assert_array_equal(lost["size"], [1, np.nan])
-    runs = [
-        with_keys(unseen_frame(make_found(rows, held_out=0)), keys(seed, held_out=0))
-        for seed, rows in enumerate([[[0, 1, 0], [0, 1, 1]], [[0, 0, 1], [0, 0, 1]]])
-    ]
-    summary = unseen_summary(pd.concat(runs)).set_index(["quantity", "unseen"])
-    assert summary.loc[("activity", True), "mean"] == pytest.approx(0.15)
-    assert summary.loc[("activity", False), "mean"] == pytest.approx(0.175)
-    assert summary.loc[("size", False), ["mean", "n_runs"]].tolist() == [1.5, 2]
+
+
+def test_every_quantile_and_method_gives_rows() -> None:
+    tree = activations(held_out=2, lost=(1,))
+    one = method1(tree)
+    for frame_of in (sharing_frame, unseen_frame):
+        every = frame_of(one)
+        assert every["quantile"].unique().tolist() == QUANTILES
+        for quantile in QUANTILES:
+            alone = frame_of(one, quantile)
+            here = every[every["quantile"] == quantile].reset_index(drop=True)
+            pd.testing.assert_frame_equal(alone, here)
+        with pytest.raises(KeyError):
+            frame_of(one, 0.5)
+        for found in (find_ensembles(tree, "method2"), find_ensembles(tree, "loo")):
+            frame = frame_of(found)
+            assert frame["quantile"].isna().all()
+            assert set(frame.method) == {found.attrs["method"]}
+            assert list(frame.dtypes) == list(every.dtypes)
+    shared = sharing_frame(one, 0.9)
+    assert shared.columns[-1] == "unseen"
+    of_unseen = shared[shared.unseen & (shared.layer == 1)]
+    assert of_unseen[["category", "other"]].to_numpy().tolist() == [[0, 2], [1, 2], [2, 2], [2, 3]]
+    assert not sharing_frame(method1(activations())).unseen.any()
 
 
 # --------------------------------------------------------------------------------------- weights

@@ -11,18 +11,23 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from run_files import RECIPE, make_run, metadata
 
 from ffensembles import __version__
 from ffensembles.errors import StoreError
-from ffensembles.runs import PATTERNS, Run
-from ffensembles.runtime.files import checksum, write_json, write_text
-from ffensembles.study.export import main, pack, unpack
+from ffensembles.runs import Run
+from ffensembles.runtime.files import checksum, write_text
+from ffensembles.study.export import expected_in, export_runs, import_runs, main
+from ffensembles.study.paths import PATTERNS
+from ffensembles.training.cache import Cache
+from ffensembles.training.metadata import write_run
 
 RUNS = [
     Run("relu-l2", "mnist", "BP", None, 10),
     Run("sigmoid-linf", "digits", "FF", 0, 2),
     Run("sigmoid-linf", "digits", "FF", None, 2),
 ]
+ROOT = Path(__file__).parents[2]
 NAMES = ["weights.safetensors", "history.csv", "run.json"]
 
 
@@ -30,13 +35,8 @@ def folder(results: Path, run: Run) -> Path:
     return results / "runs" / run.name
 
 
-def make(results: Path, run: Run, content: str = "") -> Path:
-    place = folder(results, run)
-    write_text(place / "weights.safetensors", f"weights of {run.name} {content}")
-    write_text(place / "history.csv", "epoch,loss\n1,0.5\n")
-    said = {"run": run.keys, "weights_sha256": checksum(place / "weights.safetensors")}
-    write_json(place / "run.json", said)
-    return place
+def make(results: Path, run: Run, seed: int = 0) -> Path:
+    return make_run(folder(results, run), run, seed=seed)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def results(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def archive(results: Path, tmp_path: Path) -> Path:
-    pack(results, tmp_path / "runs.zip")
+    export_runs(results, tmp_path / "runs.zip")
     return tmp_path / "runs.zip"
 
 
@@ -58,10 +58,11 @@ def written(path: Path) -> tuple[int, int]:
 
 
 def files(place: Path) -> dict[str, bytes]:
+    """Return the files below a folder, without the cache of trained runs."""
     return {
         path.relative_to(place).as_posix(): path.read_bytes()
         for path in place.rglob("*")
-        if path.is_file()
+        if path.is_file() and path.relative_to(place).parts[0] != PATTERNS["cache"]
     }
 
 
@@ -80,11 +81,11 @@ def entry(name: str, data: bytes) -> dict[str, object]:
     return {name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}}
 
 
-def forge(archive: Path, change) -> None:
+def forge(archive: Path, change, index: int = 0) -> None:
     """Change a manifest and members together, as who means harm would."""
     content = members(archive)
     manifest = json.loads(content["manifest.json"])
-    change(manifest["runs"][0], content)
+    change(manifest["runs"][index], content)
     rewrite(archive, {**content, "manifest.json": json.dumps(manifest).encode()})
 
 
@@ -92,7 +93,7 @@ def refused(archive: Path, place: Path, *said: str) -> str:
     """Unpack in vain: one line that names the archive, and nothing written."""
     before = files(place)
     with pytest.raises(StoreError) as caught:
-        unpack(archive, place)
+        import_runs(archive, place)
     message = str(caught.value)
     assert message.startswith(f"{archive}: ")
     assert "\n" not in message
@@ -107,8 +108,8 @@ def refused(archive: Path, place: Path, *said: str) -> str:
 
 def test_runs_come_back_as_they_were(results: Path, archive: Path, tmp_path: Path):
     names = [run.name for run in RUNS]
-    assert pack(results, tmp_path / "again.zip") == names
-    assert unpack(archive, tmp_path / "there" / "results") == names
+    assert export_runs(results, tmp_path / "again.zip") == names
+    assert import_runs(archive, tmp_path / "there" / "results") == names
     assert files(tmp_path / "there" / "results") == files(results)
 
 
@@ -133,10 +134,10 @@ def test_the_same_runs_give_the_same_bytes(results: Path, archive: Path, tmp_pat
         for path in make(other, run).iterdir():
             os.utime(path, (1e9, 1e9))
             path.chmod(0o600)
-    pack(other, tmp_path / "other.zip")
+    export_runs(other, tmp_path / "other.zip")
     assert (tmp_path / "other.zip").read_bytes() == archive.read_bytes()
-    unpack(archive, tmp_path / "there")
-    pack(tmp_path / "there", tmp_path / "once-more.zip")
+    import_runs(archive, tmp_path / "there")
+    export_runs(tmp_path / "there", tmp_path / "once-more.zip")
     assert (tmp_path / "once-more.zip").read_bytes() == archive.read_bytes()
 
 
@@ -152,11 +153,11 @@ def test_metadata_is_written_last(archive: Path, tmp_path: Path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            unpack(archive, there)
+            import_runs(archive, there)
     place = folder(there, RUNS[0])
     assert sorted(path.name for path in place.iterdir()) == ["history.csv", "weights.safetensors"]
     before = written(place / "weights.safetensors")
-    assert unpack(archive, there) == [run.name for run in RUNS]
+    assert import_runs(archive, there) == [run.name for run in RUNS]
     assert (place / "run.json").exists()
     assert written(place / "weights.safetensors") == before
 
@@ -167,7 +168,7 @@ def test_metadata_is_written_last(archive: Path, tmp_path: Path, monkeypatch):
 @pytest.mark.parametrize("name", NAMES)
 def test_only_finished_runs_are_packed(results: Path, tmp_path: Path, name: str):
     (folder(results, RUNS[1]) / name).unlink()
-    assert pack(results, tmp_path / "runs.zip") == [RUNS[0].name, RUNS[2].name]
+    assert export_runs(results, tmp_path / "runs.zip") == [RUNS[0].name, RUNS[2].name]
     assert RUNS[1].name not in str(list(members(tmp_path / "runs.zip")))
 
 
@@ -178,8 +179,9 @@ def test_nothing_but_runs_is_packed(results: Path, archive: Path, tmp_path: Path
     place = folder(results, RUNS[2])
     for odd in ("seed-02", "seed-x", "seed-2 (copy)"):
         for name in NAMES:
-            write_text(place.with_name(odd) / name, (place / name).read_text())
-    pack(results, archive)
+            place.with_name(odd).mkdir(exist_ok=True)
+            (place.with_name(odd) / name).write_bytes((place / name).read_bytes())
+    export_runs(results, archive)
     assert archive.read_bytes() == before
 
 
@@ -188,7 +190,7 @@ def test_no_run_to_pack(tmp_path: Path, there: bool):
     if there:
         (tmp_path / "results").mkdir()
     with pytest.raises(StoreError, match="results: holds no finished run; train"):
-        pack(tmp_path / "results", tmp_path / "runs.zip")
+        export_runs(tmp_path / "results", tmp_path / "runs.zip")
     assert not (tmp_path / "runs.zip").exists()
 
 
@@ -197,28 +199,32 @@ def test_weights_that_metadata_do_not_tell_of(results: Path, archive: Path):
     weights = folder(results, RUNS[1]) / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(StoreError, match=r"is not the file that run\.json beside it") as caught:
-        pack(results, archive)
+        export_runs(results, archive)
     assert str(caught.value).startswith(f"{weights}: ")
     assert archive.read_bytes() == before
 
 
 def test_a_run_in_another_ones_folder(results: Path, tmp_path: Path):
     folder(results, RUNS[2]).rename(folder(results, RUNS[2]).with_name("seed-3"))
-    with pytest.raises(StoreError, match=r"seed-3/weights\.safetensors.*train this run again"):
-        pack(results, tmp_path / "runs.zip")
+    with pytest.raises(StoreError, match=r"seed-3/run\.json: is of another run"):
+        export_runs(results, tmp_path / "runs.zip")
 
 
 def test_metadata_that_cannot_be_read(results: Path, tmp_path: Path):
     (folder(results, RUNS[0]) / "run.json").write_text('{"run": ')
     with pytest.raises(StoreError, match=r"run\.json: cannot be read"):
-        pack(results, tmp_path / "runs.zip")
+        export_runs(results, tmp_path / "runs.zip")
 
 
 def test_weights_that_change_meanwhile(results: Path, tmp_path: Path, monkeypatch):
     read = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + b"more")
-    with pytest.raises(StoreError, match=r"weights\.safetensors: changed while it was packed"):
-        pack(results, tmp_path / "runs.zip")
+    monkeypatch.setattr(
+        Path,
+        "read_bytes",
+        lambda path: read(path) + (b"more" if path.suffix == ".safetensors" else b""),
+    )
+    with pytest.raises(StoreError, match=r"weights\.safetensors: changed during the export"):
+        export_runs(results, tmp_path / "runs.zip")
     assert [path.name for path in tmp_path.iterdir()] == ["results"]
 
 
@@ -228,7 +234,10 @@ def test_a_full_disk(results: Path, archive: Path, tmp_path: Path, monkeypatch):
 
     before = archive.read_bytes()
     monkeypatch.setattr(os, "fsync", refuse)
-    for call in (lambda: pack(results, archive), lambda: unpack(archive, tmp_path / "there")):
+    for call in (
+        lambda: export_runs(results, archive),
+        lambda: import_runs(archive, tmp_path / "there"),
+    ):
         with pytest.raises(StoreError, match="the disk is full"):
             call()
     assert archive.read_bytes() == before
@@ -239,10 +248,11 @@ def test_a_full_disk(results: Path, archive: Path, tmp_path: Path, monkeypatch):
 
 
 def test_the_same_run_stays_untouched(results: Path, archive: Path, caplog):
-    before = {path: written(path) for path in results.rglob("*")}
-    assert unpack(archive, results) == []
-    assert unpack(archive, results, replace=True) == []
-    assert {path: written(path) for path in results.rglob("*")} == before
+    runs = [*(results / "runs").rglob("*")]
+    before = {path: written(path) for path in runs}
+    assert import_runs(archive, results) == []
+    assert import_runs(archive, results, replace=True) == []
+    assert {path: written(path) for path in (results / "runs").rglob("*")} == before
     assert not caplog.records
 
 
@@ -252,7 +262,7 @@ def test_another_run_stays_and_is_named(results: Path, archive: Path, caplog, na
     (place / name).write_text("mine")
     (folder(results, RUNS[2]) / "history.csv").unlink()
     before = files(place)
-    assert unpack(archive, results) == [RUNS[2].name]
+    assert import_runs(archive, results) == [RUNS[2].name]
     assert files(place) == before
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert caplog.messages[0].startswith(f"{place}: is there with other content")
@@ -264,17 +274,17 @@ def test_a_file_of_mine_stays_though_the_run_is_not_whole(results: Path, archive
     (place / "weights.safetensors").write_text("mine")
     (place / "run.json").unlink()
     before = files(place)
-    assert unpack(archive, results) == []
+    assert import_runs(archive, results) == []
     assert files(place) == before
     assert str(place) in caplog.text
 
 
 def test_another_run_is_replaced_if_asked(results: Path, archive: Path, caplog):
     wanted = files(results)
-    make(results, RUNS[1], "trained otherwise")
+    make(results, RUNS[1], seed=7)
     write_text(folder(results, RUNS[1]) / "activations.zarr.zip", "mine")
     untouched = written(folder(results, RUNS[1]) / "history.csv")
-    assert unpack(archive, results, replace=True) == [RUNS[1].name]
+    assert import_runs(archive, results, replace=True) == [RUNS[1].name]
     mine = {f"runs/{RUNS[1].name}/activations.zarr.zip": b"mine"}
     assert files(results) == wanted | mine
     assert written(folder(results, RUNS[1]) / "history.csv") == untouched
@@ -285,14 +295,14 @@ def test_a_file_of_a_run_that_cannot_be_read(archive: Path, tmp_path: Path):
     weights = folder(tmp_path / "there", RUNS[0]) / "weights.safetensors"
     weights.mkdir(parents=True)
     with pytest.raises(StoreError, match=r"weights\.safetensors: cannot be read"):
-        unpack(archive, tmp_path / "there")
+        import_runs(archive, tmp_path / "there")
 
 
 # --- damage -----------------------------------------------------------------------------------
 
 
 def test_an_archive_that_is_not_there(tmp_path: Path):
-    refused(tmp_path / "runs.zip", tmp_path / "there", "is not there", "`pack` wrote")
+    refused(tmp_path / "runs.zip", tmp_path / "there", "is not there", "`export` wrote")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"no zip" * 100])
@@ -323,7 +333,7 @@ def test_any_changed_byte_is_found_or_means_nothing(results: Path, archive: Path
         archive.write_bytes(damaged)
         there = tmp_path / "there" / str(place)
         try:
-            unpack(archive, there)
+            import_runs(archive, there)
         except StoreError as error:
             assert str(error).startswith(f"{archive}: ")  # noqa: PT017
             assert files(there) == {}
@@ -381,6 +391,114 @@ def test_a_manifest_that_does_not_know_a_file(archive: Path, tmp_path: Path, key
 
     forge(archive, change)
     refused(archive, tmp_path / "there")
+
+
+def with_metadata(archive: Path, run: Run, content: dict) -> str:
+    """Replace a run's metadata in an archive and in its manifest; return the member's name."""
+    said = json.dumps(content).encode()
+    (name,) = (n for n in members(archive) if n.endswith(f"{run.name}/run.json"))
+
+    def change(one, held):
+        held[name] = said
+        one["files"] |= entry(name, said)
+
+    manifest = json.loads(members(archive)["manifest.json"])
+    forge(archive, change, [one["run"] for one in manifest["runs"]].index(run.keys))
+    return name
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"fingerprint": None}, "has changed since it was written"),
+        ({"seconds": "long"}, "has changed since it was written"),
+        ({"sha256": None}, "has changed since it was written"),
+    ],
+)
+def test_the_last_runs_metadata_are_checked_before_a_file_is_written(
+    results: Path, archive: Path, tmp_path: Path, changes: dict, said: str
+):
+    content = json.loads((folder(results, RUNS[2]) / "run.json").read_text())
+    content = {key: value for key, value in (content | changes).items() if value is not None}
+    name = with_metadata(archive, RUNS[2], content)
+    refused(archive, tmp_path / "there", f"{name}: {said}")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("seconds", "long", "seconds: Input should be a valid number"),
+        ("accuracy", {"network": 0.5, "layers": ["high"]}, "accuracy.layers.0: "),
+        ("dead_layers", [1.5], "dead_layers.0: "),
+        ("fingerprint", None, "fingerprint: "),
+    ],
+)
+def test_a_wrong_type_in_sealed_metadata_is_named(
+    results: Path, archive: Path, tmp_path: Path, key: str, value, said: str
+):
+    """Written so by a program in error: its seal is right."""
+    content = json.loads((folder(results, RUNS[2]) / "run.json").read_text())
+    del content["sha256"]
+    write_run(tmp_path / "run.json", content | {key: value})
+    name = with_metadata(archive, RUNS[2], json.loads((tmp_path / "run.json").read_text()))
+    refused(archive, tmp_path / "there", f"{name}: {said}")
+
+
+def test_metadata_of_other_weights(results: Path, archive: Path, tmp_path: Path):
+    make(tmp_path / "other", RUNS[2], seed=9)
+    content = json.loads((folder(tmp_path / "other", RUNS[2]) / "run.json").read_text())
+    with_metadata(archive, RUNS[2], content)
+    refused(archive, tmp_path / "there", "is not of the run and the files that it lies beside")
+
+
+def test_metadata_of_an_older_version_come_too(tmp_path: Path):
+    place = make(tmp_path / "old", RUNS[0])
+    content = metadata(RUNS[0], weights_sha256=checksum(place / "weights.safetensors"))
+    content["meaning"] = content.pop("fingerprint")
+    del content["history_sha256"]
+    (place / "run.json").write_text(json.dumps(content))
+    export_runs(tmp_path / "old", tmp_path / "old.zip")
+    assert import_runs(tmp_path / "old.zip", tmp_path / "there") == [RUNS[0].name]
+    assert files(tmp_path / "there") == files(tmp_path / "old")
+
+
+# --- another recipe ---------------------------------------------------------------------------
+
+
+def test_runs_of_another_recipe_are_not_imported(archive: Path, tmp_path: Path, caplog):
+    expected = {run: metadata(run)["fingerprint"] for run in RUNS}
+    expected[RUNS[1]] = metadata(RUNS[1], RECIPE.but(epochs=3))["fingerprint"]
+    there = tmp_path / "there"
+    assert import_runs(archive, there, expected=expected) == [RUNS[0].name, RUNS[2].name]
+    assert not folder(there, RUNS[1]).exists()
+    assert f"{RUNS[1].name} is not imported" in caplog.text
+    assert "recipe.epochs: 40 here, 3 in the study" in caplog.text
+
+
+def test_imported_runs_are_in_the_cache(archive: Path, tmp_path: Path):
+    there = tmp_path / "there"
+    import_runs(archive, there)
+    cache = Cache(there / PATTERNS["cache"], "a" * 64)
+    files_of_run = [tmp_path / "taken" / name for name in NAMES]
+    assert cache.take(metadata(RUNS[1])["fingerprint"], files_of_run)
+    assert not cache.take(metadata(RUNS[1], RECIPE.but(epochs=3))["fingerprint"], files_of_run)
+
+
+def test_the_command_compares_with_a_configuration(tmp_path: Path):
+    """The made-up recipe is not that of config.yaml, and an overlay is part of the study."""
+    overlay = tmp_path / "study.yaml"
+    overlay.write_text("{datasets: [digits], seeds: [2], held_out: []}\n")
+    config = ROOT / "config.yaml"
+    assert RUNS[2] in expected_in(config, overlay)
+    assert RUNS[1] not in expected_in(config, overlay)
+    for run in RUNS[1:]:
+        make(tmp_path / "results", run)
+    export_runs(tmp_path / "results", tmp_path / "runs.zip")
+    done = command("import", tmp_path / "runs.zip", tmp_path / "there", "--config", config, overlay)
+    assert done.stdout == f"{tmp_path / 'runs.zip'}: 1 run imported\n"
+    assert f"{RUNS[2].name} is not imported; it differs from the study's run: " in done.stderr
+    assert folder(tmp_path / "there", RUNS[1]).exists()
+    assert not folder(tmp_path / "there", RUNS[2]).exists()
 
 
 # --- harm -------------------------------------------------------------------------------------
@@ -449,7 +567,7 @@ def test_a_link_in_an_archive_becomes_no_link(archive: Path, tmp_path: Path):
             info = zipfile.ZipInfo(name)
             info.external_attr = 0o120777 << 16
             packed.writestr(info, data)
-    unpack(archive, tmp_path / "there")
+    import_runs(archive, tmp_path / "there")
     assert not any(path.is_symlink() for path in (tmp_path / "there").rglob("*"))
 
 
@@ -463,25 +581,25 @@ def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_both_commands(results: Path, tmp_path: Path):
     archive, there = tmp_path / "runs.zip", tmp_path / "there"
-    done = command("pack", results, archive)
-    assert (done.returncode, done.stdout) == (0, f"{archive}: 3 runs packed\n")
-    done = command("unpack", archive, there)
-    assert (done.returncode, done.stdout) == (0, f"{archive}: 3 runs unpacked\n")
+    done = command("export", results, archive)
+    assert (done.returncode, done.stdout) == (0, f"{archive}: 3 runs exported\n")
+    done = command("import", archive, there)
+    assert (done.returncode, done.stdout) == (0, f"{archive}: 3 runs imported\n")
     assert files(there) == files(results)
 
 
 def test_a_warning_is_no_error(results: Path, archive: Path):
-    make(results, RUNS[1], "mine")
-    done = command("unpack", archive, results)
-    assert (done.returncode, done.stdout) == (0, f"{archive}: 0 runs unpacked\n")
+    make(results, RUNS[1], seed=7)
+    done = command("import", archive, results)
+    assert (done.returncode, done.stdout) == (0, f"{archive}: 0 runs imported\n")
     assert done.stderr.startswith(f"{folder(results, RUNS[1])}: is there with other content")
     assert done.stderr.count("\n") == 1
-    done = command("unpack", archive, results, "--replace")
-    assert (done.stdout, done.stderr) == (f"{archive}: 1 run unpacked\n", "")
+    done = command("import", archive, results, "--replace")
+    assert (done.stdout, done.stderr) == (f"{archive}: 1 run imported\n", "")
 
 
 def test_an_error_is_one_line(tmp_path: Path, capsys):
-    for words in (["pack", tmp_path, "runs.zip"], ["unpack", tmp_path / "runs.zip", tmp_path]):
+    for words in (["export", tmp_path, "runs.zip"], ["import", tmp_path / "runs.zip", tmp_path]):
         assert main(list(map(str, words))) == 1
         said = capsys.readouterr()
         assert said.out == ""
@@ -490,7 +608,7 @@ def test_an_error_is_one_line(tmp_path: Path, capsys):
 
 
 def test_commands_that_cannot_be(capsys):
-    for words in ([], ["pack", "results"], ["pack", "results", "runs.zip", "--replace"]):
+    for words in ([], ["export", "results"], ["export", "results", "runs.zip", "--replace"]):
         with pytest.raises(SystemExit, match="2"):
             main(words)
     assert "usage" in capsys.readouterr().err

@@ -1,6 +1,5 @@
 """What runs have cost, against benchmarks and metadata written by hand."""
 
-import json
 import re
 import warnings
 from itertools import pairwise
@@ -12,12 +11,14 @@ import pytest
 from docutils.core import publish_doctree
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
+from run_files import metadata
 
 from ffensembles.analyses.costs import cost_summary, costs, write_costs
 from ffensembles.analyses.tidy import RUN_KEYS, read_frame, write_frame
 from ffensembles.errors import StoreError
 from ffensembles.plotting.costs import caption_costs, draw_costs
 from ffensembles.plotting.saving import save_figure
+from ffensembles.training.metadata import write_run
 
 HEADER = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
 PLAIN = {"protocol": "sigmoid-linf", "dataset": "mnist", "model": "FF", "held_out": None}
@@ -32,8 +33,7 @@ def write_benchmark(path: Path, seconds: object, memory: object) -> Path:
 
 
 def write_metadata(path: Path, seconds: object = 1.0, **more: object) -> Path:
-    content = {"seconds": seconds, "provenance": {"device": "cpu, 1 threads"}, **more}
-    path.write_text(json.dumps(content))
+    write_run(path, metadata(seconds=seconds, **more))
     return path
 
 
@@ -117,11 +117,18 @@ def test_a_benchmark_that_is_none(tmp_path, content):
         frame_of(tmp_path, [path], [write_metadata(tmp_path / "0.json")])
 
 
-@pytest.mark.parametrize("content", [{}, {"seconds": None}, {"seconds": 1, "provenance": {}}])
-def test_metadata_that_say_nothing(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"seconds": None}, "seconds: Input should be a valid number"),
+        ({"runs_together": 0}, "runs_together: "),
+        ({"provenance": {}}, "does not say what the run took"),
+    ],
+)
+def test_metadata_that_say_nothing(tmp_path, content, said):
     path = tmp_path / "run.json"
-    path.write_text(json.dumps(content))
-    with pytest.raises(StoreError, match=r"run\.json: does not say what the run took"):
+    write_run(path, metadata(**content))
+    with pytest.raises(StoreError, match=rf"run\.json: {said}"):
         frame_of(tmp_path, [tmp_path / "none.tsv"], [path])
 
 

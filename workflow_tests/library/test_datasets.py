@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import json
 import os
 import struct
 import subprocess
@@ -19,7 +20,7 @@ import pytest
 from scipy.io import savemat
 
 from ffensembles.datasets import DATASETS
-from ffensembles.datasets.loading import fetch, load
+from ffensembles.datasets.loading import fetch, fetch_checked, load
 from ffensembles.datasets.registry import Entry
 from ffensembles.datasets.sources import VARIABLE
 from ffensembles.errors import DataError
@@ -119,7 +120,8 @@ def test_files_come_from_a_local_folder(small: tuple[Entry, Path], tmp_path: Pat
     entry, source = small
     train = load(entry, "train", source=str(source), folder=tmp_path / "data")
     assert train.images.shape == (30, 1, 28, 28)
-    assert load(entry, "test", folder=tmp_path / "data").labels.shape == (20,)  # kept, found again
+    again = load(entry, "test", folder=tmp_path / "data")  # what was fetched is found again
+    assert again.labels.shape == (20,)
 
 
 def test_files_come_from_where_the_environment_says(
@@ -163,7 +165,9 @@ def test_a_wrong_file_is_named_and_not_kept(small: tuple[Entry, Path], tmp_path:
     with pytest.raises(DataError) as caught:
         fetch(entry, source=str(source), folder=tmp_path / "data")
     said = str(caught.value)
-    assert f"mnist: {name} is not to be had (md5 {entry.files[name]} expected)" in said
+    assert (
+        f"mnist: {name} could not be downloaded or found (md5 {entry.files[name]} expected)" in said
+    )
     assert f"{file}: {found}" in said
     assert f"Put the official file at {tmp_path / 'data' / 'MNIST' / 'raw' / name}" in said
     assert VARIABLE in said
@@ -179,7 +183,7 @@ def test_a_bad_copy_in_the_data_folder_is_fetched_anew(
     copy.write_bytes(b"half a downl")
     fetch(entry, source=str(source), folder=tmp_path / "data")
     assert md5(copy.read_bytes()) == entry.files[copy.name]
-    assert "fetching it anew" in caplog.text
+    assert "fetching it again" in caplog.text
 
 
 def test_a_truncated_unpacked_file_is_unpacked_again(small: tuple[Entry, Path], tmp_path: Path):
@@ -189,6 +193,52 @@ def test_a_truncated_unpacked_file_is_unpacked_again(small: tuple[Entry, Path], 
     unpacked.write_bytes(unpacked.read_bytes()[:500])
     again = load(entry, "train", folder=tmp_path / "data")
     assert np.array_equal(first.images, again.images)
+
+
+def test_a_changed_unpacked_file_is_unpacked_again(
+    small: tuple[Entry, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    entry, source = small
+    first = load(entry, "train", source=str(source), folder=tmp_path / "data")
+    unpacked = tmp_path / "data" / "MNIST" / "raw" / "train-images-idx3-ubyte"
+    content = bytearray(unpacked.read_bytes())
+    content[100] ^= 1
+    unpacked.write_bytes(content)
+    again = load(entry, "train", folder=tmp_path / "data")
+    assert np.array_equal(first.images, again.images)
+    assert f"{unpacked}: has changed since it was unpacked" in caplog.text
+
+
+def test_a_source_that_is_a_file_is_told(small: tuple[Entry, Path], tmp_path: Path):
+    entry, _ = small
+    source = tmp_path / "mnist.zip"
+    source.write_bytes(b"")
+    with pytest.raises(DataError, match=r"mnist\.zip: is a file; name the folder or http mirror"):
+        fetch(entry, source=str(source), folder=tmp_path / "data")
+
+
+def test_a_folder_in_place_of_a_file_is_told(small: tuple[Entry, Path], tmp_path: Path):
+    entry, source = small
+    file = source / "mnist" / "train-images-idx3-ubyte.gz"
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(DataError, match="Is a directory"):
+        fetch(entry, source=str(source), folder=tmp_path / "data")
+    file.rmdir()
+    (source / "mnist").rename(source / "other")
+    (source / "mnist").write_bytes(b"")
+    with pytest.raises(DataError, match="Not a directory"):
+        fetch(entry, source=str(source), folder=tmp_path / "data")
+
+
+def test_the_record_of_a_data_set_is_read_by_nobody(tmp_path: Path):
+    """It dates the data for the workflow; damage to its content changes no result."""
+    record = tmp_path / "digits.json"
+    fetch_checked("digits", record, source=None, folder=tmp_path)
+    assert json.loads(record.read_text())["name"] == "digits"
+    first = load("digits", "test", folder=tmp_path).images
+    record.write_bytes(record.read_bytes()[::-1])
+    assert np.array_equal(load("digits", "test", folder=tmp_path).images, first)
 
 
 def test_an_unknown_data_set_is_no_other_one():
@@ -242,7 +292,7 @@ def test_a_file_that_is_no_archive_is_named(tmp_path: Path, name: str):
     (tmp_path / name).mkdir()
     for file in files:
         (tmp_path / name / file).write_bytes(b"rubbish")
-    with pytest.raises(DataError, match=r"(?s)cannot be read.*delete it and run again"):
+    with pytest.raises(DataError, match=r"(?s)cannot be read.*delete it and start"):
         load(replace(entry, files=files), "train", source=str(tmp_path), folder=tmp_path / "data")
 
 

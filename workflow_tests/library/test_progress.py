@@ -14,7 +14,7 @@ from ffensembles.config import load_config
 from ffensembles.errors import TrainingError
 from ffensembles.runs import Run
 from ffensembles.runtime.jobs import logged
-from ffensembles.study.grid import Study
+from ffensembles.study import Study
 from ffensembles.study.status import STATES, Training, look, main, report, seconds_each, time_left
 
 ROOT = Path(__file__).parents[2]
@@ -31,8 +31,17 @@ SICK = "FF layer 1, seed 0: the loss is nan in epoch 3; try a learning rate belo
 
 def new_study(folder: Path, seeds: int = 3, **changes) -> Study:
     """One model, one data set."""
-    plain = {"results": str(folder), "datasets": ["digits"], "models": ["BPFF"], "held_out": []}
-    return Study(load_config(ROOT / "config.yaml", {**plain, "seeds": list(range(seeds))}, changes))
+    one = {"protocols": ["sigmoid-linf"], "own_seeds": []}
+    plain = {
+        **one,
+        "results": str(folder),
+        "datasets": ["digits"],
+        "models": ["BPFF"],
+        "held_out": [],
+    }
+    return Study.of(
+        load_config(ROOT / "config.yaml", {**plain, "seeds": list(range(seeds))}, changes)
+    )
 
 
 def put(path: str, text: str = "", age: float = 0) -> None:
@@ -43,12 +52,12 @@ def put(path: str, text: str = "", age: float = 0) -> None:
 
 
 def finish(study: Study, run: Run, **said) -> None:
-    put(study.path("weights", run))
-    put(study.path("metadata", run), json.dumps(said))
+    put(study.paths.one("weights", run))
+    put(study.paths.one("metadata", run), json.dumps(said))
 
 
 def write_log(study: Study, run: Run, text: str | None = None, age: float = 0) -> str:
-    path = study.path("run_log", run, stage="train")
+    path = study.paths.one("run_log", run, stage="training")
     put(path, TRAINING.format(seeds=run.seed, runs="") if text is None else text, age)
     return path
 
@@ -71,12 +80,12 @@ def states(study: Study) -> list[str]:
 
 def test_every_state(tmp_path):
     study = new_study(tmp_path, seeds=6)
-    done, running, failed, interrupted, half, _ = study.runs
+    done, running, failed, interrupted, half, _ = study.grid.runs
     finish(study, done, seconds=150)
     write_log(study, running, age=20)
     fail(write_log(study, failed), TrainingError(SICK))
     write_log(study, interrupted, age=601)
-    put(study.path("weights", half))  # the metadata are written last
+    put(study.paths.one("weights", half))  # the metadata are written last
     assert states(study) == ["done", "running", "failed", "interrupted", "waiting", "waiting"]
     found = look(study, NOW)
     assert found[0].seconds == 150
@@ -87,10 +96,10 @@ def test_every_state(tmp_path):
 
 def test_a_fresh_checkpoint_is_a_sign_of_life(tmp_path):
     study = new_study(tmp_path, seeds=1)
-    write_log(study, study.runs[0], age=7200)
-    put(study.path("checkpoint", study.runs[0]), age=601)
+    write_log(study, study.grid.runs[0], age=7200)
+    put(study.paths.one("checkpoint", study.grid.runs[0]), age=601)
     assert states(study) == ["interrupted"]
-    put(study.path("checkpoint", study.runs[0]), age=599)
+    put(study.paths.one("checkpoint", study.grid.runs[0]), age=599)
     assert states(study) == ["running"]
     # its last word is older than what it said was left
     assert look(study, NOW)[0].left == 0
@@ -98,15 +107,19 @@ def test_a_fresh_checkpoint_is_a_sign_of_life(tmp_path):
 
 def test_a_clock_that_is_ahead_takes_nothing_away(tmp_path):
     study = new_study(tmp_path, seeds=1)
-    write_log(study, study.runs[0], age=-100)
+    write_log(study, study.grid.runs[0], age=-100)
     assert look(study, NOW)[0].left == 3630
 
 
 def test_a_run_that_has_only_begun(tmp_path):
     study = new_study(tmp_path, seeds=1)
-    write_log(study, study.runs[0], "07:13:35 10000 training images of digits\n")
+    write_log(study, study.grid.runs[0], "07:13:35 10000 training images of digits\n")
     assert look(study, NOW) == [
-        Training(study.runs[0], "running", study.path("run_log", study.runs[0], stage="train"))
+        Training(
+            study.grid.runs[0],
+            "running",
+            study.paths.one("run_log", study.grid.runs[0], stage="training"),
+        )
     ]
 
 
@@ -121,7 +134,7 @@ def test_a_run_that_has_only_begun(tmp_path):
 )
 def test_what_an_error_was(tmp_path, error, said):
     study = new_study(tmp_path, seeds=1)
-    fail(write_log(study, study.runs[0], age=0), error)
+    fail(write_log(study, study.grid.runs[0], age=0), error)
     (one,) = look(study)
     assert (one.state, one.said) == ("failed", said)
 
@@ -130,23 +143,73 @@ def test_a_training_asked_to_stop_has_not_failed(tmp_path):
     said = "training was asked to stop"
     assert said in (ROOT / "ffensembles" / "training" / "run.py").read_text()
     study = new_study(tmp_path, seeds=1)
-    fail(write_log(study, study.runs[0]), TrainingError(f"checkpoint: {said} and its state is ..."))
+    fail(
+        write_log(study, study.grid.runs[0]),
+        TrainingError(f"checkpoint: {said} and its state is ..."),
+    )
     assert states(study) == ["interrupted"]
 
 
 def test_a_warning_is_no_error(tmp_path):
     study = new_study(tmp_path, seeds=1)
     text = TRAINING.format(seeds=0, runs="") + "07:15:57 WARNING: seed 0: ERROR: is a class\n"
-    write_log(study, study.runs[0], text)
+    write_log(study, study.grid.runs[0], text)
     assert states(study) == ["running"]
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"seconds": null}'])
 def test_metadata_that_say_nothing(tmp_path, content):
     study = new_study(tmp_path, seeds=1)
-    finish(study, study.runs[0])
-    put(study.path("metadata", study.runs[0]), content)
-    assert look(study, NOW) == [Training(study.runs[0], "done")]
+    finish(study, study.grid.runs[0])
+    put(study.paths.one("metadata", study.grid.runs[0]), content)
+    assert look(study, NOW) == [Training(study.grid.runs[0], "done")]
+
+
+@pytest.mark.parametrize("seconds", ["1e400", "NaN", "1e300", '"1e400"', "[1]", "9" * 400])
+def test_times_that_cannot_be(tmp_path, seconds):
+    study = new_study(tmp_path, seeds=2)
+    for run in study.grid.runs:
+        put(study.paths.one("weights", run))
+        put(study.paths.one("metadata", run), f'{{"seconds": {seconds}}}')
+    assert report(study, look(study, NOW), "snakemake").startswith("full: 2 of 2 trainings done")
+
+
+def test_logs_that_cannot_be_read_are_named(tmp_path):
+    study = new_study(tmp_path, seeds=3)
+    folder, unreadable, _ = (
+        study.paths.one("run_log", run, stage="training") for run in study.grid.runs
+    )
+    Path(folder).mkdir(parents=True)
+    os.utime(folder, (NOW, NOW))
+    Path(unreadable).symlink_to("/proc/self/mem")  # reading it fails for root too
+    found = look(study, NOW)
+    assert [one.state for one in found] == ["running", "interrupted", "waiting"]
+    lines = report(study, found, "snakemake").split("\n")
+    assert f"{folder}: the log cannot be read (Is a directory)" in lines
+    assert f"{unreadable}: the log cannot be read (Input/output error)" in lines
+
+
+def test_control_characters_are_shown_and_not_obeyed(tmp_path):
+    study = new_study(tmp_path, seeds=1)
+    text = "07:00:00 ERROR: red \x1b[31m\x07, title \x1b]0;owned\x07, \x9b2J, \u202egnp.exe\n"
+    write_log(study, study.grid.runs[0], text)
+    said = report(study, look(study, NOW), "snakemake")
+    assert all(one.isprintable() or one == "\n" for one in said)
+    assert "failed: red \\x1b[31m\\x07, title \\x1b]0;owned\\x07, \\x9b2J, \\u202egnp.exe" in said
+
+
+def test_a_log_with_absurd_numbers(tmp_path):
+    study = new_study(tmp_path, seeds=1)
+    nines = "9" * 5000
+    for text in (
+        f"seed {nines}\n",
+        f" epoch {nines}/1, x, {nines}:00:00 left\n",
+        f" epoch 1/2, x, {nines[:9]}:00:00 left\n",
+    ):
+        write_log(study, study.grid.runs[0], text)
+        assert report(study, look(study, NOW), "snakemake").startswith(
+            "full: 0 of 1 trainings done"
+        )
 
 
 # ---------------------------------------------------------------------------- runs that share a job
@@ -154,7 +217,7 @@ def test_metadata_that_say_nothing(tmp_path, content):
 
 def test_runs_trained_at_once(tmp_path):
     study = new_study(tmp_path, seeds=7, training={"runs_per_job": 5})
-    block = study.path("block_log", study.runs[0], seeds="0-1-2-3-4")
+    block = study.paths.one("block_log", study.grid.runs[0], seeds="0-1-2-3-4")
     # 0 was trained alone, 1 and 2 are at it, 3 and 4 have their turn later; 5 and 6: another job
     put(
         block, TRAINING.format(seeds="0", runs="") + TRAINING.format(seeds="1, 2", runs=" (2 runs)")
@@ -170,8 +233,8 @@ def test_runs_trained_at_once(tmp_path):
 
 def test_a_failed_job_is_told_once(tmp_path):
     study = new_study(tmp_path, seeds=3, training={"runs_per_job": 3})
-    block = study.path("block_log", study.runs[0], seeds="0-1-2")
-    finish(study, study.runs[1], seconds=60, runs_together=3)
+    block = study.paths.one("block_log", study.grid.runs[0], seeds="0-1-2")
+    finish(study, study.grid.runs[1], seconds=60, runs_together=3)
     put(block)
     fail(block, TrainingError(SICK))
     found = look(study)
@@ -179,7 +242,7 @@ def test_a_failed_job_is_told_once(tmp_path):
     assert found[1].seconds == 20
     text = report(study, found, "snakemake")
     assert text.count("failed: ") == text.count("retry: ") == 1
-    first, _, last = study.paths("weights", study.runs)
+    first, _, last = study.paths.each("weights", study.grid.runs)
     assert text.endswith(f"  retry: snakemake {first} {last}")
 
 
@@ -222,7 +285,7 @@ def test_time_left_where_little_is_known():
 
 def test_report(tmp_path):
     study = new_study(tmp_path, seeds=4, models=["FF", "BPFF"], name="trial")
-    runs = study.runs
+    runs = study.grid.runs
     for run in runs[:2]:
         finish(study, run, seconds=3600)
     log = write_log(study, runs[2], f"07:00:00 ERROR: {SICK}\n(log: x)\n")
@@ -245,7 +308,7 @@ def test_report(tmp_path):
     assert lines[-3:] == [
         f"failed: {SICK}",
         f"  log: {log}",
-        f"  retry: snakemake --profile dgx {study.path('weights', runs[2])}",
+        f"  retry: snakemake --profile dgx {study.paths.one('weights', runs[2])}",
     ]
 
 
@@ -263,10 +326,13 @@ def start(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_as_a_command(tmp_path):
     overlay = tmp_path / "study.yaml"
-    overlay.write_text(f"{{results: {tmp_path}, seeds: [0], datasets: [digits], held_out: []}}\n")
-    study = Study(load_config(ROOT / "config.yaml", overlay))
-    write_log(study, study.runs[0], f"07:00:00 ERROR: {SICK}\n")
-    weights = study.path("weights", study.runs[0])
+    overlay.write_text(
+        f"{{results: {tmp_path}, seeds: [0], datasets: [digits], "
+        "protocols: [sigmoid-linf], own_seeds: [], held_out: []}\n"
+    )
+    study = Study.of(load_config(ROOT / "config.yaml", overlay))
+    write_log(study, study.grid.runs[0], f"07:00:00 ERROR: {SICK}\n")
+    weights = study.paths.one("weights", study.grid.runs[0])
     done = start("config.yaml", overlay)
     assert done.returncode == 0
     assert done.stdout.startswith("full: 0 of 3 trainings done, 1 failed, 2 waiting\n")

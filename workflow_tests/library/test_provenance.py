@@ -150,6 +150,17 @@ def test_a_package_that_loads_all_its_modules_depends_on_them(project):
     ]
 
 
+def test_a_module_found_by_its_package_does_not_depend_on_the_others(project):
+    files = {
+        "a/__init__.py": "",
+        "a/sub/__init__.py": "import pkgutil",
+        "a/sub/found.py": "",
+        "a/sub/other.py": "",
+        "a/one.py": "from a.sub.found import x",
+    }
+    assert project(files, "a.one") == ["a/one.py", "a/sub/__init__.py", "a/sub/found.py"]
+
+
 def test_several_modules_at_once(project):
     files = {"one.py": "import three", "two.py": "", "three.py": "", "four.py": ""}
     assert project(files, "one", "two") == ["one.py", "three.py", "two.py"]

@@ -82,7 +82,7 @@ def everything() -> dict[str, pd.DataFrame | None]:
     unseen = [
         {
             **run(seed, held_out=held_out, **fashion), "layer": layer, "category": category,
-            "unseen": category == held_out, "size": size, "activity": activity,
+            "method": "method2", "unseen": category == held_out, "size": size, "activity": activity,
         }
         for held_out in (0, 1)
         for layer in (1, 2)
@@ -231,13 +231,80 @@ def test_single_numbers() -> None:
     assert of("regression_slope")[1] == pytest.approx(line.stderr * wide)
 
 
-def test_another_pair_of_classes_or_class_left_out() -> None:
+def test_numbers_are_measured_as_they_were_published() -> None:
     frames = everything()
-    assert number(compare(frames, categories=(4, 2)), "shared_units").ours == 1.5
-    assert number(compare(frames, categories=(0, 1)), "shared_units").verdict == "not run"
-    # class 1 was left out too, and has 5 units then
-    assert number(compare(frames, held_out=1), "unseen_size").ours == 5
-    assert number(compare(frames, held_out=2), "unseen_size").verdict == "not run"
+    whole = compare(frames)
+    # what else a study measures changes nothing: quantiles, methods, classes, classes left out
+    sharing, unseen, sizes = (frames[name] for name in ("sharing", "unseen", "sizes"))
+    assert sharing is not None
+    assert unseen is not None
+    assert sizes is not None
+    more = {
+        "sharing": [
+            sharing, sharing.assign(quantile=0.95, count=50.0),
+            sharing.assign(method="loo", count=70.0), sharing.assign(other=5, count=90.0),
+        ],
+        "unseen": [unseen, unseen.assign(method="loo", size=30.0, activity=9.0)],
+        "sizes": [sizes, sizes.assign(method="loo", size=5.0)],
+    }  # fmt: skip
+    pd.testing.assert_frame_equal(
+        compare({**frames, **{name: pd.concat(parts) for name, parts in more.items()}}), whole
+    )
+    assert number(whole, "shared_units").ours == 1.5
+    without = {**frames, "sharing": sharing.assign(quantile=0.95)}
+    assert number(compare(without), "shared_units").verdict == "not run"
+    assert number(whole, "unseen_size").ours == 1
+    others = {**frames, "unseen": unseen[unseen.held_out == 1]}
+    assert number(compare(others), "unseen_size").verdict == "not run"
+
+
+def later_of(values: list[float], **changes: object) -> pd.DataFrame:
+    """Accuracies, or sparsities if a layer is named, of runs of the later protocol."""
+    rows = []
+    for seed, value in enumerate(values):
+        keys = run(seed, **{"protocol": "relu-l2", "dataset": "fashionmnist", **changes})
+        if changes.get("layer"):
+            rows += [{**keys, "category": c, "sparsity": v} for c, v in ((None, value), (0, 0.0))]
+        else:
+            rows.append({**keys, "layer": 0, "accuracy": value})
+    return frame(rows)
+
+
+def test_the_later_edition_beside_ours() -> None:
+    control = {"protocol": "relu-l2--BP.learning_rate-0.01", "dataset": "mnist", "model": "BP"}
+    frames = {
+        "accuracy": pd.concat(
+            [
+                later_of([0.84, 0.85]), later_of([0.7], protocol="sigmoid-linf"),
+                later_of([0.89], model="BP"), later_of([0.971], dataset="mnist", model="BPFF"),
+            ]
+        ),
+        "sparsity": pd.concat(
+            [
+                later_of([0.84, 0.80], layer=1), later_of([0.5], layer=2),
+                later_of([0.33], layer=1, model="BP"), later_of([0.6], layer=2, model="BP"),
+                later_of([0.5], layer=3, dataset="mnist"),
+            ]
+        ),
+        "control_accuracy": later_of([0.96], **control),
+        "control_sparsity": later_of([0.5], layer=1, **control),
+    }  # fmt: skip
+    table = compare(frames, edition="2025")
+    fashion = {"dataset": "fashionmnist"}
+    row = number(table, "accuracy", model="FF", **fashion)
+    assert (row.ours, row.n_runs, row.verdict) == (pytest.approx(0.845), 2, "reproduced")
+    row = number(table, "sparsity", 1, model="FF", **fashion)
+    assert (row.ours, row.verdict, row.known) == (pytest.approx(0.82), "reproduced", "printed")
+    # .08 away, and on the other side of BP's than published
+    assert number(table, "sparsity", 2, model="FF", **fashion).verdict == "not reproduced"
+    # within the range of the authors' two runs
+    assert number(table, "sparsity", 3, model="FF", dataset="mnist").verdict == "reproduced"
+    # an upper bound and a variation of the protocol
+    assert number(table, "accuracy", model="BPFF", dataset="mnist").verdict == "reproduced"
+    rows = table[table.protocol == control["protocol"]].set_index("quantity")
+    assert rows.loc["accuracy", "verdict"] == "reproduced"
+    assert rows[rows.layer == 1].verdict.item() == "not reproduced"
+    assert set(compare({}, edition="2025").verdict) == {"not run"}
 
 
 def test_an_unseen_class_that_another_layer_explains() -> None:

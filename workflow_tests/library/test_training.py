@@ -222,7 +222,7 @@ def test_a_checkpoint_that_does_not_fit_is_passed_over_with_a_word(
     elif damage == "rubbish":
         path.write_bytes(b"rubbish")
     assert read_checkpoint(path, "somebody else" if damage == "another" else "me") is None
-    assert "starting anew" in caplog.text
+    assert "from the beginning" in caplog.text
     assert str(path) in caplog.text
 
 

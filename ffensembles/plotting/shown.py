@@ -1,0 +1,63 @@
+"""What a figure is drawn from, read from files."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ffensembles.analyses.tidy import read_frame, together
+from ffensembles.plotting.captions import DatasetLabel
+from ffensembles.plotting.registry import Shown
+from ffensembles.publication.editions import as_published, look_up
+from ffensembles.representations.store import open_tree
+
+STORE = "store_"
+"""What the names of ensembles' stores begin with."""
+
+
+def shown_from(
+    files: Mapping[str, Any],
+    edition: str,
+    figure: str,
+    protocol: str,
+    labels: Mapping[str, Mapping[str, Any]],
+) -> Shown:
+    """Read what a figure is drawn from.
+
+    Parameters
+    ----------
+    files
+        By name: `sample`, the example run's sample of activations; `store_method1` and so on, its
+        ensembles; any other name is a tidy frame's, with one file or the files of single runs.
+    edition, figure
+        The edition's and the figure's name.
+    protocol
+        The protocol whose runs are shown.
+    labels
+        What captions call the data sets shown, see `DatasetLabel`.
+
+    Raises
+    ------
+    StoreError
+        If a file cannot be read.
+    """
+    stores = {n: path for n, path in files.items() if n.startswith(STORE)}
+    frames = {n: path for n, path in files.items() if n not in stores and n != "sample"}
+    return Shown(
+        figure=figure,
+        edition=edition,
+        sample=open_tree(files["sample"]) if "sample" in files else None,
+        ensembles={name.removeprefix(STORE): open_tree(path) for name, path in stores.items()},
+        frames={name: _frame(given, protocol) for name, given in frames.items()},
+        labels={name: DatasetLabel(**label) for name, label in labels.items()},
+        published=look_up(edition),
+        study=as_published(edition, figure),
+    )
+
+
+def _frame(given: str | Path | Sequence[str | Path], protocol: str) -> pd.DataFrame:
+    """Read a frame of one file, or put those of single runs together; keep one protocol's rows."""
+    paths = [given] if isinstance(given, str | Path) else given
+    frame = together(map(read_frame, paths))
+    return frame[frame["protocol"] == protocol].reset_index(drop=True)

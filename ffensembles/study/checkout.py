@@ -1,0 +1,42 @@
+"""Dates of kept results in a checkout, so that a workflow sees them as made together."""
+
+import os
+import subprocess
+from pathlib import Path
+
+_STAMP = Path(".snakemake") / "ffensembles-dated-alike"
+
+
+def date_alike(root: Path, results: str) -> None:
+    """Give all committed, unchanged files of a results folder the same date, once a commit.
+
+    A checkout dates files in no particular order, and a workflow takes a result that is older than
+    its input for outdated. Files that are new or changed since keep their date. Nothing is done
+    where results are not in a git checkout, or where this commit's files were dated before.
+    """
+    commit = _git(root, "rev-parse", "HEAD")
+    stamp = Path.cwd() / _STAMP
+    if not commit or (stamp.exists() and stamp.read_text() == commit):
+        return
+    tracked = _git(root, "ls-files", "-z", "--", results)
+    if not tracked:
+        return
+    changed = set((_git(root, "diff", "--name-only", "-z", "HEAD", "--", results) or "").split("\0"))
+    when = float(_git(root, "log", "-1", "--format=%ct") or 0)
+    for name in filter(None, tracked.split("\0")):
+        path = root / name
+        if name not in changed and path.is_file():
+            os.utime(path, (when, when))
+    stamp.parent.mkdir(exist_ok=True)
+    stamp.write_text(commit)
+
+
+def _git(root: Path, *words: str) -> str | None:
+    """Return what git says; None if it is not there or fails."""
+    try:
+        said = subprocess.run(
+            ["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=60
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return said.stdout.strip()

@@ -1,0 +1,177 @@
+"""Which tables and figures each edition of the study has, of which runs, in which files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from ffensembles.config import Config
+from ffensembles.config.schema import Edition
+from ffensembles.datasets import DATASETS
+from ffensembles.plotting.registry import KINDS, Needs
+from ffensembles.publication.tables import TABLE_KINDS
+from ffensembles.runs import Run
+from ffensembles.study.grid import Grid, one_of
+from ffensembles.study.paths import Paths
+
+_TABLE_ENDINGS, _FIGURE_ENDINGS = ("csv", "md", "tex", "rst"), ("pdf", "png", "rst")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One of the files of a figure: what it shows.
+
+    Attributes
+    ----------
+    datasets
+        The data sets it shows.
+    run
+        The run shown as an example; None where the figure shows all runs alike.
+    """
+
+    datasets: tuple[str, ...]
+    run: Run | None
+
+
+class Editions:
+    """The tables and figures of a configured study, by edition."""
+
+    def __init__(self, config: Config, grid: Grid, paths: Paths) -> None:
+        self.config, self.grid, self.paths = config, grid, paths
+
+    @property
+    def all(self) -> dict[str, Edition]:
+        """The editions whose protocol is run, by name."""
+        chosen = self.config.protocols
+        return {n: one for n, one in self.config.editions.items() if one.protocol in chosen}
+
+    @cache  # noqa: B019 - a study lives as long as its process
+    def tables(self, edition: str) -> dict[str, Any]:
+        """Return the tables of an edition: their parameters by name."""
+        tables = self.config.editions[edition].tables
+        return {n: TABLE_KINDS[one["kind"]].parameters(**one) for n, one in tables.items() if one}
+
+    @cache  # noqa: B019
+    def figures(self, edition: str) -> dict[str, Any]:
+        """Return the figures of an edition that can be drawn: their parameters by name.
+
+        One that shows a run without a class cannot, where there is no such run.
+        """
+        figures = self.config.editions[edition].figures
+        known = {n: KINDS[one["kind"]].parameters(**one) for n, one in figures.items() if one}
+        return {n: one for n, one in known.items() if self._variants(edition, one)}
+
+    def needs(self, edition: str, figure: str) -> Needs:
+        """Return what a figure is drawn from."""
+        parameters = self.figures(edition)[figure]
+        return KINDS[parameters.kind].needs(parameters)
+
+    def variants(self, edition: str, figure: str) -> Mapping[str, Variant]:
+        """Return the files of a figure, by what their names have after `figure3`.
+
+        The data set of the study's figure carries no addition: `""`; the others `-digits`. Where
+        it is not configured the first that is takes its place; likewise the model and the class
+        left out. A figure that shows all data sets has one file.
+        """
+        return self._variants(edition, self.figures(edition)[figure])
+
+    def _variants(self, edition: str, parameters: Any) -> dict[str, Variant]:
+        kind = KINDS[parameters.kind]
+        examples = {
+            dataset: run
+            for dataset in self.config.datasets
+            if (run := self._example(parameters, edition, dataset)) is not None
+        }
+        own = getattr(parameters, "dataset", None)
+        own = own if own in examples else next(iter(examples), None)
+        if not kind.by_dataset:
+            shows_one = hasattr(parameters, "dataset")
+            run = examples[own] if own is not None and shows_one else None
+            return {"": Variant(tuple(self.config.datasets), run)} if examples else {}
+        ordered = sorted(examples.items(), key=lambda item: item[0] != own)
+        return {
+            "" if dataset == own else f"-{dataset}": Variant((dataset,), run)
+            for dataset, run in ordered
+        }
+
+    def _example(self, parameters: Any, edition: str, dataset: str) -> Run | None:
+        """Return the run of a data set that a figure shows."""
+        protocol, seed = self.config.editions[edition].protocol, self.config.editions[edition].seed
+        unseen = hasattr(parameters, "held_out")
+        runs = [
+            run
+            for run in self.grid.select(protocol=protocol, dataset=dataset)
+            if (run.held_out is not None) == unseen
+        ]
+        preferences = {
+            "held_out": getattr(parameters, "held_out", None),
+            "model": getattr(parameters, "model", None),
+            "seed": None if seed == "first" else seed,
+        }
+        for key, wanted in preferences.items():
+            runs = [run for run in runs if getattr(run, key) == wanted] or runs
+        return runs[0] if runs else None
+
+    def label(self, edition: str, dataset: str) -> dict[str, Any]:
+        """Return what captions call a data set, and the scale at which it was learnt."""
+        runs = self.grid.select(dataset=dataset, protocol=self.config.editions[edition].protocol)
+        return {
+            "title": DATASETS[dataset].title,
+            "categories": tuple(DATASETS[dataset].classes),
+            "n_train": self.config.images.train_images,
+            "epochs": {run.model: self.grid.recipe(run).epochs for run in runs},
+        }
+
+    def table_files(self, edition: str, table: str) -> list[str]:
+        """Return the files of a table."""
+        known = {"edition": edition, "table": table}
+        return [self.paths.one("table", **known, ending=ending) for ending in _TABLE_ENDINGS]
+
+    def figure_files(self, edition: str, figure: str) -> list[str]:
+        """Return the files of a figure."""
+        return [
+            self.paths.one("figure", edition=edition, figure=figure, variant=variant, ending=ending)
+            for variant in self.variants(edition, figure)
+            for ending in _FIGURE_ENDINGS
+        ]
+
+    @property
+    def targets(self) -> dict[str, list[str]]:
+        """What may be asked for by name: every table and figure, with its files.
+
+        `figure3_2025` is an edition's; `figure3` that of the first edition which has one.
+        """
+        found: dict[str, list[str]] = {}
+        for edition in self.all:
+            files = {name: self.table_files(edition, name) for name in self.tables(edition)}
+            files |= {name: self.figure_files(edition, name) for name in self.figures(edition)}
+            for name, paths in files.items():
+                found[f"{name}_{edition}"] = paths
+                found.setdefault(name, paths)
+        return found
+
+    def every(self, what: str) -> list[str]:
+        """Return the files of all `tables` or all `figures`."""
+        names, files = {
+            "tables": (self.tables, self.table_files),
+            "figures": (self.figures, self.figure_files),
+        }[what]
+        return [path for one in self.all for name in names(one) for path in files(one, name)]
+
+    @property
+    def constraints(self) -> dict[str, str]:
+        """Regular expressions of the wildcards that name tables and figures."""
+        variants = {
+            variant
+            for edition in self.all
+            for figure in self.figures(edition)
+            for variant in self.variants(edition, figure)
+        }
+        figures = {name for edition in self.all for name in self.figures(edition)}
+        tables = {name for edition in self.all for name in self.tables(edition)}
+        return {
+            "edition": one_of(self.all),
+            "figure": one_of(sorted(figures)),
+            "table": one_of(sorted(tables)),
+            "variant": one_of(sorted(variants)),
+        }

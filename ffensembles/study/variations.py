@@ -1,0 +1,108 @@
+"""Protocols that are another one but for some keys: a sweep's settings, a control, untrained nets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+from ffensembles.config import OF_CUT, Config
+from ffensembles.config.schema import Sweep
+from ffensembles.runs import UNTRAINED
+
+OF_UNSEEN = ("unseen_label", "held_out_negatives")
+"""Keys of a recipe that matter only to runs without a class."""
+
+
+@dataclass(frozen=True)
+class Variation:
+    """A protocol that is another one but for some keys.
+
+    Attributes
+    ----------
+    base
+        Name of the protocol it varies.
+    changes
+        Keys, with points between groups, and their values.
+    models
+        The models that it concerns.
+    trained
+        Whether the nets are trained at all.
+    """
+
+    base: str
+    changes: Mapping[str, Any]
+    models: tuple[str, ...]
+    trained: bool = True
+
+    @property
+    def of_unseen(self) -> bool:
+        """Whether it matters only to runs without a class."""
+        return bool(self.changes) and all(key in OF_UNSEEN for key in self.changes)
+
+    @property
+    def of_cut(self) -> bool:
+        """Whether it changes Method 2's cut, and nothing that is learnt."""
+        return bool(self.changes) and all(key.startswith(OF_CUT) for key in self.changes)
+
+
+def untrained(protocol: str) -> str:
+    """Return the name of a protocol's untrained nets.
+
+    Examples
+    --------
+    >>> untrained("relu-l2")
+    'relu-l2--untrained'
+    """
+    return f"{protocol}--{UNTRAINED}"
+
+
+def settings(sweep: Sweep) -> dict[str, Variation]:
+    """Return a sweep's variations by the names of their protocols; those of a cut among them."""
+    return {
+        f"{sweep.protocol}--{setting.key}-{setting_text(value)}": Variation(
+            sweep.protocol, {setting.key: value}, tuple(setting.models)
+        )
+        for setting in sweep.settings
+        for value in setting.values
+    }
+
+
+def setting_texts(sweep: Sweep) -> dict[str, tuple[str, str]]:
+    """Return a sweep's variations by name: the key that each changes, and its value as text."""
+    return {
+        name: (key, setting_text(value))
+        for name, variation in settings(sweep).items()
+        for key, value in variation.changes.items()
+    }
+
+
+def cuts(sweep: Sweep) -> dict[str, dict[str, float]]:
+    """Return a sweep's cuts of Method 2 by name, as `method2.recut` takes them."""
+    return {
+        name: {key.removeprefix(OF_CUT): value for key, value in variation.changes.items()}
+        for name, variation in settings(sweep).items()
+        if variation.of_cut
+    }
+
+
+def configured(config: Config, sweep: Sweep) -> dict[str, str]:
+    """Return the configured value of each setting that a sweep varies, as text."""
+    mathematics = config.recipes[sweep.protocol].model_dump()
+    mathematics["ensembles"] = config.ensembles.model_dump()
+    return {
+        setting.key: setting_text(
+            reduce(lambda group, name: group[name], setting.key.split("."), mathematics)
+        )
+        for setting in sweep.settings
+    }
+
+
+def setting_text(value: Any) -> str:
+    """Write a value of a setting as the configuration does.
+
+    Examples
+    --------
+    >>> setting_text(None), setting_text(False), setting_text(0.4)
+    ('null', 'false', '0.4')
+    """
+    return "null" if value is None else str(value).lower()

@@ -1,0 +1,148 @@
+# Publication: tables beside the published values, the sweep of what was never published, the page that compares.
+
+
+def table_entry(wildcards):
+    """Return a table's kind and parameters."""
+    return editions.tables(wildcards.edition)[wildcards.table]
+
+
+rule make_table:
+    input:
+        frame=lambda wildcards: tidy(TABLE_KINDS[table_entry(wildcards).kind].frame),
+        code=code("ffensembles.publication.tables", "ffensembles.publication.editions"),
+    output:
+        [
+            paths.pattern("table", ending=ending)
+            for ending in ("csv", "md", "tex", "rst")
+        ],
+    log:
+        paths.pattern("log", stage="tables/{edition}/{table}"),
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        parameters=lambda wildcards: table_entry(wildcards).model_dump(),
+        protocol=lambda wildcards: study.config.editions[wildcards.edition].protocol,
+        titles=titles(),
+    message:
+        "Making {wildcards.table} of edition {wildcards.edition}"
+    script:
+        "../scripts/make_table.py"
+
+
+rule cuts:
+    # Method 2 with other cuts, on what it found with the configured one
+    input:
+        files=paths.each("ensembles", grid.cut_runs, method="method2"),
+        code=code(
+            "ffensembles.publication.sweep",
+            "ffensembles.analyses.sizes",
+            "ffensembles.analyses.unseen",
+        ),
+    output:
+        **{
+            name: paths.one("tidy", file=f"sweep/cut_{name}.csv")
+            for name, runs in (
+                ("sizes", whole(grid.cut_runs)),
+                ("unseen", without(grid.cut_runs)),
+            )
+            if runs
+        },
+    log:
+        paths.one("log", stage="tidy-cuts"),
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        runs=keys(grid.cut_runs),
+        cuts=cuts(study.config.sweep),
+    message:
+        "Cutting Method 2's diagram elsewhere"
+    script:
+        "../scripts/cuts.py"
+
+
+has_cuts = bool(cuts(study.config.sweep))
+
+
+rule sweep_scores:
+    input:
+        accuracy=tidy("accuracy", "sweep/"),
+        positive_weights=tidy("positive_weights", "sweep/"),
+        sizes=[
+            tidy("sizes", "sweep/"),
+            *([paths.one("tidy", file="sweep/cut_sizes.csv")] if has_cuts else []),
+        ],
+        unseen=(
+            [
+                tidy("unseen", "sweep/"),
+                *(
+                    [paths.one("tidy", file="sweep/cut_unseen.csv")]
+                    if has_cuts
+                    else []
+                ),
+            ]
+            if without(grid.cut_runs)
+            else []
+        ),
+        code=code("ffensembles.publication.sweep"),
+    output:
+        tidy("sweep"),
+    log:
+        paths.one("log", stage="tidy-sweep"),
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        settings=setting_texts(study.config.sweep),
+        base=study.config.sweep.protocol,
+    message:
+        "Scoring the sweep against the published values"
+    script:
+        "../scripts/sweep_scores.py"
+
+
+# the results that are compared with the publication
+judged = study.config.reproduction.results or study.config.results
+
+
+def judged_frames():
+    """Return the frames that are compared, by name: of results made elsewhere, those there are."""
+    nulls = {"untrained/": "untrained_", "shuffled/": "shuffled_", "control/": "control_"}
+    names = {
+        f"{prefix}{frame}": f"{scope}{frame_file(frame)}"
+        for scope, prefix in {"": "", **nulls}.items()
+        for frame in scope_frames(scope, grid.scope(scope))
+        if frame != "history"
+    }
+    names |= {name: frame_file(name) for name in ("similarity", "costs")}
+    files = {name: f"{judged}/tidy/{file}" for name, file in names.items()}
+    if study.config.reproduction.results is None:
+        return files
+    return {name: file for name, file in files.items() if Path(file).exists()}
+
+
+rule compare:
+    # reads results of its own configuration, made elsewhere and never made by this rule, unless
+    # `reproduction.results` is null
+    input:
+        **judged_frames(),
+        configuration=f"{judged}/configuration.yaml",
+        sweep=(
+            f"{study.config.reproduction.sweep}/tidy/{frame_file('sweep')}"
+            if study.config.reproduction.sweep
+            else []
+        ),
+        code=code("ffensembles.publication.page"),
+    output:
+        page=paths.one("reproduction", file="reproduction.md"),
+        numbers=paths.one("reproduction", file="numbers.csv"),
+        claims=paths.one("reproduction", file="claims.csv"),
+    log:
+        paths.one("log", stage="reproduction"),
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        frames=list(judged_frames()),
+        titles={name: entry.title for name, entry in DATASETS.items()},
+    message:
+        "Comparing every published number with ours"
+    script:
+        "../scripts/reproduction.py"
