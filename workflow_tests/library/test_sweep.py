@@ -178,7 +178,9 @@ def frame():
         for protocol, units in ((BASE, (2, 4)), (CUT, (1, 3)))
         for c, size in enumerate(units)
     ]
-    unseen = pd.concat(unseen, ignore_index=True).assign(dataset="fashionmnist", held_out=0)
+    unseen = pd.concat(unseen, ignore_index=True).assign(
+        dataset="fashionmnist", held_out=0, method="method2"
+    )
     apart = accuracy.assign(held_out=3, accuracy=0.1)  # of no concern to accuracies
     return sweep_frame(
         pd.concat([accuracy, apart]), pd.concat([sizes, *cuts]), weights, SETTINGS, BASE,
