@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
-from library.test_models import TOY_SPEC, TOY_STEP
+from toy import TOY_SPEC, TOY_STEP
 from workplace import Workplace
 
 METHOD = '''
