@@ -31,7 +31,7 @@ def probe(
     The probe of a class is ridge regression on its indicator, which for two classes is Fisher's
     discriminant with a penalty. The penalty is chosen among seven by leave-one-out within the
     training folds; units are standardised there too. Scores are shifted so that 0 lies midway
-    between the means of the class and of the rest in the training folds, however rare the class.
+    between the mean leave-one-out scores of the class and of the rest, however rare the class.
 
     Parameters
     ----------
@@ -78,9 +78,15 @@ def probe(
     scores = np.empty(indicators.shape)
     for train, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, labels):
         scale = StandardScaler().fit(x[train])
-        fit = RidgeCV(_PENALTIES * len(train)).fit(scale.transform(x[train]), indicators[train])
-        own, positive = fit.predict(scale.transform(x[train])), indicators[train]
-        means = [(own * of).sum(axis=0) / of.sum(axis=0) for of in (positive, 1 - positive)]
+        fit = RidgeCV(_PENALTIES * len(train), scoring="r2", store_cv_results=True)
+        fit.fit(scale.transform(x[train]), indicators[train])
+        # scores of images that the probe was not fitted on: those it was fitted on lie further
+        # from the threshold the more units there are
+        own = fit.cv_results_[..., np.flatnonzero(fit.alphas == fit.alpha_)[0]]
+        means = [
+            (own * of).sum(axis=0) / of.sum(axis=0)
+            for of in (indicators[train], 1 - indicators[train])
+        ]
         scores[test] = fit.predict(scale.transform(x[test])) - np.mean(means, axis=0)
     return scores
 

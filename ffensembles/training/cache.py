@@ -90,7 +90,7 @@ class Cache:
                 _put(place / path.name, path)
             return True
         except (StoreError, FileNotFoundError) as error:
-            log.warning("%s: is damaged (%s) The run is trained again.", place, error)
+            log.warning("%s: this cached run is damaged, it is trained again (%s)", place, error)
         shutil.rmtree(place, ignore_errors=True)
         return False
 

@@ -31,11 +31,11 @@ DATA = {"standardisation": "own", "train_images": 400, "test_images": 100, "spli
 RUN = Run("sigmoid-linf", "digits", "FF", None, 2)
 
 
-def metadata(run: Run = RUN, recipe: Recipe = RECIPE, **changes: Any) -> dict[str, Any]:
+def metadata(one: Run = RUN, recipe: Recipe = RECIPE, **changes: Any) -> dict[str, Any]:
     """Return the content of a run.json, without its seal."""
-    recipe = recipe.but(model=run.model)
+    recipe = recipe.but(model=one.model)
     return {
-        "run": run.keys,
+        "run": one.keys,
         "recipe": recipe.as_json(),
         "n_train": 400,
         "n_test": 100,
@@ -49,7 +49,7 @@ def metadata(run: Run = RUN, recipe: Recipe = RECIPE, **changes: Any) -> dict[st
         "weights_sha256": "0" * 64,
         "history_sha256": "0" * 64,
         "code_sha256": "a" * 64,
-        "fingerprint": fingerprint([run.keys], recipe, DATA),
+        "fingerprint": fingerprint([one.keys], recipe, DATA),
         "provenance": {"device": "cpu, 1 threads"},
         **changes,
     }

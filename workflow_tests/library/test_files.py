@@ -1,7 +1,11 @@
 import csv
 import errno
+import logging
 import os
 import stat
+import subprocess
+import sys
+from functools import partial
 
 import pytest
 
@@ -14,6 +18,7 @@ from ffensembles.runtime.files import (
     write_rows,
     write_text,
 )
+from ffensembles.runtime.jobs import logged
 
 
 def test_a_file_is_there_only_when_it_is_whole(tmp_path):
@@ -67,6 +72,81 @@ def test_a_disk_that_takes_nothing(tmp_path, monkeypatch, number, said):
     assert [file.name for file in tmp_path.iterdir()] == ["result.txt"]
 
 
+WRAPPED = {
+    "raised from it": lambda full: RuntimeError("the library failed"),
+    "its text alone": lambda full: ValueError(f"cannot write: {full} (os error 28)"),
+}
+
+
+def fail_by(kind):
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    raise WRAPPED[kind](full) from (full if kind == "raised from it" else None)
+
+
+@pytest.mark.parametrize("kind", WRAPPED)
+def test_a_full_disk_met_by_a_library_is_told_as_any_other(tmp_path, kind):
+    with (
+        pytest.raises(StoreError, match=r"figure\.png: cannot be written; the disk is full"),
+        atomic_path(tmp_path / "figure.png"),
+    ):
+        fail_by(kind)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_our_own_errors_pass_as_they_are(tmp_path):
+    error = StoreError("another.file: cannot be read (No space left on device)")
+    with pytest.raises(StoreError) as caught, atomic_path(tmp_path / "result"):
+        raise error
+    assert caught.value is error
+
+
+@pytest.fixture
+def plain_logging(monkeypatch):
+    """Logging as a script finds it; pytest's own is put back."""
+    level = logging.root.level
+    monkeypatch.setattr(logging.root, "handlers", [])
+    yield
+    for handler in logging.root.handlers:
+        handler.close()
+    logging.root.setLevel(level)
+
+
+def write_to_a_full_disk(log):
+    """As the report's job does: another program, its output in the log."""
+    code = "open('/dev/full', 'w').write('x' * 100_000)"
+    with log.open("a") as output:
+        subprocess.run([sys.executable, "-c", code], stdout=output, stderr=output, check=True)
+
+
+@pytest.mark.parametrize("kind", [*WRAPPED, "another program"])
+def test_a_job_tells_of_a_full_disk(tmp_path, plain_logging, kind):
+    log = tmp_path / "logs" / "job.log"
+    fail = (
+        partial(write_to_a_full_disk, log) if kind == "another program" else partial(fail_by, kind)
+    )
+    with pytest.raises(SystemExit), logged(log, "results/report.html"):
+        fail()
+    said = log.read_text()
+    assert "ERROR: results/report.html: cannot be made; the disk is full: free some space" in said
+    assert "not foreseen" not in said
+
+
+def test_another_failure_of_another_program_is_not_taken_for_a_full_disk(tmp_path, plain_logging):
+    log = tmp_path / "job.log"
+    with pytest.raises(SystemExit), logged(log, "results/report.html"):
+        subprocess.run([sys.executable, "-c", "raise SystemExit(3)"], check=True)
+    assert "not foreseen" in log.read_text()
+
+
+def test_a_log_that_cannot_be_written_is_told_in_a_line(tmp_path, plain_logging):
+    (tmp_path / "logs").write_text("")
+    with (
+        pytest.raises(SystemExit, match=r"job\.log: cannot be written"),
+        logged(tmp_path / "logs" / "job.log", "results/report.html"),
+    ):
+        pass
+
+
 def test_other_errors_are_not_disguised(tmp_path):
     with pytest.raises(OSError, match="odd"), atomic_path(tmp_path / "result.txt"):
         raise OSError(errno.EINVAL, "odd")
@@ -86,7 +166,9 @@ def test_json_both_ways(tmp_path):
     assert list(read_json(tmp_path / "run.json")) == ["b", "a"]
 
 
-@pytest.mark.parametrize("text", ["", '{"a": 1', "[1, 2]", "\xff"])
+@pytest.mark.parametrize(
+    "text", ["", '{"a": 1', "[1, 2]", "\xff", '{"a": NaN}', '{"a": 1e400}', "[" * 100_000]
+)
 def test_json_that_is_not_whole(tmp_path, text):
     path = tmp_path / "run.json"
     path.write_bytes(text.encode("latin-1"))

@@ -30,10 +30,10 @@ def trained(place: Workplace) -> dict[Path, bytes]:
 
 def test_unpacked_runs_are_not_trained_again(finished: Workplace, fresh: Workplace, tmp_path: Path):
     runs = tmp_path / "runs.zip"
-    assert archive(finished, "pack", "results", runs) == f"{runs}: 7 runs packed\n"
-    assert archive(fresh, "unpack", runs, "results") == f"{runs}: 7 runs unpacked\n"
+    assert archive(finished, "export", "results", runs) == f"{runs}: 7 runs exported\n"
+    assert archive(fresh, "import", runs, "results") == f"{runs}: 7 runs imported\n"
     assert trained(fresh) == trained(finished)
-    assert fresh.jobs("train") == {}
+    assert fresh.jobs("training") == {}
     # whatever asks for the runs again, the data set's record being younger, is given these
     store = "results/runs/sigmoid-linf/digits/FF/held-out-none/seed-1/activations.zarr.zip"
     done = fresh.start(store)
@@ -41,4 +41,4 @@ def test_unpacked_runs_are_not_trained_again(finished: Workplace, fresh: Workpla
     assert "seed 1 is trained already" in done.stdout
     assert "FF layer 1" not in done.stdout
     assert trained(fresh) == trained(finished)
-    assert fresh.jobs("train", seeds=[0, 1, 2])["train_run"] >= 3  # what is new is trained
+    assert fresh.jobs("training", seeds=[0, 1, 2])["train_run"] >= 3  # what is new is trained

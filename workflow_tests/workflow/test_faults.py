@@ -11,7 +11,7 @@ from workplace import Workplace
 
 FF = "runs/sigmoid-linf/digits/FF/held-out-none/seed-0"
 SMALL: dict[str, Any] = {"models": ["FF"], "held_out": []}
-TABLES = ("results/tables/table1.csv", "results/tables/table2.csv")
+TABLES = ("results/tables/2023/table1.csv", "results/tables/2023/table2.csv")
 
 
 def tables(place: Workplace) -> dict[str, bytes]:
@@ -29,7 +29,7 @@ def test_truncated_weights_are_named_and_trained_again(finished: Workplace, tmp_
     weights = place.results / FF / "weights.safetensors"
     sound = weights.read_bytes()
     cut(weights)
-    for kept in place.results.glob("kept/*/weights.safetensors"):
+    for kept in place.results.glob("cache/*/weights.safetensors"):
         cut(kept)  # a copy of the folder has lost that they are one file
     told = place.start("all")
     assert told.returncode != 0
