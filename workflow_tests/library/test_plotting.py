@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import warnings
-from functools import cache
+from functools import cache, partial
 
 import matplotlib as mpl
 import numpy as np
@@ -517,6 +517,18 @@ def test_captions_quote_published_numbers_with_what_they_are():
     assert "(the study, Figure 8B: 0.98; " in caption
     assert "2 runs (the study: 15)" in caption
     assert isinstance(published("regression_slope"), Published)
+
+
+def test_sparsity_quotes_the_later_edition():
+    of = KINDS["sparsity"].parameters()
+    rows = study()["sparsity"].assign(protocol="relu-l2")
+    seen = Shown("figure2", "2025", LABELS, frames={"sparsity": rows},
+                 published=partial(published, protocol="relu-l2"))  # fmt: skip
+    caption = KINDS["sparsity"].caption(seen, of)
+    assert "(the study: 0.9, 0.899 to 0.901)" in caption
+    assert "from Public notebooks, where their conditions are fitted, inferred and printed." in (
+        caption
+    )
 
 
 def test_models_have_one_look_everywhere():
