@@ -8,8 +8,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ffensembles.errors import ConfigError
-from ffensembles.representations.layers import layer_names  # noqa: F401 - handed on
-from ffensembles.representations.layers import matrices
+from ffensembles.representations.layers import (
+    layer_names,  # noqa: F401 - handed on
+    matrices,
+)
 
 Found = dict[str, NDArray[Any]]
 
