@@ -12,42 +12,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ffensembles.config import load_config
 from ffensembles.datasets.labels import blank, label_positions, standardise
 from ffensembles.engine.matmul import product
 from ffensembles.models.network import initial_weights
 from ffensembles.models.plain import Task
-from ffensembles.models.recipe import Recipe
+from ffensembles.models.recipe import MODELS, Recipe
+from ffensembles.runs import Run
+from ffensembles.study.grid import Grid
 
-FF = Recipe(
-    model="FF",
-    widths=(784, 784, 784),
-    activation="sigmoid",
-    goodness="linf",
-    normalisation="linf",
-    normalise_input=True,
-    label_value="dataset",
-    prediction="goodness",
-    negatives="once",
-    held_out_negatives="exclude",
-    theta=0.5,
-    learning_rate=0.01,
-    epochs=1000,
-    batch_size=None,
-)
-SIGMOID_LINF = {
-    "FF": FF,
-    "BPFF": FF.but(model="BPFF", theta=1.5),
-    "BP": FF.but(model="BP", theta=None, epochs=20, batch_size=128),
-}
-_RELU_L2 = FF.but(
-    activation="relu", goodness="l2", normalisation="l2", prediction="softmax", batch_size=1024
-)
-RELU_L2 = {
-    "FF": _RELU_L2.but(theta=3.0, epochs=1200),
-    "BPFF": _RELU_L2.but(model="BPFF", theta=3.0, epochs=300, learning_rate=1e-4),
-    "BP": _RELU_L2.but(model="BP", theta=None, epochs=100, learning_rate=1e-4, batch_size=128),
-}
-PROTOCOLS = {"sigmoid-linf": SIGMOID_LINF, "relu-l2": RELU_L2}
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+def recipes(protocol: str, dataset: str = "mnist") -> dict[str, Recipe]:
+    """Return the recipe of each model, as config.yaml states it."""
+    grid = Grid(load_config(_ROOT / "config.yaml"))
+    return {model: grid.recipe(Run(protocol, dataset, model, None, 0)) for model in MODELS}
+
+
+PROTOCOLS = {protocol: recipes(protocol) for protocol in ("sigmoid-linf", "relu-l2")}
 
 _MEAN, _STD = 0.1307, 0.3081  # MNIST's
 _INK = 0.19  # of MNIST's pixels, so many are not black

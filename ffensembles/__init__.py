@@ -3,6 +3,7 @@
 The public names, for notebooks: each is defined in the room of its stage.
 """
 
+from ffensembles.analyses.load import TrainedRun, load_run
 from ffensembles.ensembles import METHODS, check_method, ensemble_sizes, find_ensembles
 from ffensembles.ensembles.loo import loo
 from ffensembles.ensembles.method1 import method1
@@ -12,10 +13,12 @@ from ffensembles.runtime.version import __version__
 
 __all__ = [
     "METHODS",
+    "TrainedRun",
     "__version__",
     "check_method",
     "ensemble_sizes",
     "find_ensembles",
+    "load_run",
     "loo",
     "method1",
     "method2",

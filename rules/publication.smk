@@ -105,7 +105,11 @@ judged = study.config.reproduction.results or study.config.results
 
 def judged_frames():
     """Return the frames that are compared, by name: of results made elsewhere, those there are."""
-    nulls = {"untrained/": "untrained_", "shuffled/": "shuffled_", "control/": "control_"}
+    nulls = {
+        "untrained/": "untrained_",
+        "shuffled/": "shuffled_",
+        "control/": "control_",
+    }
     names = {
         f"{prefix}{frame}": f"{scope}{frame_file(frame)}"
         for scope, prefix in {"": "", **nulls}.items()
@@ -132,17 +136,17 @@ rule compare:
         ),
         code=code("ffensembles.publication.page"),
     output:
-        page=paths.one("reproduction", file="reproduction.md"),
-        numbers=paths.one("reproduction", file="numbers.csv"),
-        claims=paths.one("reproduction", file="claims.csv"),
+        page=paths.pattern("reproduction", file="reproduction.md"),
+        numbers=paths.pattern("reproduction", file="numbers.csv"),
+        claims=paths.pattern("reproduction", file="claims.csv"),
     log:
-        paths.one("log", stage="reproduction"),
+        paths.pattern("log", stage="reproduction-{edition}"),
     conda:
         "../envs/analysis.yaml"
     params:
         frames=list(judged_frames()),
         titles={name: entry.title for name, entry in DATASETS.items()},
     message:
-        "Comparing every published number with ours"
+        "Comparing every published number of edition {wildcards.edition} with ours"
     script:
         "../scripts/reproduction.py"

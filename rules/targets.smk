@@ -67,5 +67,8 @@ rule sweep:
 
 rule reproduction:
     input:
-        rules.compare.output,
+        [
+            paths.one("reproduction", edition=edition, file="reproduction.md")
+            for edition in editions.all
+        ],
     localrule: True

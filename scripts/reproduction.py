@@ -16,8 +16,9 @@ with logged(snakemake.log[0], snakemake.output[0]):
     frames = {name: read_frame(given[name]) for name in params.frames}
     sweep = read_frame(given.sweep) if given.sweep else None
     configuration = yaml.safe_load(Path(given.configuration).read_text())
-    numbers, tested = compare(frames, sweep), claims(frames)
+    edition = snakemake.wildcards.edition
+    numbers, tested = compare(frames, sweep, edition), claims(frames, edition)
     write_frame(numbers, out.numbers)
     write_frame(tested, out.claims)
-    said = about(frames, configuration, params.titles)
-    write_text(out.page, page(numbers, tested, said, params.titles))
+    said = about(frames, configuration, params.titles, edition)
+    write_text(out.page, page(numbers, tested, said, params.titles, edition))

@@ -1,6 +1,7 @@
 """A real Slurm of one node, started for the tests: loopback only, GPUs that are stand-ins.
 
-Needs root and Debian's packages, which it installs; no systemd, no cgroups, no accounting.
+Needs root and Debian's packages, which it installs only where FFENSEMBLES_INSTALL_SLURM=1 says so;
+no systemd, no cgroups, no accounting.
 """
 
 import os
@@ -11,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+INSTALL = "FFENSEMBLES_INSTALL_SLURM"
+_PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged")
 _PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
 _SYSTEM = Path("/etc/slurm")
 _DAEMONS = ("slurmd", "slurmctld", "munged")
@@ -73,7 +76,7 @@ def _kill_tree(pid: int) -> None:
 
 
 class NoSlurm(Exception):  # noqa: N818 - a reason to skip
-    """Slurm cannot be had on this machine; says why."""
+    """Slurm does not run on this machine; says why."""
 
 
 @dataclass
@@ -94,13 +97,16 @@ class Cluster:
     memory: int = 200_000
 
     def install(self) -> None:
-        """Install what is missing, or say why that cannot be."""
+        """Find Slurm; install it if the user allows that. Otherwise say what is missing."""
         if os.geteuid() != 0:
-            raise NoSlurm("Slurm's daemons want root here")
-        if all(shutil.which(name) for name in ("slurmctld", "slurmd", "sbatch", "munged")):
+            raise NoSlurm("its daemons need root in these tests")
+        missing = [name for name in _PROGRAMS if not shutil.which(name)]
+        if not missing:
             return
+        if os.environ.get(INSTALL) != "1":
+            raise NoSlurm(f"{missing[0]} is not installed; {INSTALL}=1 lets the tests install it")
         if not shutil.which("apt-get"):
-            raise NoSlurm("there is neither Slurm nor apt-get")
+            raise NoSlurm(f"{missing[0]} is not installed, and there is no apt-get")
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         for words in (["update"], ["install", "-y", "--no-install-recommends", *_PACKAGES]):
             done = subprocess.run(

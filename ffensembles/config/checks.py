@@ -117,7 +117,9 @@ def _images(images: Images, datasets: list[str]) -> Iterator[Problem]:
     for key in ("train_images", "test_images"):
         found = getattr(images, key)
         if found is not None and found < most:
-            yield wrong(("images", key), found, f"null or a whole number from {most}, one per class")
+            yield wrong(
+                ("images", key), found, f"null or a whole number from {most}, one per class"
+            )
 
 
 def _per_dataset(recipes: dict[str, Protocol]) -> Iterator[Problem]:
@@ -229,7 +231,7 @@ def _editions(
 
 def _entry(content: dict[str, Any], registry: Mapping[str, Any], path: Path) -> Iterator[Problem]:
     """Yield what is wrong with the kind and parameters of a table or figure by themselves."""
-    kind = content.get("kind")
+    kind = str(content.get("kind"))
     if kind not in registry:
         yield wrong((*path, "kind"), kind, registry)
         return

@@ -19,7 +19,8 @@ def keys(group: type[Group] = Config, under: str = "") -> Iterator[tuple[str, st
     for name, field in group.model_fields.items():
         path, inner = f"{under}{name}", _group_in(field.annotation)
         origin = get_origin(field.annotation)
-        addition = ".<protocol>" if origin is dict else "[]" if origin is list else ""
+        own_names = {"recipes": ".<protocol>", "editions": ".<edition>"}
+        addition = own_names[name] if origin is dict and inner else "[]" if origin is list else ""
         if inner is None:
             yield path, field.description or "", in_words(annotated(field))
         else:

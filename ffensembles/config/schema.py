@@ -74,7 +74,7 @@ class Images(Group):
 class Training(Group):
     """How to compute; what is learnt does not depend on it."""
 
-    engine: Literal["fast", "reference"] = Field(description="implementation of training")
+    engine: Literal["fast", "plain"] = Field(description="implementation of training")
     device: Literal["auto", "cpu", "cuda"] = Field(description="where to compute")
     precision: Literal["float32"] = Field(description="of matrix products")
     block_size: Count = Field(description="presentations computed at once")

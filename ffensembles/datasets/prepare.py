@@ -68,7 +68,8 @@ def prepare(
     split
         Which images.
     data
-        standardisation (`mnist`, `own` or `channel`), source, folder, train_images, test_images, split_seed.
+        standardisation (`mnist`, `own` or `channel`), source, folder, train_images, test_images,
+        split_seed.
     labelled
         Whether images carry labels: their label pixels are then blank.
     label_value
@@ -79,7 +80,6 @@ def prepare(
     DataError
         If the data set cannot be had, or is not the official one.
     """
-    entry = DATASETS[name]
     loaded = load(
         name,
         split,
@@ -88,12 +88,46 @@ def prepare(
         limit=data[f"{split}_images"],
         seed=data["split_seed"],
     )
-    kind = data["standardisation"]
-    if kind == "mnist":
-        mean, std = (DATASETS[_STUDY].mean,), (DATASETS[_STUDY].std,)
-    else:
-        mean, std = entry.scale(by_channel=kind == "channel")
-    x = standardise(loaded.images, mean, std)
+    return present(
+        name, loaded.images, loaded.labels, loaded.stimulus_id, data["standardisation"],
+        labelled=labelled, label_value=label_value,
+    )  # fmt: skip
+
+
+def present(
+    name: str,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    stimulus_id: NDArray[np.int64],
+    standardisation: Literal["mnist", "own", "channel"],
+    *,
+    labelled: bool = True,
+    label_value: Literal["dataset", "image"] = "dataset",
+) -> Presentations:
+    """Standardise images of a data set and blank their label pixels, as a net reads them.
+
+    Parameters
+    ----------
+    name
+        Name in the registry.
+    images
+        Values in 0..255, (images, channels, height, width).
+    labels, stimulus_id
+        Class and identity of each image, (images,).
+    standardisation, labelled, label_value
+        As for `prepare`.
+
+    Raises
+    ------
+    ValueError
+        If the images are not of the data set's size.
+    """
+    entry = DATASETS[name]
+    if images.shape[1:] != entry.shape:
+        raise ValueError(f"images: found {images.shape[1:]} each, {name} has {entry.shape}.")
+    scale = DATASETS[_STUDY] if standardisation == "mnist" else entry
+    mean, std = scale.scale(by_channel=standardisation == "channel")
+    x = standardise(images, mean, std)
     if label_value == "dataset":
         on = np.full(len(x), _white(mean, std), np.float32)
     else:
@@ -101,7 +135,7 @@ def prepare(
     positions = label_positions(entry.shape, len(entry.classes))
     if labelled:
         x = blank(x, positions)
-    return Presentations(x, loaded.labels, loaded.stimulus_id, on, positions)
+    return Presentations(x, labels, stimulus_id, on, positions)
 
 
 def _white(mean: Sequence[float], std: Sequence[float]) -> float:

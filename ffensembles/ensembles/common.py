@@ -1,6 +1,6 @@
-"""What all methods share: a class's matrix of activations, and how results are labelled."""
+"""What all methods share: applying a method to each class, and how results are labelled."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,13 +8,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ffensembles.errors import ConfigError
+from ffensembles.representations.layers import (
+    layer_names,  # noqa: F401 - handed on
+    matrices,
+)
 
 Found = dict[str, NDArray[Any]]
-
-
-def layer_names(tree: xr.DataTree) -> list[str]:
-    """Return the names of a tree's layers in order of depth (layer2 before layer10)."""
-    return sorted(tree.children, key=lambda name: (len(name), name))
 
 
 def ensemble_sizes(found: xr.Dataset) -> xr.DataArray:
@@ -32,22 +31,6 @@ def ensemble_sizes(found: xr.Dataset) -> xr.DataArray:
     [2.0, nan]
     """
     return found["active"].sum("neuroid").where(found["n_presentations"] > 0).rename("size")
-
-
-def matrices(
-    layer: xr.Dataset, categories: Iterable[int] | None = None, unseen: int | None = None
-) -> Iterator[tuple[int, NDArray[np.floating]]]:
-    """Yield each category with its matrix X (presentations, units), one at a time.
-
-    X holds the correctly classified presentations; all of them for the `unseen` category, which
-    the net could not learn to name, and where `layer` has no coordinate `correct`.
-    """
-    labels = layer["label"].values
-    correct = layer["correct"].values if "correct" in layer.coords else np.ones(len(labels), bool)
-    activation = layer["activation"].transpose("presentation", "neuroid")
-    for category in np.unique(labels) if categories is None else categories:
-        counts = (labels == category) & (correct | (category == unseen))
-        yield int(category), activation.isel(presentation=np.flatnonzero(counts)).values
 
 
 def by_category(
@@ -86,6 +69,7 @@ def by_category(
 def check_between(
     name: str, values: Iterable[float], low: float, high: float, ends: bool = False
 ) -> None:
+    """Raise ConfigError unless every value lies between two numbers, or at their `ends`."""
     for value in values:
         if not (low <= value <= high if ends else low < value < high):
             brackets = "[]" if ends else "()"

@@ -157,19 +157,32 @@ def differences(shown: Shown, models: Iterable[str]) -> str:
     return " ".join(said)
 
 
-def as_published(number: Published | None) -> str:
-    """Return a published number with what it is, in brackets; nothing if there is none.
+def as_published(number: Published | None, short: bool = False) -> str:
+    """Return a published number with its conditions, in brackets; nothing if there is none.
+
+    Parameters
+    ----------
+    number
+        The number.
+    short
+        Only the value, and the range of single runs: for captions with many numbers.
 
     Examples
     --------
-    >>> as_published(Published("shared_units", "Figure 3A", 1.73, runs=15, note="both classes"))
-    ' (the study, Figure 3A: 1.73 over 15 runs; both classes)'
+    >>> one = Published("shared_units", "Figure 3A", 1.73, runs=15, note="both classes")
+    >>> as_published(one), as_published(one, short=True)
+    (' (the study, Figure 3A: 1.73 over 15 runs; both classes)', ' (the study: 1.73)')
     """
     if number is None:
         return ""
+    ends = (number.low, number.high)
+    span = "" if None in ends or ends[0] == ends[1] else f", {ends[0]:g} to {ends[1]:g}"
+    if short:
+        return f" (the study: {number.value:g}{span})"
     runs = f" over {plural(number.runs, 'run')}" if number.runs else ""
     note = f"; {escape(number.note)}" if number.note else ""
-    return f" (the study, {number.source}: {number.value:g}{runs}{note})"
+    how = "" if number.known == "printed" else f"; conditions {number.known}"
+    return f" (the study, {number.source}: {number.value:g}{span}{runs}{note}{how})"
 
 
 def n_of_runs(counts: Iterable[int], study: Mapping[str, Any]) -> str:

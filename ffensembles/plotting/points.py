@@ -33,6 +33,8 @@ def points_by_model(
 ) -> None:
     """Draw one point for each row, the models of a group side by side, and a bar at each mean.
 
+    A single point has no bar, which would hide it.
+
     Parameters
     ----------
     axes
@@ -69,9 +71,10 @@ def points_by_model(
             marker=of[model][1], palette=[of[m][0] for m in models], linewidth=0.3,
             edgecolor="white",
         )  # fmt: skip
-    if here:
-        # seaborn would average on the axis' own scale, which may be logarithmic
-        means = rows.groupby([group, "model"], sort=False)[value].mean().reset_index()
+    # seaborn would average on the axis' own scale, which may be logarithmic
+    grouped = rows.groupby([group, "model"], sort=False)[value]
+    means = grouped.mean()[grouped.size() > 1].reset_index()
+    if len(means):
         sns.pointplot(
             means, **common, dodge=_WIDTH * (len(models) - 1) / len(models) or False,
             errorbar=None, linestyle="none", marker="|" if horizontal else "_", markersize=bar,

@@ -334,8 +334,8 @@ def _other_quantile(number: Published, frames: Frames) -> str:
         return ""
     rows = _rows(frames, "sizes", number, layer=number.layer, method=number.method)
     sizes = {
-        float(quantile): over_seeds(at, "size", ["model"])["mean"].iloc[0]
-        for quantile, at in ([] if rows.empty else rows.groupby("quantile"))
+        float(at["quantile"].iloc[0]): over_seeds(at, "size", ["model"])["mean"].iloc[0]
+        for _, at in ([] if rows.empty else rows.groupby("quantile"))
     }
     apart = {q: abs(size - number.value) for q, size in sizes.items() if not np.isnan(size)}
     nearest = min(apart, key=apart.__getitem__, default=number.quantile)

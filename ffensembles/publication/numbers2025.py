@@ -84,7 +84,7 @@ _TRAINED = (
 
 def _numbers() -> Iterator[Published]:
     for one in _TRAINED:
-        quantities = [("accuracy", None, one.accuracy)]
+        quantities: list[tuple[str, int | None, Values]] = [("accuracy", None, one.accuracy)]
         quantities += [("sparsity", k, values) for k, values in enumerate(one.sparsity, 1)]
         for quantity, layer, values in quantities:
             several = len(values) > 1

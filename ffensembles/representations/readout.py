@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from ffensembles.datasets import DATASETS
-from ffensembles.datasets.prepare import prepare
+from ffensembles.datasets.prepare import prepare, present
 from ffensembles.errors import StoreError
 from ffensembles.models.network import embed, hidden, initial_weights, predict
 from ffensembles.models.recipe import Recipe
@@ -219,3 +219,34 @@ def read_out(
         attrs={**provenance(recipe=recipe.as_json(), run=run, unseen_label=unseen_label), **run},
     )
     save_tree(tree, store, mantissa_bits)
+
+
+def read_images(
+    weights: Mapping[str, NDArray[np.float32]],
+    recipe: Recipe,
+    run: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+    images: ArrayLike,
+    labels: ArrayLike | None = None,
+    *,
+    device: str = "cpu",
+) -> xr.DataTree:
+    """Read new images through a trained net; see `load.TrainedRun.activations`."""
+    pixels = np.asarray(images, dtype=np.uint8)
+    if pixels.ndim == 3:
+        pixels = pixels[:, np.newaxis]
+    identity = np.arange(len(pixels))
+
+    def read(own: NDArray[np.int64]) -> xr.DataTree:
+        kind = metadata["fingerprint"]["data"]["standardisation"]
+        shown = present(run["dataset"], pixels, own, identity, kind, **recipe.images)
+        return extract(
+            weights, recipe, shown.x, shown.labels, shown.stimulus_id,
+            categories=DATASETS[run["dataset"]].classes, on_value=shown.on,
+            positions=shown.positions, held_out=run["held_out"], device=device, attrs=dict(run),
+        )  # fmt: skip
+
+    if labels is not None:
+        return read(np.asarray(labels, dtype=np.int64))
+    first = next(iter(read(np.zeros(len(pixels), np.int64)).children.values()))
+    return read(first["predicted"].sortby("stimulus_id").values)

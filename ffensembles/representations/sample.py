@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ffensembles.ensembles import layer_names, matrices
+from ffensembles.representations.layers import layer_names, matrices
 
 
 def sample_activations(tree: xr.DataTree, per_class: int | None, seed: int = 0) -> xr.DataTree:

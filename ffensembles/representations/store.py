@@ -17,7 +17,7 @@ from zarr.codecs import BloscCodec
 from zarr.storage import MemoryStore, ZipStore
 
 from ffensembles.errors import StoreError
-from ffensembles.runtime.files import atomic_path
+from ffensembles.runtime.files import WAY_OUT, atomic_path
 
 PRESENTATIONS_PER_CHUNK = 256
 """Presentations lie sorted by label: one class of a thousand images touches about five chunks."""
@@ -25,7 +25,6 @@ PRESENTATIONS_PER_CHUNK = 256
 _FLOAT32_MANTISSA_BITS = 23
 _GAP_BITS = 5
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold: same content, same bytes
-_WAY_OUT = "delete it and run again to make it anew"
 
 
 def round_mantissa(values: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
@@ -265,7 +264,7 @@ def _open_sealed(path: Path) -> "_SealedZip":
     except FileNotFoundError as error:
         raise StoreError(f"{path}: is not there; run the rule that makes it.") from error
     except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
-        raise StoreError(f"{path}: truncated or damaged ({error}); {_WAY_OUT}.") from error
+        raise StoreError(f"{path}: truncated or damaged ({error}); {WAY_OUT}.") from error
     return store
 
 
@@ -281,4 +280,4 @@ class _SealedZip(ZipStore):
         try:
             return super()._get(key, *args, **options)
         except (zipfile.BadZipFile, EOFError, OSError) as error:
-            raise StoreError(f"{self.path}: damaged at {key} ({error}); {_WAY_OUT}.") from error
+            raise StoreError(f"{self.path}: damaged at {key} ({error}); {WAY_OUT}.") from error

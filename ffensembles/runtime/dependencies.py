@@ -1,10 +1,13 @@
 """The library's files that a result depends on, read from the imports in the source."""
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+_LATER = re.compile(r"(\w+(?:\.\w+)+):\w+(?:\.\w+)*")
+_DOTTED = re.compile(r"[a-z_]\w*(?:\.\w+)+")
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -15,7 +18,10 @@ def library_files(*modules: str, root: str | Path = _ROOT) -> list[str]:
     runs `a.b` too, so that package's file and its imports count. Not so the outermost package's:
     it only hands on public names, and no module of its own depends on them. Imports for type
     checkers alone do not count. Whoever imports from a package that loads all of its modules by
-    `pkgutil`, as registries do, depends on all of them; one of these modules does not.
+    `pkgutil`, as registries do, depends on all of them; one of these modules does not. A text
+    `package.module:name`, as registries name code to import when it is needed, counts as an
+    import of that module; and where a module uses `pkgutil`, the text `package.sub` as one of all
+    modules of that package.
 
     Parameters
     ----------
@@ -84,7 +90,19 @@ def _imported(file: Path, module: str, named: bool) -> tuple[str, ...]:
             above = package.split(".")[: len(package.split(".")) - node.level + 1]
             base = ".".join([*above, *([node.module] if node.module else [])])
             found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    for text in {value for value in constants if isinstance(value, str)}:
+        if later := _LATER.fullmatch(text):
+            found.append(later[1])
+        elif "pkgutil" in found and _DOTTED.fullmatch(text):  # the package that it looks through
+            folder = _top(file, module).joinpath(*text.split("."))
+            found += [text, *(f"{text}.{path.stem}" for path in folder.glob("[!_]*.py"))]
     return tuple(found)
+
+
+def _top(file: Path, module: str) -> Path:
+    """Return the folder that holds a module's outermost package."""
+    return file.parents[module.count(".") + (file.name == "__init__.py")]
 
 
 def _statements(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:

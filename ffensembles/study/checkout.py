@@ -21,7 +21,9 @@ def date_alike(root: Path, results: str) -> None:
     tracked = _git(root, "ls-files", "-z", "--", results)
     if not tracked:
         return
-    changed = set((_git(root, "diff", "--name-only", "-z", "HEAD", "--", results) or "").split("\0"))
+    changed = set(
+        (_git(root, "diff", "--name-only", "-z", "HEAD", "--", results) or "").split("\0")
+    )
     when = float(_git(root, "log", "-1", "--format=%ct") or 0)
     for name in filter(None, tracked.split("\0")):
         path = root / name

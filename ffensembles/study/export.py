@@ -313,7 +313,7 @@ def expected_in(*files: str | Path) -> dict[Run, dict[str, Any]]:
 
 def main(words: list[str]) -> int:
     """Export or import, as the command line says; return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m ffensembles.study.export", description=__doc__)
+    parser = argparse.ArgumentParser(prog="ffensembles", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for command, places in (("export", ("results", "archive")), ("import", ("archive", "results"))):
         subparser = commands.add_parser(command)

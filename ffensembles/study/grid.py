@@ -111,7 +111,8 @@ class Grid:
         return [run for run in self.scope("sweep/") if run.protocol == self.config.sweep.protocol]
 
     def _untrained(self) -> tuple[Run, ...]:
-        seeds, runs = self.config.reproduction.untrained_seeds, []
+        seeds = self.config.reproduction.untrained_seeds
+        runs: list[Run] = []
         for protocol in self.config.protocols:
             name = untrained(protocol)
             runs += self._varied(name, seeds)
@@ -127,8 +128,9 @@ class Grid:
             if entry.protocols != "all" and protocol not in entry.protocols:
                 continue
             n_classes = len(DATASETS[entry.dataset].classes)
+            own = self.seeds(protocol, entry.dataset, entry.model)
             for label in range(n_classes) if entry.classes == "all" else entry.classes:
-                for seed in self.config.seeds if entry.seeds == "all" else entry.seeds:
+                for seed in own if entry.seeds == "all" else entry.seeds:
                     if seeds is None or seed in seeds:
                         yield Run(name, entry.dataset, entry.model, label, seed)
 

@@ -27,7 +27,7 @@ PATTERNS = {
     "figure": "figures/{edition}/{figure}{variant}.{ending}",
     "extra_table": "tables/{table}.{ending}",
     "extra_figure": "figures/{figure}.{ending}",
-    "reproduction": "reproduction/{file}",
+    "reproduction": "reproduction/{edition}/{file}",
     "configuration": "configuration.yaml",
     "report": "report.html",
     "log": "logs/{stage}.log",

@@ -132,7 +132,7 @@ def report(study: Study, trainings: Sequence[Training], command: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print how the study of these configuration files stands; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m ffensembles.study.status", description=__doc__)
+    parser = argparse.ArgumentParser(prog="ffensembles status", description=__doc__)
     parser.add_argument("files", nargs="*", metavar="FILE", help="config.yaml and its overlays")
     parser.add_argument("--command", help="what starts Snakemake, to print how to retry a run")
     given = parser.parse_args(arguments)

@@ -11,6 +11,7 @@ from ffensembles.publication.claims import CLAIMS, claims, floor_of, select
 from ffensembles.publication.numbers import PROTOCOL
 
 CLASSES = range(6)
+UNTRAINED = f"{PROTOCOL}--untrained"
 
 
 def run(seed: int = 0, **changes: object) -> dict[str, object]:
@@ -119,7 +120,7 @@ def test_select_tells_whole_runs_from_those_without_a_class() -> None:
     assert select({"sizes": rows}, "sizes").seed.tolist() == [0, 1]
     assert select({"sizes": rows}, "sizes", layer=2).seed.tolist() == [1]
     assert select({"sizes": rows}, "sizes", held_out=True).held_out.tolist() == [3]
-    assert select({"sizes": rows}, "sizes", "untrained").empty
+    assert select({"sizes": rows}, "sizes", UNTRAINED).empty
     assert select({"sizes": None}, "sizes", layer=2).empty
     assert floor_of({"sizes": sizes_of({"FF": [2.0]})}, "mnist") == 39.2
     assert np.isnan(floor_of({}, "mnist"))
@@ -128,12 +129,8 @@ def test_select_tells_whole_runs_from_those_without_a_class() -> None:
 def test_sparse_is_welch_on_log_sizes() -> None:
     large, small = [280.0, 300.0, 330.0], [2.0, 3.0, 4.5]
     frames = {
-        "sizes": pd.concat(
-            [
-                sizes_of({"FF": small, "BP": large}),
-                sizes_of({"FF": [40.0, 40.0], "BP": [80.0, 80.0]}, "untrained"),
-            ]
-        ),
+        "sizes": sizes_of({"FF": small, "BP": large}),
+        "untrained_sizes": sizes_of({"FF": [40.0, 40.0], "BP": [80.0, 80.0]}, UNTRAINED),
         "shuffled_sizes": sizes_of({"FF": [30.0, 30.0], "BP": [90.0, 90.0]}),
     }
     row = tell(frames, "sparse_ff")
@@ -188,10 +185,10 @@ def test_similar_classes_share() -> None:
         "sharing": pd.concat(
             [
                 sharing_of(1 / (1 + DISTANCES)),
-                sharing_of(DISTANCES, protocol="untrained"),
                 sharing_of(DISTANCES, model="BP"),
             ]
         ),
+        "untrained_sharing": sharing_of(DISTANCES, protocol=UNTRAINED),
         "shuffled_sharing": sharing_of(DISTANCES),
         "similarity": similarity_of(-DISTANCES),
     }
@@ -258,8 +255,8 @@ def test_an_unseen_class_is_weaker_and_sparse() -> None:
 
 def test_an_unseen_class_is_tested_in_each_layer_and_on_untrained_nets() -> None:
     deep = unseen_of([-0.1, -0.2], [1.0, 2.0], layer=3)
-    null = unseen_of([0.3, 0.3], [4.0, 6.0], layer=3).assign(protocol="untrained")
-    frames = {"unseen": pd.concat([deep, null])}
+    null = unseen_of([0.3, 0.3], [4.0, 6.0], layer=3).assign(protocol=UNTRAINED)
+    frames = {"unseen": deep, "untrained_unseen": null}
     row = tell(frames, "unseen_weaker_3", "fashionmnist")
     assert (row.value, row.null_untrained) == pytest.approx((-0.15, 0.3))
     row = tell(frames, "unseen_sparse_3", "fashionmnist")
@@ -271,8 +268,9 @@ def test_an_unseen_class_is_tested_in_each_layer_and_on_untrained_nets() -> None
 def test_inhibition_is_of_ff_only() -> None:
     ff = [0.02, 0.04, 0.03]
     weights = weights_of({"FF": ff, "BPFF": [0.4, 0.5], "BP": [0.3, 0.3]})
-    untrained = weights_of({"FF": [0.5, 0.5]}, "untrained")
-    row = tell({"positive_weights": pd.concat([weights, untrained])}, "inhibition_ff")
+    untrained = weights_of({"FF": [0.5, 0.5]}, UNTRAINED)
+    frames = {"positive_weights": weights, "untrained_positive_weights": untrained}
+    row = tell(frames, "inhibition_ff")
     test = stats.ttest_1samp(ff, 0.5)
     assert row.value == pytest.approx(0.03)
     assert (row.low, row.high) == pytest.approx(tuple(test.confidence_interval(0.95)))
@@ -309,7 +307,7 @@ def test_methods_agree_by_fishers_interval() -> None:
 
 def test_nothing_run_says_so_for_every_claim() -> None:
     table = claims({})
-    assert set(table.claim) == {claim.key for claim in CLAIMS}
+    assert set(table.claim) == {claim.key for claim in CLAIMS["2023"]}
     assert set(table.verdict) == {"not run"}
     assert table.n.tolist() == [0] * len(table)
     assert (

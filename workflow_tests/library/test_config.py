@@ -13,13 +13,18 @@ from ffensembles.config import Config, load_config, merged
 from ffensembles.config.describe import keys
 from ffensembles.datasets import DATASETS
 from ffensembles.errors import ConfigError
-from ffensembles.study.grid import Study
+from ffensembles.study.grid import Grid
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "config.yaml"
 OVERLAYS = sorted(ROOT.glob("profiles/*/study.yaml"))
 WHOLE = yaml.safe_load(FILE.read_text())
 RECIPE = "recipes.sigmoid-linf"
+FIGURES, TABLES = "editions.2023.figures", "editions.2023.tables"
+
+
+OPEN = (".per_dataset", ".tables", ".figures")
+"""Groups whose keys the schema does not name: parts of recipes, and entries by kind."""
 
 
 def nested(path, value):
@@ -65,7 +70,7 @@ def test_the_study_of_colour_images_and_relu_can_be_configured():
 def test_the_models_have_no_defaults():
     """config.yaml is the one place of defaults: leaving out any key of it is a problem."""
     for path, _, _ in keys():
-        if "<protocol>" in path or "[]" in path or path.startswith("ensembles."):
+        if "<" in path or "[]" in path or path.startswith("ensembles."):
             continue
         content = deepcopy(WHOLE)
         *groups, last = path.split(".")
@@ -85,7 +90,7 @@ def test_every_key_of_the_file_is_commented():
         node, path = waiting.pop()
         if isinstance(node, yaml.SequenceNode):
             waiting += [(inner, path) for inner in node.value]
-        if not isinstance(node, yaml.MappingNode) or path.endswith(".per_dataset"):
+        if not isinstance(node, yaml.MappingNode) or path.endswith(OPEN):
             continue
         for key, value in node.value:
             line = key.start_mark.line
@@ -93,12 +98,13 @@ def test_every_key_of_the_file_is_commented():
             seen.add(f"{path}.{key.value}".removeprefix("."))
             waiting.append((value, f"{path}.{key.value}"))
     described = {
-        path.replace("<protocol>", name).replace("[]", "")
+        path.replace("<protocol>", protocol).replace("<edition>", edition).replace("[]", "")
         for path, _, _ in keys()
-        for name in WHOLE["recipes"]
+        for protocol in WHOLE["recipes"]
+        for edition in WHOLE["editions"]
     }
-    empty = {path for path in described if path.startswith("own_seeds.")}  # by default no entry
-    assert described - empty | {f"recipes.{name}" for name in WHOLE["recipes"]} == seen
+    named = {f"{group}.{name}" for group in ("recipes", "editions") for name in WHOLE[group]}
+    assert described | named == seen
 
 
 def test_every_key_is_described():
@@ -109,7 +115,7 @@ def test_every_key_is_described():
 def test_describing_and_checking_from_the_command_line():
     run = [sys.executable, "-m", "ffensembles.config"]
     described = subprocess.run(run, capture_output=True, text=True, check=True, cwd=ROOT)
-    assert "training.engine: implementation of training (fast, reference)" in described.stdout
+    assert "training.engine: implementation of training (fast, plain)" in described.stdout
     checked = subprocess.run(
         [*run, "config.yaml", "profiles/dgx/profile.yaml"],
         capture_output=True,
@@ -153,7 +159,7 @@ def test_a_misspelt_key_is_one_problem_not_two():
         ("name", 3, "3", "a text that is not empty"),
         ("name", "", "''", "a text that is not empty"),
         ("results", "a{b}", "'a{b}'", "a folder's path, without braces"),
-        ("data.train_images", "many", "'many'", "a whole number from 1 or null"),
+        ("images.train_images", "many", "'many'", "a whole number from 1 or null"),
         ("training.block_size", 1.5, "1.5", "a whole number from 1"),
         ("training.block_size", True, "true", "a whole number from 1"),
         ("training.checkpoint_minutes", 0, "0", "a number above 0"),
@@ -174,7 +180,7 @@ def test_a_misspelt_key_is_one_problem_not_two():
         ("seeds", [], "[]", "a list of at least 1, each a whole number from 0"),
         ("seeds", {"from": 0}, "a group of keys (from)",
          "a list of at least 1, each a whole number from 0"),
-        ("figures.figure3.categories", [1, 2, 3], "[1, 2, 3]",
+        (f"{FIGURES}.figure3.categories", [1, 2, 3], "[1, 2, 3]",
          "a list of 2, each a whole number from 0"),
     ],
 )  # fmt: skip
@@ -290,7 +296,13 @@ def test_what_differs_for_a_data_set_is_checked_as_the_rest(over, place, said):
     assert line.startswith(f"config.yaml: {RECIPE}.per_dataset.{place}: {said}")
 
 
-ENTRY = {"model": "FF", "dataset": "fashionmnist", "classes": [0], "seeds": [0]}
+ENTRY = {
+    "protocols": "all",
+    "model": "FF",
+    "dataset": "fashionmnist",
+    "classes": [0],
+    "seeds": [0],
+}
 
 
 @pytest.mark.parametrize(
@@ -305,28 +317,33 @@ ENTRY = {"model": "FF", "dataset": "fashionmnist", "classes": [0], "seeds": [0]}
          "13, 14"),
         ({"dataset": "digits"}, "dataset: found 'digits'; allowed: mnist, fashionmnist"),
         ({"model": "F"}, "model: found 'F'; allowed: FF, BPFF, BP"),
-        ({"klasses": [1]}, "klasses: unknown key; allowed: model, dataset, classes, seeds; did you "
-         "mean 'classes'?"),
+        ({"klasses": [1]}, "klasses: unknown key; allowed: protocols, model, dataset, classes, "
+         "seeds; did you mean 'classes'?"),
+        ({"protocols": ["relu-12"]}, "protocols: found 'relu-12'; allowed: sigmoid-linf, relu-l2; "
+         "did you mean 'relu-l2'?"),
     ],
 )  # fmt: skip
 def test_held_out_classes(change, said):
     assert of("held_out", [{**ENTRY, **change}]) == f"config.yaml: held_out[0].{said}"
 
 
-def test_seeds_of_a_models_own():
-    entry = {"model": "BPFF", "dataset": "mnist", "seeds": [7]}
-    none = {"model": "BP", "dataset": "mnist", "seeds": []}
-    study = Study(load_config(FILE, {"own_seeds": [entry, none], "seeds": [0, 1]}))
-    assert {run.seed for run in study.select(model="BPFF", dataset="mnist")} == {7}
-    assert {run.seed for run in study.select(model="BPFF", dataset="fashionmnist")} == {0, 1}
-    assert study.select(model="BP", dataset="mnist") == []
-    assert of("own_seeds", [{**entry, "dataset": "minst"}]) == (
-        "config.yaml: own_seeds[0].dataset: found 'minst'; allowed: mnist, fashionmnist; "
-        "did you mean 'mnist'?"
-    )
-    assert "own_seeds[1]: found BPFF on mnist, which own_seeds[0] has" in of(
-        "own_seeds", [entry] * 2
-    )
+def test_seeds_of_some_runs_alone():
+    entry = {"protocol": "all", "model": "BPFF", "dataset": "mnist", "seeds": [7]}
+    none = {**entry, "model": "BP", "seeds": []}
+    rest = {"protocol": "relu-l2", "model": "all", "dataset": "all", "seeds": [5]}
+    grid = Grid(load_config(FILE, {"own_seeds": [entry, none, rest], "seeds": [0, 1]}))
+
+    def seeds(**keys):
+        return {run.seed for run in grid.select(held_out=None, **keys)}
+
+    assert seeds(model="BPFF", dataset="mnist") == {7}  # the first entry that fits
+    assert seeds(model="BPFF", dataset="fashionmnist", protocol="sigmoid-linf") == {0, 1}
+    assert seeds(model="BPFF", dataset="fashionmnist", protocol="relu-l2") == {5}
+    assert seeds(model="BP", dataset="mnist") == set()
+    line = of("own_seeds", [{**entry, "dataset": "minst"}])
+    assert line.startswith("config.yaml: own_seeds[0].dataset: found 'minst'; allowed: digits, ")
+    assert line.endswith("did you mean 'mnist'?")
+    assert "found all, mnist, BPFF, which own_seeds[0] has" in of("own_seeds", [entry] * 2)
 
 
 def test_held_out_of_a_model_that_is_not_run():
@@ -343,15 +360,15 @@ def test_held_out_runs_named_twice():
 
 
 def test_fewer_images_than_classes():
-    assert of("data.test_images", 9) == (
-        "config.yaml: data.test_images: found 9; "
+    assert of("images.test_images", 9) == (
+        "config.yaml: images.test_images: found 9; "
         "allowed: null or a whole number from 10, one per class"
     )
 
 
 def test_quantiles_that_are_not_computed():
-    assert of("tables.table2.quantile", 0.8) == (
-        "config.yaml: tables.table2.quantile: found 0.8; "
+    assert of(f"{TABLES}.table2.quantile", 0.8) == (
+        f"config.yaml: {TABLES}.table2.quantile: found 0.8; "
         "allowed: 0.9, 0.95, 0.99 (ensembles.method1.quantiles)"
     )
     assert len(said_of({"ensembles": {"method1": {"quantiles": [0.99]}}})) == 4
@@ -361,33 +378,57 @@ def test_quantiles_that_are_not_computed():
     ("path", "value", "said"),
     [
         ("seed", 15, "found 15; allowed: first, 0, 1, 2,"),
-        ("figure1.dataset", "minst", "found 'minst'; allowed: digits, mnist, "),
-        ("figure3.categories", [2, 10], "found 10; allowed: 0 to 9, the classes of fashionmnist"),
-        ("figure3.categories", [2, 2], "found 2 twice; allowed: each value once"),
-        ("figure4.held_out", 10, "found 10; allowed: 0 to 9, the classes of fashionmnist"),
-        ("figure5.layer", 4, "found 4; allowed: a layer from 1 to 3 (recipes.sigmoid-linf.widths)"),
-        ("figure8.model", "PB", "found 'PB'; allowed: FF, BPFF, BP"),
+        ("figures.figure1.dataset", "minst", "found 'minst'; allowed: digits, mnist, "),
+        ("figures.figure1.kind", "activty", "found 'activty'; allowed: "),
+        ("figures.figure1.quantil", 0.9, "unknown key; allowed: kind, "),
+        ("figures.figure1.method", "lo", "found 'lo'; allowed: "),
+        ("figures.figure3.categories", [2, 10], "found 10; allowed: 0 to 9, the classes of "),
+        ("figures.figure3.categories", [2, 2], "found 2 twice; allowed: each value once"),
+        ("figures.figure4.held_out", 10, "found 10; allowed: 0 to 9, the classes of fashionmnist"),
+        ("figures.figure5.layer", 4, "found 4; allowed: a layer from 1 to 3 (recipes.sigmoid-linf"),
+        ("figures.figure8.model", "PB", "found 'PB'; allowed: FF, BPFF, BP"),
+        ("tables.table9", {"kind": "sums"}, "found 'sums'; allowed: accuracy, sizes, "),
     ],
 )
-def test_figures_that_cannot_be(path, value, said):
-    assert of(f"figures.{path}", value).startswith(f"config.yaml: figures.{path}: {said}")
+def test_figures_and_tables_that_cannot_be(path, value, said):
+    place = f"{path}.kind" if isinstance(value, dict) else path
+    assert of(f"editions.2023.{path}", value).startswith(
+        f"config.yaml: editions.2023.{place}: {said}"
+    )
 
 
 def test_a_figure_may_show_a_data_set_that_is_not_run():
     load_config(WHOLE, {"datasets": ["digits"], "held_out": []})
 
 
+def test_null_leaves_a_figure_out():
+    assert (
+        load_config(WHOLE, nested(f"{FIGURES}.figure3", None)).editions["2023"].figures["figure3"]
+        is None
+    )
+
+
 def test_a_shallow_net_has_no_figure_of_layer_3():
     lines = said_of({"recipes": {"sigmoid-linf": {"per_dataset": {"mnist": {"widths": [9, 9]}}}}})
     # FashionMNIST's net is deeper, but figure 6 is made for every data set
     assert lines == [
-        "config.yaml: figures.figure6.layer: found 3; "
+        f"config.yaml: {FIGURES}.figure6.layer: found 3; "
         "allowed: a layer from 1 to 2 (recipes.sigmoid-linf.widths)"
     ]
 
 
+@pytest.mark.parametrize("section", ["sweep", "control"])
+def test_a_sweep_varies_what_there_is(section):
+    setting = {"key": "FF.thetta", "values": [1], "models": ["FF"]}
+    line = of(f"{section}.settings", [setting])
+    assert line.startswith(f"config.yaml: {section}.settings[0].key: found 'FF.thetta'; allowed: ")
+    line = of(f"{section}.settings", [{**setting, "key": "FF.theta", "values": [-1]}])
+    said = "found -1; allowed: a number above 0"
+    assert line == f"config.yaml: {section}.settings[0].values[0]: {said}"
+
+
 def test_all_problems_are_said_at_once():
-    lines = said_of({"seeds": [-1], "datasets": ["mnits"], "models": 3, "figures": {"seed": -2}})
+    lines = said_of({"seeds": [-1], "datasets": ["mnits"], "models": 3, "editions": 5})
     assert {line.split(": ")[1] for line in lines} >= {"seeds[0]", "datasets[0]", "models"}
     assert not any("pydantic" in line or "input" in line.lower() for line in lines)
 
@@ -411,7 +452,7 @@ def test_a_problem_is_said_of_the_file_it_is_in(tmp_path):
         load_config(FILE, overlay)
     lines = str(caught.value).splitlines()
     assert any(line.startswith(f"{overlay}: training.device:") for line in lines)
-    assert any(line.startswith(f"{FILE}: tables.table2.quantile:") for line in lines)
+    assert any(line.startswith(f"{FILE}: {TABLES}.table2.quantile:") for line in lines)
 
 
 def test_numbers_of_the_command_line_are_numbers_although_snakemake_gives_text():

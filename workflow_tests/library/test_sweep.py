@@ -1,5 +1,7 @@
 """Variations of the open settings: what they are called, what they change, how they are scored."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,33 +9,35 @@ import pytest
 from ffensembles.analyses.similarity import similarity_frame
 from ffensembles.config import load_config
 from ffensembles.errors import ConfigError
-from ffensembles.models.recipe import UNTRAINED
 from ffensembles.plotting.sweep import caption_sweep, draw_sweep
 from ffensembles.publication.sweep import distances, sweep_frame
 from ffensembles.runs import Run
-from ffensembles.study.grid import Study
+from ffensembles.study.grid import Grid, whole, without
+from ffensembles.study.variations import configured, cuts, untrained
 
+ROOT = Path(__file__).parents[2]
 THETA = {"key": "FF.theta", "values": [0.4, 0.6], "models": ["FF"]}
 BATCH = {"key": "BP.batch_size", "values": [None], "models": ["BP"]}
 
 
 def swept(*settings, **changes):
-    sweep = {"seeds": [0, 7], "settings": list(settings)}
-    return Study(load_config("config.yaml", {"sweep": sweep, **changes}))
+    sweep = {"protocol": "sigmoid-linf", "seeds": [0, 7], "settings": list(settings)}
+    first = {"protocols": ["sigmoid-linf"], "sweep": sweep}
+    return Grid(load_config(ROOT / "config.yaml", {**first, **changes}))
 
 
 def test_a_variation_changes_one_key_and_nothing_else():
-    study = swept(THETA, BATCH)
-    base = study.recipe(Run("sigmoid-linf", "mnist", "FF", None, 0))
-    varied = study.recipe(Run("sigmoid-linf--FF.theta-0.4", "mnist", "FF", None, 0))
+    grid = swept(THETA, BATCH)
+    base = grid.recipe(Run("sigmoid-linf", "mnist", "FF", None, 0))
+    varied = grid.recipe(Run("sigmoid-linf--FF.theta-0.4", "mnist", "FF", None, 0))
     assert varied == base.but(theta=0.4)
-    full = study.recipe(Run("sigmoid-linf--BP.batch_size-null", "mnist", "BP", None, 0))
+    full = grid.recipe(Run("sigmoid-linf--BP.batch_size-null", "mnist", "BP", None, 0))
     assert full.batch_size is None
 
 
 def test_the_sweep_is_its_base_and_each_variation_of_the_models_it_concerns():
-    study = swept(THETA, BATCH, datasets=["mnist"], held_out=[])
-    runs = study.scope("sweep/")
+    grid = swept(THETA, BATCH, datasets=["mnist"], held_out=[])
+    runs = grid.scope("sweep/")
     assert len(runs) == len(set(runs)) == 2 * (3 + 2 + 1)
     names = {(run.protocol, run.model) for run in runs if run.protocol != "sigmoid-linf"}
     assert names == {
@@ -42,33 +46,31 @@ def test_the_sweep_is_its_base_and_each_variation_of_the_models_it_concerns():
         ("sigmoid-linf--BP.batch_size-null", "BP"),
     }
     assert {run.seed for run in runs} == {0, 7}
-    assert study.settings_as_they_are == {"FF.theta": "0.5", "BP.batch_size": "256"}
+    assert configured(grid.config, grid.config.sweep) == {"FF.theta": "0.5", "BP.batch_size": "256"}
 
 
 def test_nothing_of_the_sweep_or_of_the_nulls_is_part_of_the_study():
-    study = swept(THETA)
-    assert set(study.scope("")) == set(study.scope("shuffled/")) == set(study.runs)
-    assert not set(study.scope("untrained/")) & set(study.runs)
+    grid = swept(THETA)
+    assert set(grid.scope("")) == set(grid.scope("shuffled/")) == set(grid.runs)
+    assert not set(grid.scope("untrained/")) & set(grid.runs)
 
 
 def test_untrained_nets_lack_the_classes_that_trained_ones_do():
-    study = swept(THETA)
-    whole = [run for run in study.scope("untrained/") if run.held_out is None]
-    apart = [run for run in study.scope("untrained/") if run.held_out is not None]
-    seeds = {run.seed for run in whole}
+    grid = swept(THETA)
+    runs = grid.scope("untrained/")
+    apart, seeds = without(runs), {run.seed for run in whole(runs)}
     assert {(run.model, run.dataset, run.held_out) for run in apart} == {
-        (run.model, run.dataset, run.held_out) for run in study.held_out_runs
+        (run.model, run.dataset, run.held_out) for run in without(grid.runs)
     }
     assert len(apart) == len(set(apart)) == len(seeds) * len({run.held_out for run in apart})
-    assert study.judged["unseen"] == {"unseen": "unseen", "untrained_unseen": "untrained/unseen"}
 
 
 def test_an_untrained_net_is_one_of_no_epochs():
-    study = swept(THETA)
-    for run in study.scope("untrained/"):
-        assert run.protocol == UNTRAINED
-        trained = study.recipe(Run("sigmoid-linf", run.dataset, run.model, None, run.seed))
-        assert study.recipe(run) == trained.but(epochs=0)
+    grid = swept(THETA)
+    for run in grid.scope("untrained/"):
+        assert run.protocol == untrained("sigmoid-linf")
+        trained = grid.recipe(Run("sigmoid-linf", run.dataset, run.model, None, run.seed))
+        assert grid.recipe(run) == trained.but(epochs=0)
 
 
 UNSEEN = {"key": "unseen_label", "values": ["predicted"], "models": ["FF"]}
@@ -80,9 +82,10 @@ MAX_RHO = {
 
 
 def test_what_matters_to_an_unseen_class_is_varied_on_runs_without_one():
-    held_out = [{"model": "FF", "dataset": "mnist", "classes": [3], "seeds": [0, 1]}]
-    study = swept(UNSEEN, MAX_RHO, datasets=["mnist"], held_out=held_out)
-    runs = study.scope("sweep/")
+    entry = {"protocols": "all", "model": "FF", "dataset": "mnist"}
+    held_out = [{**entry, "classes": [3], "seeds": [0, 1]}]
+    grid = swept(UNSEEN, MAX_RHO, datasets=["mnist"], held_out=held_out)
+    runs = grid.scope("sweep/")
     assert {(run.protocol, run.held_out, run.seed) for run in runs if run.model == "FF"} == {
         ("sigmoid-linf", None, 0),
         ("sigmoid-linf", None, 7),
@@ -90,16 +93,17 @@ def test_what_matters_to_an_unseen_class_is_varied_on_runs_without_one():
         ("sigmoid-linf--unseen_label-predicted", 3, 0),
     }
     (varied,) = [run for run in runs if run.protocol != "sigmoid-linf"]
-    assert study.unseen_label(varied) == "predicted"
-    assert study.recipe(varied) == study.recipe(Run("sigmoid-linf", "mnist", "FF", 3, 0))
+    assert grid.unseen_label(varied) == "predicted"
+    assert grid.recipe(varied) == grid.recipe(Run("sigmoid-linf", "mnist", "FF", 3, 0))
 
 
 def test_a_cut_needs_no_run_of_its_own():
-    study = swept(MAX_RHO, datasets=["mnist"], held_out=[])
-    assert study.cuts == {"sigmoid-linf--ensembles.method2.max_rho-0.4": {"max_rho": 0.4}}
-    assert study.cut_runs == list(study.scope("sweep/"))
-    assert {run.protocol for run in study.cut_runs} == {"sigmoid-linf"}
-    assert study.settings_as_they_are == {"ensembles.method2.max_rho": "0.8"}
+    grid = swept(MAX_RHO, datasets=["mnist"], held_out=[])
+    name = "sigmoid-linf--ensembles.method2.max_rho-0.4"
+    assert cuts(grid.config.sweep) == {name: {"max_rho": 0.4}}
+    assert grid.cut_runs == list(grid.scope("sweep/"))
+    assert {run.protocol for run in grid.cut_runs} == {"sigmoid-linf"}
+    assert configured(grid.config, grid.config.sweep) == {"ensembles.method2.max_rho": "0.8"}
 
 
 @pytest.mark.parametrize(
@@ -175,7 +179,9 @@ def frame():
         for protocol, units in ((BASE, (2, 4)), (CUT, (1, 3)))
         for c, size in enumerate(units)
     ]
-    unseen = pd.concat(unseen, ignore_index=True).assign(dataset="fashionmnist", held_out=0)
+    unseen = pd.concat(unseen, ignore_index=True).assign(
+        dataset="fashionmnist", held_out=0, method="method2"
+    )
     apart = accuracy.assign(held_out=3, accuracy=0.1)  # of no concern to accuracies
     return sweep_frame(
         pd.concat([accuracy, apart]), pd.concat([sizes, *cuts]), weights, SETTINGS, BASE,
@@ -239,7 +245,9 @@ def test_the_figure_has_a_row_for_every_value_and_the_caption_the_nearest(frame)
     places = [tuple(at) for dots in mnist.collections for at in dots.get_offsets()]
     of_ff = [x for x, y in places if y < 1.5]
     assert of_ff == pytest.approx([1 / 3, 5])
-    assert sum(len(dots.get_offsets()) for dots in fashion.collections) == 2
+    places = [tuple(at) for dots in fashion.collections for at in dots.get_offsets()]
+    of_all = [round(y) for _, y in places if y > round(y)]  # below FF's in each row
+    assert sorted(of_all) == [2, 3]
     caption = caption_sweep(frame, *said)
     assert "with ensembles.method2.max_rho = 0.5 (by default" in caption
 

@@ -7,7 +7,18 @@ import pandas as pd
 import pytest
 
 from ffensembles.analyses.tidy import whole_numbers
-from ffensembles.publication.tables import latex, markdown, table1, table2, table3, write_table
+from ffensembles.publication.editions import look_up
+from ffensembles.publication.tables import (
+    TABLE_KINDS,
+    Sizes,
+    accuracy_table,
+    latex,
+    markdown,
+    positive_weights_table,
+    sizes_table,
+    sparsity_table,
+    write_table,
+)
 
 PLAIN = {"protocol": "sigmoid-linf", "held_out": None}
 TITLES = {"mnist": "MNIST", "digits": "digits"}
@@ -51,7 +62,7 @@ def make_sizes() -> pd.DataFrame:
 
 
 def test_table1_is_the_studys_layout_with_its_values() -> None:
-    wide = table1(make_accuracy(), TITLES).wide()
+    wide = accuracy_table(make_accuracy(), titles=TITLES).wide()
     assert wide.columns.tolist() == ["Model", "Source", "digits", "MNIST"]
     assert wide.Model.tolist() == ["FF", "FF", "BP", "BP"]
     assert wide.MNIST.tolist() == [
@@ -61,7 +72,7 @@ def test_table1_is_the_studys_layout_with_its_values() -> None:
 
 
 def test_table2_says_floor_and_lost_categories() -> None:
-    table = table2(make_sizes(), titles=TITLES)
+    table = sizes_table(make_sizes(), titles=TITLES)
     wide = table.wide().set_index(["Model", "Source"])
     assert wide.loc[("FF", "here"), "MNIST layer 1"] == "2.0 ± 0.00 (3)"
     assert wide.loc[("FF", "published"), "MNIST layer 2"] == "5.5 ± 0.30"
@@ -71,7 +82,7 @@ def test_table2_says_floor_and_lost_categories() -> None:
     assert "39.2 of 784" in table.note
     assert "6 of 24 ensembles are missing" in table.note
     # the study printed sizes at one quantile only
-    other = table2(make_sizes(), quantile=0.9)
+    other = sizes_table(make_sizes(), Sizes(quantile=0.9))
     assert other.cells.published.isna().all()
     assert "78.4 of 784" in other.note
 
@@ -79,30 +90,58 @@ def test_table2_says_floor_and_lost_categories() -> None:
 def test_table2_marks_published_values_on_the_floor() -> None:
     sizes = make_sizes()
     sizes["layer"] += 1  # layers 2 and 3
-    cells = table2(sizes).cells.set_index(["model", "layer"])
+    cells = sizes_table(sizes).cells.set_index(["model", "layer"])
     assert cells.published_on_floor.to_dict() == {
         ("FF", 2): False, ("FF", 3): False, ("BP", 2): False, ("BP", 3): True,
     }  # fmt: skip
 
 
-def test_table3_and_a_second_protocol() -> None:
+def test_table3_beside_the_editions_own_values() -> None:
+    row = {**PLAIN, "dataset": "mnist", "model": "BPFF", "positive": 0.5, "seed": 0, "layer": 3}
+    rows = whole_numbers(pd.DataFrame([row]))
+    wide = positive_weights_table(rows).wide()
+    assert wide["Model"].tolist() == ["BP/FF"] * 2
+    assert wide["mnist layer 3"].tolist() == ["0.500 (1)", "0.490"]
+    # the later edition prints none, and an edition of one's own has none
+    for edition in ("2025", "mine"):
+        later = positive_weights_table(rows, look_up=look_up(edition)).wide()
+        assert later["mnist layer 3"].tolist() == ["0.500 (1)", "—"]
+
+
+def test_sizes_by_a_method_without_a_quantile() -> None:
+    sizes = make_sizes()
+    loo = sizes[sizes["quantile"].eq(0.9)].assign(method="loo", quantile=np.nan, floor=np.nan)
+    table = sizes_table(pd.concat([sizes, loo]), Sizes(method="loo", quantile=None))
+    assert table.cells["mean"].tolist() == [2.0, 2.0, 39.0, 39.0]
+    assert table.cells["published"].isna().all()
+    assert "by LOO." in table.note
+    assert "floor" not in table.note
+
+
+def test_sparsity_says_how_many_images_are_silent() -> None:
     rows = [
-        {**PLAIN, "protocol": protocol, "dataset": "mnist", "model": "BPFF", "positive": 0.5}
-        for protocol in ("sigmoid-linf", "relu-l2")
-    ]
-    wide = table3(whole_numbers(pd.DataFrame(rows).assign(seed=0, layer=3))).wide()
-    assert wide["Model"].tolist() == ["BP/FF"] * 4
-    assert wide["mnist layer 3"].tolist() == ["0.500 (1)", "0.490", "0.500 (1)", "—"]
-    assert wide["Protocol"].tolist() == ["sigmoid-linf"] * 2 + ["relu-l2"] * 2
+        {**PLAIN, "protocol": "relu-l2", "dataset": "fashionmnist", "model": "FF", "seed": seed,
+         "layer": 1, "category": category, "sparsity": value, "silent": 3, "n_presentations": 100}
+        for seed, value in ((0, 0.8), (1, 0.9))
+        for category in (None, 4)
+    ]  # fmt: skip
+    table = sparsity_table(whole_numbers(pd.DataFrame(rows)), look_up=look_up("2025"))
+    assert table.wide().iloc[:, 2].tolist() == ["0.850 ± 0.0500 (2)", "0.829"]
+    assert "6 of 200" in table.note
+
+
+def test_every_kind_has_parameters_that_name_it() -> None:
+    for name, kind in TABLE_KINDS.items():
+        assert kind.parameters().kind == name
 
 
 def test_an_all_missing_cell_is_a_dash() -> None:
     sizes = make_sizes().assign(size=np.nan)
-    assert set(table2(sizes).wide().query("Source == 'here'").iloc[:, 2]) == {"—"}
+    assert set(sizes_table(sizes).wide().query("Source == 'here'").iloc[:, 2]) == {"—"}
 
 
 def test_files(tmp_path: Path) -> None:
-    table = table2(make_sizes())
+    table = sizes_table(make_sizes())
     paths = write_table(table, tmp_path / "tables" / "table2")
     assert [path.name for path in paths] == ["table2.csv", "table2.md", "table2.tex", "table2.rst"]
     cells = pd.read_csv(paths[0])

@@ -1,10 +1,16 @@
-"""A real Slurm for these tests; where none can be had they are skipped, with the reason."""
+"""A real Slurm for these tests; where there is none they are skipped, with the reason."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cluster import Cluster, NoSlurm
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let one process run all of these tests: a machine holds one Slurm."""
+    if Path(__file__).parent in item.path.parents:
+        item.add_marker(pytest.mark.xdist_group("slurm"))
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ def test_imported_runs_are_not_trained_again(finished: Workplace, fresh: Workpla
     assert archive(finished, "export", "results", runs) == f"{runs}: 7 runs exported\n"
     assert archive(fresh, "import", runs, "results") == f"{runs}: 7 runs imported\n"
     assert trained(fresh) == trained(finished)
-    assert fresh.jobs("train") == {}
+    assert fresh.jobs("training") == {}
     # whatever asks for the runs again, the data set's record being younger, is given these
     store = "results/runs/sigmoid-linf/digits/FF/held-out-none/seed-1/activations.zarr.zip"
     done = fresh.start(store)
@@ -41,4 +41,20 @@ def test_imported_runs_are_not_trained_again(finished: Workplace, fresh: Workpla
     assert "seed 1 is trained already" in done.stdout
     assert "FF layer 1" not in done.stdout
     assert trained(fresh) == trained(finished)
-    assert fresh.jobs("train", seeds=[0, 1, 2])["train_run"] >= 3  # what is new is trained
+    assert fresh.jobs("training", seeds=[0, 1, 2])["train_run"] >= 3  # what is new is trained
+
+
+def test_imported_runs_of_another_recipe_are_not_taken_for_the_studys(
+    finished: Workplace, fresh: Workplace, tmp_path: Path
+):
+    """Imported after the data were fetched, they are younger than all that they depend on."""
+    data = fresh.start("results/data/digits.json")
+    assert data.returncode == 0, data.stdout[-3000:]
+    archive(finished, "export", "results", tmp_path / "runs.zip")
+    archive(fresh, "import", tmp_path / "runs.zip", "results")
+    done = fresh.start("tidy", recipes={"sigmoid-linf": {"FF": {"epochs": 31}}})
+    assert done.returncode != 0
+    told = "FF/held-out-none/seed-0/run.json: this run is not the one that the study asks for"
+    assert told in done.stdout
+    assert "recipe.epochs: 30 here, 31 in the study" in done.stdout
+    assert not list(fresh.results.glob("tidy/accuracy.csv"))

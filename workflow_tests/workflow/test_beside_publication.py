@@ -6,6 +6,7 @@ from workplace import Workplace
 OWN = {"reproduction": {"results": None, "sweep": None, "untrained_seeds": [0]}}
 SWEEP = {
     "sweep": {
+        "protocol": "sigmoid-linf",
         "seeds": [0],
         "settings": [
             {"key": "FF.theta", "values": [0.4], "models": ["FF"]},
@@ -20,10 +21,10 @@ def test_the_page_is_made_from_this_study_and_its_nulls(finished: Workplace, tmp
     place = finished.copy(tmp_path / "copy")
     wanted = place.jobs("reproduction", **OWN)
     assert wanted["train_run"] == 4  # an untrained net of each model, and of FF without a class
-    assert wanted["find_shuffled"] == 2 * 7
+    assert wanted["find_shuffled"] == 7
     done = place.start("reproduction", **OWN)
     assert done.returncode == 0, done.stdout[-3000:]
-    folder = place.results / "reproduction"
+    folder = place.results / "reproduction/2023"
     numbers, claims = (pd.read_csv(folder / f"{name}.csv") for name in ("numbers", "claims"))
     assert len(numbers) == 52
     assert set(numbers.verdict) == {"not run"}  # of digits nothing was published
@@ -32,7 +33,7 @@ def test_the_page_is_made_from_this_study_and_its_nulls(finished: Workplace, tmp
     assert digits.null_untrained.notna()["sparse_ff"]
     assert digits.null_shuffled.notna()["sparse_ff"]
     assert digits.null_untrained.notna()["unseen_sparse_1"]
-    assert "# Does it reproduce?" in (folder / "reproduction.md").read_text()
+    assert "# Does edition 2023 reproduce?" in (folder / "reproduction.md").read_text()
     untrained = pd.read_csv(place.results / "tidy/untrained/positive_weights.csv")
     assert untrained.positive.between(0.45, 0.55).all()
     assert place.jobs("reproduction", **OWN) == {}
@@ -68,8 +69,8 @@ def test_committed_results_are_judged_without_being_made(fresh: Workplace, finis
     (made.results / "tidy").rename(elsewhere / "tidy")
     (made.results / "configuration.yaml").rename(elsewhere / "configuration.yaml")
     judged = {"reproduction": {**OWN["reproduction"], "results": "results/reference"}}
-    assert fresh.jobs("reproduction", **judged) == {"judge": 1, "reproduction": 1}
+    assert fresh.jobs("reproduction", **judged) == {"compare": 1, "reproduction": 1}
     done = fresh.start("reproduction", **judged)
     assert done.returncode == 0, done.stdout[-3000:]
-    page = "reproduction/reproduction.md"
+    page = "reproduction/2023/reproduction.md"
     assert (fresh.results / page).read_bytes() == (made.results / page).read_bytes()

@@ -11,7 +11,7 @@ from workplace import Workplace
 
 FF = "runs/sigmoid-linf/digits/FF/held-out-none/seed-0"
 SMALL: dict[str, Any] = {"models": ["FF"], "held_out": []}
-TABLES = ("results/tables/table1.csv", "results/tables/table2.csv")
+TABLES = ("results/tables/2023/table1.csv", "results/tables/2023/table2.csv")
 
 
 def tables(place: Workplace) -> dict[str, bytes]:
@@ -33,8 +33,8 @@ def test_truncated_weights_are_named_and_trained_again(finished: Workplace, tmp_
         cut(cached)  # a copy of the folder has lost that they are one file
     told = place.start("all")
     assert told.returncode != 0
-    assert f"{FF}/weights.safetensors: cannot be read" in told.stdout
-    assert "delete it and run again" in told.stdout
+    assert f"{FF}/weights.safetensors: is not the file that run.json" in told.stdout
+    assert "Delete this run's folder" in told.stdout
     weights.unlink()
     assert place.start("all").returncode == 0
     assert weights.read_bytes() == sound
@@ -48,7 +48,7 @@ def test_a_truncated_store_is_named_and_read_anew(finished: Workplace, tmp_path:
     told = place.start("all")
     assert told.returncode != 0
     assert f"{FF}/activations.zarr.zip: " in told.stdout
-    assert "delete it and run again" in told.stdout
+    assert "delete it and start the same command again" in told.stdout
     store.unlink()
     done = place.start("all")
     assert done.returncode == 0

@@ -1,6 +1,7 @@
 """The whole study through the real snakemake: every output opens and holds what its name says."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from safetensors.numpy import load_file
 from workplace import Workplace
 
 from ffensembles import open_activations
+from ffensembles.analyses.tidy import read_frame
 from ffensembles.representations.store import open_tree
 
 RUN_KEYS = ["protocol", "dataset", "model", "held_out", "seed"]
@@ -76,9 +78,11 @@ def test_ensembles_know_categories_and_units(finished: Workplace):
 
 
 def test_tidy_frames_have_a_row_for_each_observation(finished: Workplace):
-    frames = {path.stem: pd.read_csv(path) for path in (finished.results / "tidy").glob("*.csv")}
+    frames = {path.stem: read_frame(path) for path in (finished.results / "tidy").glob("*.*")}
     assert set(frames) == {
         "accuracy",
+        "history",
+        "sparsity",
         "sizes",
         "positive_weights",
         "positive_weights_by_unit",
@@ -90,7 +94,7 @@ def test_tidy_frames_have_a_row_for_each_observation(finished: Workplace):
     for name, frame in frames.items():
         assert name == "regression" or frame.columns[:5].tolist() == RUN_KEYS
     sizes = frames["sizes"]
-    assert len(sizes) == RUNS * 3 * 10 * (3 + 1)  # layers, categories, quantiles and Method 2
+    assert len(sizes) == RUNS * 3 * 10 * (3 + 2)  # layers, classes; quantiles, Method 2 and LOO
     units = frames["positive_weights_by_unit"]
     assert len(units) == 6 * (36 + 25 + 20)
     assert units.positive.between(0, 1).all()
@@ -99,7 +103,7 @@ def test_tidy_frames_have_a_row_for_each_observation(finished: Workplace):
 
 @pytest.mark.parametrize("table", ["table1", "table2", "table3"])
 def test_tables_in_every_format(finished: Workplace, table: str):
-    stem = finished.results / "tables" / table
+    stem = finished.results / "tables/2023" / table
     cells = pd.read_csv(stem.with_suffix(".csv"))
     assert set(cells.model) == {"FF", "BPFF", "BP"}
     assert cells.n_runs.eq(2).all()
@@ -109,7 +113,7 @@ def test_tables_in_every_format(finished: Workplace, table: str):
 
 @pytest.mark.parametrize("number", range(1, 9))
 def test_figures_in_every_format(finished: Workplace, number: int):
-    stem = finished.results / "figures" / f"figure{number}"
+    stem = finished.results / "figures/2023" / f"figure{number}"
     pdf = stem.with_suffix(".pdf").read_bytes()
     assert pdf.startswith(b"%PDF")
     assert len(pdf) < 2**20
@@ -122,14 +126,30 @@ def test_figures_in_every_format(finished: Workplace, number: int):
 
 def test_the_report_holds_figures_tables_and_their_captions(finished: Workplace):
     page = (finished.results / "report.html").read_text()
-    for part in ("1 Tables", "2 Figures", "figure8.png", "table2.csv"):
+    for part in ("Tables, edition 2023", "Figures, edition 2023", "figure8.png", "table2.csv"):
         assert part in page
-    caption = (finished.results / "figures" / "figure2.rst").read_text()
+    caption = (finished.results / "figures/2023/figure2.rst").read_text()
     assert caption.split(".")[0].split("*")[-1].strip()[:30] in page
 
 
 def test_every_run_has_a_log_and_a_benchmark(finished: Workplace):
-    assert len(list((finished.results / "logs" / "train").rglob("*.log"))) == RUNS
-    assert len(list((finished.results / "benchmarks" / "train").rglob("*.tsv"))) == RUNS
-    log = finished.results / "logs/train/sigmoid-linf/digits/FF/held-out-none/seed-0.log"
+    assert len(list((finished.results / "logs" / "training").rglob("*.log"))) == RUNS
+    assert len(list((finished.results / "benchmarks" / "training").rglob("*.tsv"))) == RUNS
+    log = finished.results / "logs/training/sigmoid-linf/digits/FF/held-out-none/seed-0.log"
     assert "FF layer 3: epoch 30/30" in log.read_text()
+
+
+def test_the_frames_of_one_run_are_what_frames_across_runs_are_made_of(finished: Workplace):
+    for name in ("sizes.csv", "sharing.parquet", "sparsity.csv"):
+        whole = read_frame(finished.results / "tidy" / name)
+        run = read_frame(finished.results / FF / "frames" / f"{Path(name).stem}.parquet")
+        keys = dict(zip(RUN_KEYS, ["sigmoid-linf", "digits", "FF", None, 0], strict=True))
+        mine = whole[(whole.model == "FF") & (whole.seed == 0) & whole.held_out.isna()]
+        assert run[RUN_KEYS].iloc[0].where(run[RUN_KEYS].iloc[0].notna(), None).to_dict() == keys
+        pd.testing.assert_frame_equal(mine.reset_index(drop=True), run, check_dtype=False)
+
+
+def test_a_sample_is_small_and_correct(finished: Workplace):
+    layer = open_tree(finished.results / FF / "sample.zarr.zip", layer=1)
+    assert layer.correct.all()
+    assert layer.sizes["presentation"] <= 100

@@ -52,7 +52,7 @@ def _through(
     stage.mark(winners[-1], pooled)
     dloss_dgoodness = stage.dloss_dgoodness(torch.stack(goodness).sum(0), positive, n, pooled)
 
-    dn = torch.empty(0)  # dLoss/dn, where n is what the layer above reads
+    dn = z.new_empty(0)  # dLoss/dn, where n is what the layer above reads
     for layer in range(top, 0, -1):
         own, below = h[layer - 1], read[layer - 1]
         g, m, winner = goodness[layer - 1], sizes[layer - 1], winners[layer - 1]

@@ -98,8 +98,8 @@ def caption(shown: Shown, parameters: Activity) -> str:
         if picked
         else "*A*: no image is classified correctly.",
         f"*B*: mean activation of the {found.sizes['neuroid']} units of layer {layer}, by class; "
-        f"the units of the ensemble that {parameters.method_title} finds are blue, with a dot "
-        f"above: {_sizes(found)}{_floor(found)}.",
+        f"the ensemble that {parameters.method_title} finds is blue, with a dot above each unit: "
+        f"{_sizes(found)}{_floor(found)}.",
         f"*C*: layer {layer}'s activations on {which}.",
         notes,
         differences(shown, [attrs["model"]]),

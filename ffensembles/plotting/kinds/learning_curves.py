@@ -137,6 +137,7 @@ def _colour(layer: int) -> str:
 def _curves(axes: Axes, rows: pd.DataFrame, columns: dict[str, str]) -> None:
     """Draw the columns of one panel: one line for each run and layer."""
     import seaborn as sns
+    from matplotlib.ticker import MaxNLocator
 
     drawn = False
     for column, style in columns.items():
@@ -157,6 +158,7 @@ def _curves(axes: Axes, rows: pd.DataFrame, columns: dict[str, str]) -> None:
         axes.set_yticks([])
     else:
         axes.margins(y=0.08)
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer="winners" in columns))
 
 
 register(

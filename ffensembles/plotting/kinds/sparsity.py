@@ -85,7 +85,7 @@ def caption(shown: Shown, parameters: Sparsity) -> str:
     models = models_in(rows)
     runs = of_all.groupby(["dataset", "model"])["seed"].nunique()
     several = runs.nunique() > 1
-    means = []
+    means, sources = [], []
     for dataset, label in shown.labels.items():
         of_dataset = of_all[of_all.dataset == dataset]
         for layer in sorted(of_dataset["layer"].unique()):
@@ -94,7 +94,8 @@ def caption(shown: Shown, parameters: Sparsity) -> str:
                 here = of_dataset[(of_dataset.layer == layer) & (of_dataset.model == model)]
                 theirs = shown.published("sparsity", dataset, model, int(layer))
                 said = mean_and_error(here["sparsity"], 3, count=several)
-                parts.append(f"{title_of(model)} {said}{as_published(theirs)}")
+                parts.append(f"{title_of(model)} {said}{as_published(theirs, short=True)}")
+                sources += [theirs] if theirs else []
             means.append(f"{escape(label.title)}, layer {layer}: {listed(parts)}.")
     silent, images = int(of_all["silent"].sum()), int(of_all["n_presentations"].sum())
     missing = int(of_all["sparsity"].isna().sum())
@@ -114,6 +115,10 @@ def caption(shown: Shown, parameters: Sparsity) -> str:
         else "",
         "Means of A:" if means else "There are no runs.",
         *means,
+        f"The study's values are from {listed(sorted({one.source for one in sources}))}, where "
+        f"their conditions are {listed(sorted({one.known for one in sources}))}."
+        if sources
+        else "",
         differences(shown, models),
     )
 

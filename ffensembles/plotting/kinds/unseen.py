@@ -135,8 +135,8 @@ def caption(shown: Shown, parameters: Unseen) -> str:
         f"*A*: activations on {which}.",
         notes,
         f"*B*: mean activation of the {found.sizes['neuroid']} units on {name}; the "
-        f"{plural(int(one['active'].sum()), 'unit')} of the ensemble that "
-        f"{parameters.method_title} finds are blue, with a dot above.",
+        f"ensemble that {parameters.method_title} finds "
+        f"({plural(int(one['active'].sum()), 'unit')}) is blue, with a dot above each unit.",
         _diagram_text(one, found.attrs) if diagram else f"*C*: {matrix_text('count')}",
         "" if diagram else f"{name[0].upper()}{name[1:]} is framed.",
         f"Mean activity of active units in this run: {activity[True]} for the unseen class"

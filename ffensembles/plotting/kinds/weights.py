@@ -56,7 +56,7 @@ def draw(shown: Shown, parameters: Weights) -> Figure:
     rows = _rows(shown, parameters)
     models = models_in(rows)
     width = FULL_WIDTH if len(shown.labels) > 1 else COLUMN_WIDTH
-    figure = new_figure(width, 0.7 + 0.85 * max(len(models), 1))
+    figure = new_figure(width, 0.7 + 0.85 * max(len(models), 2))
     grid = figure.subplots(
         max(len(models), 1), len(shown.labels), sharex=True, sharey=True, squeeze=False
     )

@@ -1,0 +1,124 @@
+"""A trained run in one's own hands: weights, recipe, activations, ensembles, frames."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from ffensembles.analyses.tidy import read_frame
+from ffensembles.errors import StoreError
+from ffensembles.models.recipe import Recipe
+from ffensembles.representations.store import open_activations, open_tree
+from ffensembles.representations.weights import load_weights
+from ffensembles.training.metadata import read_run
+
+_NO_METHODS = ("activations", "sample")
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """The results of one run, each read when it is asked for.
+
+    Attributes
+    ----------
+    folder
+        The run's folder.
+    metadata
+        Content of its `run.json`: accuracy, warnings, provenance and more.
+    """
+
+    folder: Path
+    metadata: Mapping[str, Any]
+
+    @property
+    def run(self) -> Mapping[str, Any]:
+        """The run's keys: protocol, dataset, model, held_out, seed."""
+        keys: Mapping[str, Any] = self.metadata["run"]
+        return keys
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The mathematics of the run."""
+        return Recipe.from_json(self.metadata["recipe"])
+
+    @cached_property
+    def weights(self) -> dict[str, NDArray[np.float32]]:
+        """Weights and biases by name: `layer1.weight` (units, inputs), `layer1.bias` (units,)."""
+        return load_weights(self.folder / "weights.safetensors")
+
+    @cached_property
+    def representations(self) -> xr.DataTree:
+        """Activations of every hidden layer on the test images; see `open_activations`."""
+        return open_activations(self.folder / "activations.zarr.zip")
+
+    @cached_property
+    def ensembles(self) -> dict[str, xr.DataTree]:
+        """The ensembles that are stored, by method."""
+        paths = sorted(self.folder.glob("*.zarr.zip"))
+        names = {path.name.removesuffix(".zarr.zip"): path for path in paths}
+        return {
+            name: open_tree(path)
+            for name, path in names.items()
+            if name not in _NO_METHODS and not name.startswith("shuffled-")
+        }
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """Return a tidy frame of this run: `sizes`, `sharing`, `sparsity` and so on."""
+        return read_frame(self.folder / "frames" / f"{name}.parquet")
+
+    def activations(
+        self, images: ArrayLike, labels: ArrayLike | None = None, *, device: str = "cpu"
+    ) -> xr.DataTree:
+        """Read new images through the net.
+
+        Parameters
+        ----------
+        images
+            Grey or colour values in 0..255, shape (images, channels, height, width) or
+            (images, height, width), of the size that the net was trained on.
+        labels
+            Class of each image. A net that reads labels gets its own label embedded, as when
+            test images are read; None embeds the label that the net predicts.
+        device
+            Where to compute, as torch calls it.
+
+        Returns
+        -------
+        xarray.DataTree
+            As `representations`.
+
+        Raises
+        ------
+        ValueError
+            If the images do not have the size that the net reads.
+        """
+        from ffensembles.representations.readout import read_images
+
+        return read_images(
+            self.weights, self.recipe, self.run, self.metadata, images, labels, device=device
+        )
+
+
+def load_run(folder: str | Path) -> TrainedRun:
+    """Open the results of one trained run.
+
+    Parameters
+    ----------
+    folder
+        The run's folder: `results/runs/PROTOCOL/DATASET/MODEL/held-out-none/seed-0`.
+
+    Raises
+    ------
+    StoreError
+        If there is no run, or its metadata are damaged.
+    """
+    folder = Path(folder)
+    if not (folder / "run.json").exists():
+        raise StoreError(f"{folder}: holds no run.json; name the folder of a finished run.")
+    return TrainedRun(folder, read_run(folder / "run.json", allow_unsealed=True))
