@@ -15,4 +15,6 @@ with logged(snakemake.log[0], snakemake.output[0]):
         unseen_label=snakemake.params.unseen_label,
         mantissa_bits=snakemake.params.mantissa_bits,
         threads=snakemake.threads,
+        device=snakemake.config["training"]["device"],
+        gpus=snakemake.resources.get("gpu", 0),
     )

@@ -22,7 +22,8 @@ the device no longer answers       `DeviceLost` is raised, and `training.run` co
 
 import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -86,6 +87,28 @@ def answers(device: torch.device) -> bool:
         return False
 
 
+@contextmanager
+def watched(device: torch.device) -> Iterator[None]:
+    """Tell the loss of a device from other errors while inside.
+
+    A GPU reports an error when results are next read, wherever that is. So all of a training is
+    watched, not its steps alone.
+
+    Raises
+    ------
+    DeviceLost
+        After an error, if the device no longer answers.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        if answers(device):
+            raise
+        raise DeviceLost(f"{device} no longer answers ({_first_line(error)}).") from error
+
+
 class Steps:
     """Takes a stage's training steps by the fastest way that works.
 
@@ -127,8 +150,6 @@ class Steps:
         ------
         torch.OutOfMemoryError
             If memory does not suffice with the smallest blocks.
-        DeviceLost
-            If the device no longer answers.
         """
         while True:
             try:
@@ -141,15 +162,8 @@ class Steps:
             except torch.OutOfMemoryError as error:
                 if not self._relieve(error):
                     raise
-            except RuntimeError as error:
-                self._stop_if_lost(error)
-                raise
             self.release()  # by now the error is gone, whose traceback held the step's arrays
-        try:
-            self.update()
-        except RuntimeError as error:
-            self._stop_if_lost(error)
-            raise
+        self.update()
 
     def release(self) -> None:
         """Free the memory that graphs hold."""
@@ -170,7 +184,6 @@ class Steps:
             try:
                 self.replays[size] = self.recorder(self._whole, rows)
             except RuntimeError as error:
-                self._stop_if_lost(error)
                 self._without_graphs(error)
         if not self.capture:
             self.release()  # by now the error is gone, whose traceback held the step's arrays
@@ -211,10 +224,6 @@ class Steps:
                 size,
             )
         return True
-
-    def _stop_if_lost(self, error: RuntimeError) -> None:
-        if not isinstance(error, torch.OutOfMemoryError) and not answers(self.device):
-            raise DeviceLost(f"{self.device} no longer answers ({_first_line(error)}).") from error
 
 
 def _first_line(error: BaseException) -> str:

@@ -127,7 +127,9 @@ def predict(
         (layers, presentations), which BP has none of.
     """
     if recipe.spec.readout:
-        return logits(weights, recipe, x).argmax(1), torch.empty((0, len(x)), dtype=torch.int64)
+        return logits(weights, recipe, x).argmax(1), torch.empty(
+            (0, len(x)), dtype=torch.int64, device=x.device
+        )
     per_label = []
     for label in range(positions.shape[1]):
         carried = torch.full((len(x),), label, device=x.device)

@@ -18,6 +18,7 @@ from ffensembles.models.recipe import Recipe
 from ffensembles.representations.store import save_tree
 from ffensembles.representations.weights import load_weights
 from ffensembles.runtime.provenance import provenance
+from ffensembles.training import devices
 from ffensembles.training.metadata import fingerprint, read_run
 
 NO_LABEL = -1
@@ -176,6 +177,8 @@ def read_out(
     unseen_label: Literal["own", "predicted"] = "own",
     mantissa_bits: int | None = None,
     threads: int = 1,
+    device: str = "auto",
+    gpus: int = 0,
 ) -> None:
     """Read a trained run's representations of its test images into a store.
 
@@ -193,6 +196,9 @@ def read_out(
         As for `store.save_tree`.
     threads
         Threads to compute with.
+    device, gpus
+        The configuration's `training.device`, and how many GPUs the job was given; see
+        `training.devices.choose`. Without any the CPU reads.
 
     Raises
     ------
@@ -200,7 +206,7 @@ def read_out(
         If the weights are damaged, are of another run or recipe, or do not fit; or if the store
         cannot be written.
     """
-    torch.set_num_threads(max(1, threads))
+    where = devices.choose(device, threads, gpus)
     metadata = Path(weights).with_name("run.json")
     read_run(metadata, fingerprint([run], recipe, data), allow_unsealed=True)
     images = prepare(run["dataset"], "test", data, **recipe.images)
@@ -216,6 +222,7 @@ def read_out(
         positions=images.positions,
         held_out=run["held_out"],
         unseen_label=unseen_label,
+        device=str(where),
         attrs={**provenance(recipe=recipe.as_json(), run=run, unseen_label=unseen_label), **run},
     )
     save_tree(tree, store, mantissa_bits)

@@ -21,12 +21,22 @@ if TYPE_CHECKING:
     from ffensembles.datasets.prepare import Presentations
 
 
-def choose(wanted: str, threads: int) -> torch.device:
-    """Return the device to train on and set how many threads the processor uses.
+def choose(wanted: str, threads: int, gpus: int | None = None) -> torch.device:
+    """Choose the device of a job and set the number of threads of the CPU.
 
-    `auto` takes a GPU where there is one. Only the GPUs that CUDA_VISIBLE_DEVICES names are seen;
-    of these, the one with the most free memory that no other process of this user has chosen, so
-    that jobs which start together on a workstation spread out.
+    Training and read-out both ask here. Only the GPUs that CUDA_VISIBLE_DEVICES names are seen. Of
+    these, the one with the most free memory is taken that no other process of this user has
+    chosen, so that jobs which start together on a workstation use different GPUs.
+
+    Parameters
+    ----------
+    wanted
+        `cpu`; `cuda`; `auto`, a GPU if there is one.
+    threads
+        Of the CPU.
+    gpus
+        How many GPUs the rule asks for; with 0 the job computes on the CPU, even on a node where
+        it could see GPUs that other jobs were given. None: the rule does not say.
 
     Raises
     ------
@@ -35,7 +45,7 @@ def choose(wanted: str, threads: int) -> torch.device:
     """
     torch.set_num_threads(max(1, threads))
     _keep_freed_memory()
-    if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
+    if gpus == 0 or wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if not torch.cuda.is_available():
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "unset")

@@ -65,7 +65,7 @@ def accuracy(
                 weights, task.recipe, test.x[rows], test.label_value[rows], task.positions, layers
             )
             nets.append(net == test.labels[rows])
-            alone.append(each.to(test.labels.device) == test.labels[rows])
+            alone.append(each == test.labels[rows])
     right = torch.cat(nets)
     per_layer = torch.cat(alone, dim=1).float().mean(1).tolist()
     present = test.labels.unique().tolist()

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ffensembles.engine.capture import watched
 from ffensembles.engine.stages import Stage, open_stage, place, stage_kind
 from ffensembles.errors import TrainingError
 from ffensembles.models.network import initial_weights
@@ -38,6 +39,8 @@ HISTORY_COLUMNS = (
 
 MEMORY = 2
 """Version of the stages' states; increased whenever older states no longer fit."""
+
+Engine = Literal["fast", "plain", "batched"]
 
 _STEADY_SECONDS = 15.0  # between two lines of progress
 
@@ -65,7 +68,7 @@ class Settings:
         A layer in which no unit ever exceeds this activation is called dead.
     """
 
-    engine: Literal["fast", "plain", "batched"] = "fast"
+    engine: Engine = "fast"
     device: str = "cpu"
     precision: Literal["float32", "tf32", "bf16"] = "float32"
     block_size: int = 2048
@@ -174,7 +177,21 @@ def train_block(
         If a loss stops being finite.
     Stopped
         If `stop` said so.
+    DeviceLost
+        If the device no longer answers; the last saved state is good.
     """
+    with watched(tasks[0].x.device):
+        return _trained(tasks, settings, test_images, state, save, stop)
+
+
+def _trained(
+    tasks: Sequence[Task],
+    settings: Settings,
+    test_images: TestImages | None,
+    state: State | None,
+    save: Callable[[State], None] | None,
+    stop: Callable[[], bool],
+) -> list[Trained]:
     training = _Training(tasks, settings, test_images, save, stop)
     done = training.resume(state) if state is not None else (0, 0)
     for number, layer in enumerate(training.layers):

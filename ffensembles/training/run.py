@@ -20,6 +20,7 @@ from safetensors.numpy import save
 
 from ffensembles.datasets.prepare import Presentations, prepare
 from ffensembles.engine import stages
+from ffensembles.engine.capture import DeviceLost
 from ffensembles.errors import StoreError, TrainingError
 from ffensembles.models.plain import Task
 from ffensembles.models.recipe import Recipe
@@ -81,7 +82,8 @@ def run_block(
 
     A GPU trains them at once, a CPU one after another. Where memory does not suffice for all,
     half of them are trained at a time; where a loss stops being finite, each is trained alone, so
-    that only the sick one fails.
+    that only the sick one fails. Where a GPU no longer answers, training continues on the CPU from
+    the last checkpoint.
 
     Parameters
     ----------
@@ -127,14 +129,13 @@ def run_block(
             try:
                 job.train(block, stop)
             except torch.OutOfMemoryError as error:
-                if len(block) == 1:
-                    raise TrainingError(
-                        f"{job.device}: out of memory with one run ({error}); lower "
-                        f"training.block_size, now {job.settings.block_size}."
-                    ) from None
-                size = len(block) // 2
-                log.warning("out of GPU memory with %d runs at once; now %d", len(block), size)
+                size = job.halve(block, error)
+                continue
+            except DeviceLost as error:
+                log.warning("%s Training continues on the CPU, slower.", error)
+                size = 1
                 job.split(block, size)
+                job.move_to_cpu()
                 continue
             except TrainingError as error:
                 if isinstance(error.__cause__, loop.Stopped):
@@ -193,8 +194,20 @@ class _Job:
         test = prepare(run["dataset"], "test", data, **recipe.images)
         self.n_train, self.n_test = len(images.labels), len(test.labels)
         log.info("%d training images of %s", self.n_train, run["dataset"])
-        self._task = devices.task(images, recipe, 0, self.held_out, self.device)
-        self.test_images = devices.test_images(test, self.device)
+        self._images, self._test, self._begun_with = images, test, settings
+        self._load()
+
+    def _load(self) -> None:
+        """Put the images on the device."""
+        self._task = devices.task(self._images, self.recipe, 0, self.held_out, self.device)
+        self.test_images = devices.test_images(self._test, self.device)
+
+    def move_to_cpu(self) -> None:
+        """Continue on the CPU what a GPU began, with the same engine and from its checkpoints."""
+        engine: loop.Engine = "plain" if self.settings.engine == "plain" else "batched"
+        self.settings = replace(self.settings, engine=engine, device="cpu")
+        self.device = torch.device("cpu")
+        self._load()
 
     def task(self, seed: int) -> Task:
         """Return a run's task; all share the images."""
@@ -227,7 +240,7 @@ class _Job:
 
     def identity(self, runs: Sequence[Mapping[str, Any]]) -> str:
         """Return what a checkpoint of these runs must agree with."""
-        return identity(runs, self.recipe, self.data, self.settings)
+        return identity(runs, self.recipe, self.data, self._begun_with)
 
     def begun(self, left: Sequence[tuple[Mapping[str, Any], RunFiles]]) -> int:
         """Return how many of the runs left have been begun together; 0 if none."""
@@ -235,6 +248,20 @@ class _Job:
         runs = [run for run, _ in left]
         known = (n for n in range(len(left), 0, -1) if self.identity(runs[:n]) == origin)
         return next(known, 0)
+
+    def halve(
+        self, block: Sequence[tuple[Mapping[str, Any], RunFiles]], error: torch.OutOfMemoryError
+    ) -> int:
+        """Cut a block for which memory does not suffice; return how many runs to train at once."""
+        if len(block) == 1:
+            raise TrainingError(
+                f"{self.device}: out of memory with one run ({error}); lower "
+                f"training.block_size, now {self.settings.block_size}."
+            ) from None
+        size = len(block) // 2
+        log.warning("out of GPU memory with %d runs at once; now %d", len(block), size)
+        self.split(block, size)
+        return size
 
     def split(self, block: Sequence[tuple[Mapping[str, Any], RunFiles]], size: int) -> None:
         """Cut a block's checkpoint into those of smaller blocks."""

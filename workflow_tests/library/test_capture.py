@@ -332,19 +332,34 @@ def test_out_of_memory_with_the_smallest_blocks_is_passed_on():
         trained(record_as_is, always, rows=600, block_size=1024)
 
 
+def watched_training(*how: Any) -> None:
+    with capture.watched(torch.device("cpu")):
+        trained(*how)
+
+
+def lost_after(calls: int) -> Any:
+    """Fail from a number of computed gradients on, as a GPU does that is lost."""
+
+    def spoil(stage: BatchedStage, call: int) -> None:
+        if call >= calls:
+            raise RuntimeError("CUDA error: unspecified launch failure")
+
+    return spoil
+
+
 @pytest.mark.parametrize("place", ["step", "capture"])
 def test_a_lost_device_is_told_from_other_errors(place: str, monkeypatch: pytest.MonkeyPatch):
     error = "CUDA error: unspecified launch failure"
     how: tuple[Any, ...] = (None, fails_once(2, RuntimeError))
     if place == "capture":
-        how = (refuse(error),)
+        how = (refuse(error), lost_after(EAGER_STEPS))
     else:
         with pytest.raises(RuntimeError, match="Tried to allocate") as other:
-            trained(*how)  # the device still answers: not ours to handle
+            watched_training(*how)  # the device still answers: another error
         assert not isinstance(other.value, DeviceLost)
     monkeypatch.setattr(capture, "answers", lambda device: False)
     with pytest.raises(DeviceLost, match="cpu no longer answers"):
-        trained(*how)
+        watched_training(*how)
 
 
 def test_a_device_that_cannot_compute_does_not_answer():

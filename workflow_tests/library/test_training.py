@@ -21,6 +21,7 @@ from ffensembles.engine import stages
 from ffensembles.engine.batched import BatchedStage
 from ffensembles.errors import StoreError, TrainingError
 from ffensembles.models.recipe import Recipe
+from ffensembles.representations.readout import read_out
 from ffensembles.training import devices, loop
 from ffensembles.training.run import (
     RunFiles,
@@ -322,6 +323,34 @@ def test_out_of_memory_halves_the_block_and_goes_on(
             np.testing.assert_allclose(other[name], weight, atol=2e-5)
 
 
+def test_a_lost_gpu_is_continued_on_the_cpu(
+    like_a_gpu: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    whole = train_three(tmp_path / "whole", checkpoint_minutes=0)
+    real, steps, lost = BatchedStage.epoch, [], []
+
+    def epoch(self: BatchedStage, index: int) -> Any:
+        if (self.layer, index, self.runs) == (2, 3, 3):
+            lost.append(True)
+            raise RuntimeError("CUDA error: unspecified launch failure")
+        steps.append((self.layer, index, self.runs))
+        return real(self, index)
+
+    monkeypatch.setattr(BatchedStage, "epoch", epoch)
+    monkeypatch.setattr("ffensembles.engine.capture.answers", lambda device: not lost)
+    continued = train_three(tmp_path / "lost", checkpoint_minutes=0)
+    assert "cpu no longer answers (CUDA error: unspecified launch failure)" in caplog.text
+    assert "Training continues on the CPU, slower" in caplog.text
+    assert steps.count((2, 3, 1)) == 3
+    assert (2, 2, 1) not in steps  # nothing was trained again
+    for one, other in zip(whole, continued, strict=True):
+        for name, weight in one.items():
+            np.testing.assert_allclose(other[name], weight, atol=2e-5)
+
+
 def test_one_sick_run_does_not_take_the_others_along(
     like_a_gpu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -356,3 +385,35 @@ def test_a_stopped_block_is_taken_up_as_a_block(
     resumed = train_three(tmp_path / "stopped")
     for one, other in zip(whole, resumed, strict=True):
         assert same(one, other)
+
+
+@pytest.mark.parametrize(("gpus", "expected"), [(0, "cpu"), (1, "cuda"), (None, "cuda")])
+def test_a_job_computes_on_a_gpu_only_if_its_rule_asks_for_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, gpus: int | None, expected: str
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (1 << 30, 80 << 30))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(devices, "_claims", [])
+    for wanted in ("auto", "cuda"):
+        found = devices.choose(wanted, torch.get_num_threads(), gpus)
+        assert found.type == expected
+    assert devices.choose("cpu", torch.get_num_threads(), gpus).type == "cpu"
+
+
+def test_read_out_asks_for_its_device_where_training_does(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    train(tmp_path, RECIPE.but(epochs=2))
+    asked = []
+
+    def choose(*options: Any) -> torch.device:
+        asked.append(options)
+        return torch.device("meta")  # reading there fails: no values
+
+    monkeypatch.setattr(devices, "choose", choose)
+    with pytest.raises(NotImplementedError, match="meta"):
+        read_out(RUN, RECIPE.but(epochs=2), DATA, files_in(tmp_path).weights, tmp_path / "a.zip",
+                 threads=1, device="cuda", gpus=1)  # fmt: skip
+    assert asked == [("cuda", 1, 1)]
