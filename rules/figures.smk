@@ -9,7 +9,9 @@ def figure_inputs(wildcards):
     if variant.run is not None:
         like = {key: value for key, value in variant.run.keys.items() if key != "seed"}
         runs = grid.select(**like)
-        found |= {name: paths.each("frame", runs, frame=name) for name in needs.run_frames}
+        found |= {
+            name: paths.each("frame", runs, frame=name) for name in needs.run_frames
+        }
         found |= {
             f"store_{method}": paths.one("ensembles", variant.run, method=method)
             for method in needs.methods

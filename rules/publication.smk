@@ -105,7 +105,11 @@ judged = study.config.reproduction.results or study.config.results
 
 def judged_frames():
     """Return the frames that are compared, by name: of results made elsewhere, those there are."""
-    nulls = {"untrained/": "untrained_", "shuffled/": "shuffled_", "control/": "control_"}
+    nulls = {
+        "untrained/": "untrained_",
+        "shuffled/": "shuffled_",
+        "control/": "control_",
+    }
     names = {
         f"{prefix}{frame}": f"{scope}{frame_file(frame)}"
         for scope, prefix in {"": "", **nulls}.items()

@@ -4,7 +4,9 @@
 def captioned(path, category, **labels):
     """Return a file that the report shows, with the caption that its run wrote beside it."""
     caption = Path(path).with_suffix(".rst")
-    return report(path, caption=str(caption.absolute()), category=category, labels=labels)
+    return report(
+        path, caption=str(caption.absolute()), category=category, labels=labels
+    )
 
 
 rule report_contents:
@@ -21,7 +23,11 @@ rule report_contents:
         [
             captioned(
                 paths.one(
-                    "figure", edition=edition, figure=figure, variant=variant, ending="png"
+                    "figure",
+                    edition=edition,
+                    figure=figure,
+                    variant=variant,
+                    ending="png",
                 ),
                 f"Figures, edition {edition}",
                 figure=f"{figure}: {KINDS[entry.kind].title}",
@@ -32,7 +38,9 @@ rule report_contents:
             for variant, shows in editions.variants(edition, figure).items()
         ],
         captioned(
-            paths.one("extra_figure", figure="costs", ending="png"), "Costs", figure="costs"
+            paths.one("extra_figure", figure="costs", ending="png"),
+            "Costs",
+            figure="costs",
         ),
         report(paths.one("extra_table", table="costs", ending="csv"), category="Costs"),
     # never run: Snakemake's report shows the inputs of this rule, with captions made by the run itself

@@ -9,7 +9,7 @@ with logged(snakemake.log[0], snakemake.output[0]):
     given = snakemake.input
     results = RunResults(
         Run.from_wildcards(snakemake.wildcards).keys,
-        files={name: given[name] for name in ("weights", "activations") if name in given.keys()},
+        files={name: path for name, path in given.items() if name in ("weights", "activations")},
         stores=dict(zip(snakemake.params.methods, given.stores, strict=True)),
     )
     measure_run(results, dict(snakemake.output.items()))

@@ -231,7 +231,7 @@ def _editions(
 
 def _entry(content: dict[str, Any], registry: Mapping[str, Any], path: Path) -> Iterator[Problem]:
     """Yield what is wrong with the kind and parameters of a table or figure by themselves."""
-    kind = content.get("kind")
+    kind = str(content.get("kind"))
     if kind not in registry:
         yield wrong((*path, "kind"), kind, registry)
         return

@@ -29,6 +29,7 @@ def standardise(
     """
     scaled = images.astype(np.float32)
     scaled /= np.float32(255)
+    # one for all channels serves images of more channels too
     scaled -= np.asarray(mean, np.float32).reshape(-1, 1, 1)
     scaled /= np.asarray(std, np.float32).reshape(-1, 1, 1)
     return scaled.reshape(len(images), -1)

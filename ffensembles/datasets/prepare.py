@@ -68,7 +68,8 @@ def prepare(
     split
         Which images.
     data
-        standardisation (`mnist`, `own` or `channel`), source, folder, train_images, test_images, split_seed.
+        standardisation (`mnist`, `own` or `channel`), source, folder, train_images, test_images,
+        split_seed.
     labelled
         Whether images carry labels: their label pixels are then blank.
     label_value
@@ -124,10 +125,8 @@ def present(
     entry = DATASETS[name]
     if images.shape[1:] != entry.shape:
         raise ValueError(f"images: found {images.shape[1:]} each, {name} has {entry.shape}.")
-    if standardisation == "mnist":
-        mean, std = (DATASETS[_STUDY].mean,), (DATASETS[_STUDY].std,)
-    else:
-        mean, std = entry.scale(by_channel=standardisation == "channel")
+    scale = DATASETS[_STUDY] if standardisation == "mnist" else entry
+    mean, std = scale.scale(by_channel=standardisation == "channel")
     x = standardise(images, mean, std)
     if label_value == "dataset":
         on = np.full(len(x), _white(mean, std), np.float32)

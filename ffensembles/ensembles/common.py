@@ -8,8 +8,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ffensembles.errors import ConfigError
-from ffensembles.representations.layers import layer_names as layer_names
-from ffensembles.representations.layers import matrices
+from ffensembles.representations.layers import (
+    layer_names,  # noqa: F401 - handed on
+    matrices,
+)
 
 Found = dict[str, NDArray[Any]]
 
@@ -67,6 +69,7 @@ def by_category(
 def check_between(
     name: str, values: Iterable[float], low: float, high: float, ends: bool = False
 ) -> None:
+    """Raise ConfigError unless every value lies between two numbers, or at their `ends`."""
     for value in values:
         if not (low <= value <= high if ends else low < value < high):
             brackets = "[]" if ends else "()"

@@ -31,7 +31,7 @@ _BY = ["protocol", "dataset", "model", "seed"]
 def over_cuts(
     measure: Callable[[xr.DataTree], pd.DataFrame],
     opened: Callable[[Path], xr.DataTree],
-    runs: Iterable[tuple[Mapping[str, Any], str]],
+    runs: Iterable[tuple[Mapping[str, Any], Path]],
     cuts: Mapping[str, Mapping[str, float]],
 ) -> pd.DataFrame:
     """Measure the ensembles that Method 2 finds with other cuts.

@@ -238,10 +238,8 @@ def read_images(
     identity = np.arange(len(pixels))
 
     def read(own: NDArray[np.int64]) -> xr.DataTree:
-        shown = present(
-            run["dataset"], pixels, own, identity, metadata["fingerprint"]["data"]["standardisation"],
-            **recipe.images,
-        )  # fmt: skip
+        kind = metadata["fingerprint"]["data"]["standardisation"]
+        shown = present(run["dataset"], pixels, own, identity, kind, **recipe.images)
         return extract(
             weights, recipe, shown.x, shown.labels, shown.stimulus_id,
             categories=DATASETS[run["dataset"]].classes, on_value=shown.on,

@@ -90,8 +90,8 @@ def _imported(file: Path, module: str, named: bool) -> tuple[str, ...]:
             above = package.split(".")[: len(package.split(".")) - node.level + 1]
             base = ".".join([*above, *([node.module] if node.module else [])])
             found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    texts = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)}
-    for text in filter(lambda value: isinstance(value, str), texts):
+    constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    for text in {value for value in constants if isinstance(value, str)}:
         if later := _LATER.fullmatch(text):
             found.append(later[1])
         elif "pkgutil" in found and _DOTTED.fullmatch(text):  # the package that it looks through

@@ -12,8 +12,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 __all__ = [
-    "Allowed", "Count", "Field", "Folder", "Ge", "Group", "Label", "Le", "Len", "MinLen", "Number", "Positive", "Quantile",
-    "Seed", "Share", "Some", "Unique", "Whole", "shown",
+    "Allowed", "Count", "Field", "Folder", "Ge", "Group", "Label", "Le", "Len", "MinLen",
+    "Number", "Positive", "Quantile", "Seed", "Share", "Some", "Unique", "Whole", "shown",
 ]  # fmt: skip
 
 

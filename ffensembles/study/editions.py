@@ -124,8 +124,10 @@ class Editions:
 
     def table_files(self, edition: str, table: str) -> list[str]:
         """Return the files of a table."""
-        known = {"edition": edition, "table": table}
-        return [self.paths.one("table", **known, ending=ending) for ending in _TABLE_ENDINGS]
+        return [
+            self.paths.one("table", edition=edition, table=table, ending=ending)
+            for ending in _TABLE_ENDINGS
+        ]
 
     def figure_files(self, edition: str, figure: str) -> list[str]:
         """Return the files of a figure."""

@@ -111,7 +111,8 @@ class Grid:
         return [run for run in self.scope("sweep/") if run.protocol == self.config.sweep.protocol]
 
     def _untrained(self) -> tuple[Run, ...]:
-        seeds, runs = self.config.reproduction.untrained_seeds, []
+        seeds = self.config.reproduction.untrained_seeds
+        runs: list[Run] = []
         for protocol in self.config.protocols:
             name = untrained(protocol)
             runs += self._varied(name, seeds)

@@ -1,4 +1,4 @@
-"""Protocols that are another one but for some keys: a sweep's settings, a control, untrained nets."""
+"""Protocols that are another one but for some keys: sweep, control, untrained nets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -402,9 +402,10 @@ def test_a_figure_may_show_a_data_set_that_is_not_run():
 
 
 def test_null_leaves_a_figure_out():
-    assert load_config(WHOLE, nested(f"{FIGURES}.figure3", None)).editions["2023"].figures[
-        "figure3"
-    ] is None
+    assert (
+        load_config(WHOLE, nested(f"{FIGURES}.figure3", None)).editions["2023"].figures["figure3"]
+        is None
+    )
 
 
 def test_a_shallow_net_has_no_figure_of_layer_3():
@@ -422,7 +423,8 @@ def test_a_sweep_varies_what_there_is(section):
     line = of(f"{section}.settings", [setting])
     assert line.startswith(f"config.yaml: {section}.settings[0].key: found 'FF.thetta'; allowed: ")
     line = of(f"{section}.settings", [{**setting, "key": "FF.theta", "values": [-1]}])
-    assert line == f"config.yaml: {section}.settings[0].values[0]: found -1; allowed: a number above 0"
+    said = "found -1; allowed: a number above 0"
+    assert line == f"config.yaml: {section}.settings[0].values[0]: {said}"
 
 
 def test_all_problems_are_said_at_once():

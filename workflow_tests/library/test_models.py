@@ -20,6 +20,7 @@ from ffensembles.training import loop
 
 ROOT = Path(__file__).parents[2]
 
+
 def recipe(model: str, **changes: object) -> Recipe:
     content = {
         "model": model, "widths": (9, 7), "activation": "relu", "goodness": "l2",

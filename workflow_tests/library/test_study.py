@@ -167,9 +167,10 @@ def test_paths(full):
     assert one("table", edition="2023", table="table2", ending="md") == (
         "results/tables/2023/table2.md"
     )
-    assert one(
-        "figure", edition="2025", figure="figure3", variant="-mnist", ending="pdf"
-    ) == "results/figures/2025/figure3-mnist.pdf"
+    assert (
+        one("figure", edition="2025", figure="figure3", variant="-mnist", ending="pdf")
+        == "results/figures/2025/figure3-mnist.pdf"
+    )
     assert full.paths.each("metadata", [RUN]) == [f"{folder}/run.json"]
     assert small(results="results/demo").paths.one("history", RUN).startswith("results/demo/runs/")
 

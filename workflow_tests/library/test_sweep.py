@@ -99,7 +99,8 @@ def test_what_matters_to_an_unseen_class_is_varied_on_runs_without_one():
 
 def test_a_cut_needs_no_run_of_its_own():
     grid = swept(MAX_RHO, datasets=["mnist"], held_out=[])
-    assert cuts(grid.config.sweep) == {"sigmoid-linf--ensembles.method2.max_rho-0.4": {"max_rho": 0.4}}
+    name = "sigmoid-linf--ensembles.method2.max_rho-0.4"
+    assert cuts(grid.config.sweep) == {name: {"max_rho": 0.4}}
     assert grid.cut_runs == list(grid.scope("sweep/"))
     assert {run.protocol for run in grid.cut_runs} == {"sigmoid-linf"}
     assert configured(grid.config, grid.config.sweep) == {"ensembles.method2.max_rho": "0.8"}

@@ -76,9 +76,9 @@ from ffensembles.analyses.registry import run_frame
 @run_frame("mean_activation")
 def measure(results):
     """Return one row a layer."""
-    layers = {name: node.to_dataset() for name, node in results.activations.children.items()}
-    rows = [{"layer": int(name[5:]), "mean": float(d.activation.mean())} for name, d in layers.items()]
-    return pd.DataFrame(rows)
+    layers = results.activations.children
+    means = [float(layer["activation"].mean()) for layer in layers.values()]
+    return pd.DataFrame({"layer": [int(name[5:]) for name in layers], "mean": means})
 '''
 
 ONE_RUN = {"models": ["FF"], "seeds": [0], "held_out": []}

@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from ffensembles.analyses.tidy import read_frame
 from ffensembles.errors import StoreError
 from ffensembles.models.recipe import Recipe
 from ffensembles.representations.store import open_activations, open_tree
@@ -69,8 +70,6 @@ class TrainedRun:
 
     def frame(self, name: str) -> pd.DataFrame:
         """Return a tidy frame of this run: `sizes`, `sharing`, `sparsity` and so on."""
-        from ffensembles.analyses.tidy import read_frame
-
         return read_frame(self.folder / "frames" / f"{name}.parquet")
 
     def activations(
