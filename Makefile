@@ -1,25 +1,27 @@
-# make demo | make test | make lint | make laptop | make reference | make lock
+# make demo | make test | make test-quick | make lint | make docs | make laptop | make reference | make lock
 PYTHON ?= python3
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup
 
-.PHONY: demo laptop reference test lint lock environment
+.PHONY: demo laptop reference test test-quick lint docs lock environment
 .DEFAULT_GOAL := demo
 
 demo laptop: environment
 	$(SNAKEMAKE) all --profile profiles/$@
-	@echo "Tables:  $$(ls results/$@/tables/*.md | xargs)"
-	@echo "Figures: $$(ls results/$@/figures/*.pdf | xargs)"
+	@echo "Tables:  $$(ls results/$@/tables/*/*.md | xargs)"
+	@echo "Figures: $$(ls results/$@/figures/*/*.pdf | xargs)"
 	@echo "Report:  results/$@/report.html"
 
-# what the repository keeps of the reference run, dated alike, as a checkout does not: nothing of it is
-# then made anew but what an edit changes
+# makes what an edit changed; trains only the runs that are not kept
 reference: environment
-	find results/reference -exec touch -d @$$(date +%s.%N) {} +
 	$(SNAKEMAKE) tidy tables figures --profile profiles/reference
 
 test: environment
-	$(BIN)/python -m pytest workflow_tests
+	$(PYTEST)
+
+test-quick: environment
+	$(PYTEST) -m "not slow" workflow_tests/library ffensembles
 
 lint: environment
 	$(BIN)/ruff check .
@@ -27,6 +29,10 @@ lint: environment
 	$(BIN)/snakefmt --check Snakefile rules
 	$(SNAKEMAKE) --lint
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: environment
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 environment: .venv/installed
 

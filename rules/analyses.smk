@@ -64,11 +64,6 @@ rule measure_shuffled:
         "../scripts/measure_run.py"
 
 
-def runs_of(wildcards):
-    """Return the runs of a frame across the runs of a scope."""
-    return applies(measured(wildcards.file), grid.scope(wildcards.scope))
-
-
 rule tidy_frame:
     input:
         files=lambda wildcards: paths.each(

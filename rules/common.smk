@@ -116,3 +116,70 @@ def tidy_files(scope=""):
 def titles():
     """Return the data sets' titles."""
     return {name: DATASETS[name].title for name in study.config.datasets}
+
+
+def runs_of(wildcards):
+    """Return the runs of a frame across the runs of a scope."""
+    return applies(measured(wildcards.file), grid.scope(wildcards.scope))
+
+
+def table_entry(wildcards):
+    """Return a table's kind and parameters."""
+    return editions.tables(wildcards.edition)[wildcards.table]
+
+
+# the results that are compared with the publication
+judged = study.config.reproduction.results or study.config.results
+
+
+def judged_frames():
+    """Return the frames that are compared, by name: of results made elsewhere, those there are."""
+    nulls = {
+        "untrained/": "untrained_",
+        "shuffled/": "shuffled_",
+        "control/": "control_",
+    }
+    names = {
+        f"{prefix}{frame}": f"{scope}{frame_file(frame)}"
+        for scope, prefix in {"": "", **nulls}.items()
+        for frame in scope_frames(scope, grid.scope(scope))
+        if frame != "history"
+    }
+    names |= {name: frame_file(name) for name in ("similarity", "costs")}
+    files = {name: f"{judged}/tidy/{file}" for name, file in names.items()}
+    if study.config.reproduction.results is None:
+        return files
+    return {name: file for name, file in files.items() if Path(file).exists()}
+
+
+def figure_inputs(wildcards):
+    """Return the files that a figure is drawn from, by what they are."""
+    needs = editions.needs(wildcards.edition, wildcards.figure)
+    variant = editions.variants(wildcards.edition, wildcards.figure)[wildcards.variant]
+    found = {name: tidy(name) for name in needs.frames}
+    if variant.run is not None:
+        like = {key: value for key, value in variant.run.keys.items() if key != "seed"}
+        runs = grid.select(**like)
+        found |= {
+            name: paths.each("frame", runs, frame=name) for name in needs.run_frames
+        }
+        found |= {
+            f"store_{method}": paths.one("ensembles", variant.run, method=method)
+            for method in needs.methods
+        }
+        if needs.sample:
+            found["sample"] = paths.one("sample", variant.run)
+    return found
+
+
+def figure_entry(wildcards):
+    """Return a figure's kind and parameters."""
+    return editions.figures(wildcards.edition)[wildcards.figure]
+
+
+def captioned(path, category, **labels):
+    """Return a file that the report shows, with the caption that its run wrote beside it."""
+    caption = Path(path).with_suffix(".rst")
+    return report(
+        path, caption=str(caption.absolute()), category=category, labels=labels
+    )

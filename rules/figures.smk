@@ -1,31 +1,6 @@
 # Figures: one rule draws every figure of every edition; its kind says what it needs.
 
 
-def figure_inputs(wildcards):
-    """Return the files that a figure is drawn from, by what they are."""
-    needs = editions.needs(wildcards.edition, wildcards.figure)
-    variant = editions.variants(wildcards.edition, wildcards.figure)[wildcards.variant]
-    found = {name: tidy(name) for name in needs.frames}
-    if variant.run is not None:
-        like = {key: value for key, value in variant.run.keys.items() if key != "seed"}
-        runs = grid.select(**like)
-        found |= {
-            name: paths.each("frame", runs, frame=name) for name in needs.run_frames
-        }
-        found |= {
-            f"store_{method}": paths.one("ensembles", variant.run, method=method)
-            for method in needs.methods
-        }
-        if needs.sample:
-            found["sample"] = paths.one("sample", variant.run)
-    return found
-
-
-def figure_entry(wildcards):
-    """Return a figure's kind and parameters."""
-    return editions.figures(wildcards.edition)[wildcards.figure]
-
-
 rule draw_figure:
     input:
         unpack(figure_inputs),

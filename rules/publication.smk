@@ -1,11 +1,6 @@
 # Publication: tables beside the published values, the sweep of what was never published, the page that compares.
 
 
-def table_entry(wildcards):
-    """Return a table's kind and parameters."""
-    return editions.tables(wildcards.edition)[wildcards.table]
-
-
 rule make_table:
     input:
         frame=lambda wildcards: tidy(TABLE_KINDS[table_entry(wildcards).kind].frame),
@@ -97,30 +92,6 @@ rule sweep_scores:
         "Scoring the sweep against the published values"
     script:
         "../scripts/sweep_scores.py"
-
-
-# the results that are compared with the publication
-judged = study.config.reproduction.results or study.config.results
-
-
-def judged_frames():
-    """Return the frames that are compared, by name: of results made elsewhere, those there are."""
-    nulls = {
-        "untrained/": "untrained_",
-        "shuffled/": "shuffled_",
-        "control/": "control_",
-    }
-    names = {
-        f"{prefix}{frame}": f"{scope}{frame_file(frame)}"
-        for scope, prefix in {"": "", **nulls}.items()
-        for frame in scope_frames(scope, grid.scope(scope))
-        if frame != "history"
-    }
-    names |= {name: frame_file(name) for name in ("similarity", "costs")}
-    files = {name: f"{judged}/tidy/{file}" for name, file in names.items()}
-    if study.config.reproduction.results is None:
-        return files
-    return {name: file for name, file in files.items() if Path(file).exists()}
 
 
 rule compare:

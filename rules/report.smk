@@ -1,14 +1,6 @@
 # The report: Snakemake's own HTML page with tables, figures and their captions.
 
 
-def captioned(path, category, **labels):
-    """Return a file that the report shows, with the caption that its run wrote beside it."""
-    caption = Path(path).with_suffix(".rst")
-    return report(
-        path, caption=str(caption.absolute()), category=category, labels=labels
-    )
-
-
 rule report_contents:
     input:
         [

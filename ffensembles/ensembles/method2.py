@@ -50,7 +50,7 @@ def method2(
     bulk of the layer, whatever the bulk's level; the second, that it stands on its upper side.
 
     The defaults are those that relate sizes by the two methods as published
-    (results/README.md). What they do shows in a layer of two levels, a share a of it at 1 and
+    (docs/log/settings.md). What they do shows in a layer of two levels, a share a of it at 1 and
     the rest quiet. The window at 1 is half as wide, so the density there is ``2 * a`` of the
     whole: units at 1 are prominent where at most 0.4 of the layer is, as in layer 1 of BP, and
     then the strongest quarter of the layer at most. The quiet ones' density is ``1 - a`` and a of

@@ -213,6 +213,7 @@ DATA = {"standardisation": "own", "source": None, "folder": "data", "train_image
         "test_images": 300, "split_seed": 0}  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "dtype"),
     [

@@ -1,6 +1,9 @@
 """The conda environments say the same as the pip pins, and rules without torch have none."""
 
+import ast
 import re
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -49,3 +52,22 @@ def test_every_top_level_name_is_pinned_without_a_local_version():
     pinned = pins()
     assert requirements("requirements.txt") | requirements("requirements-dev.txt") <= set(pinned)
     assert not [version for version in pinned.values() if "+" in version]
+
+
+def test_every_package_that_the_library_imports_is_declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    declared = {
+        re.split("[<>=]", one)[0] for group in (project["dependencies"], *extras) for one in group
+    }
+    names = {"yaml": "pyyaml", "sklearn": "scikit-learn"}
+    names |= dict.fromkeys(["pydantic_core", "annotated_types"], "pydantic")  # parts of it
+    imported = set()
+    for path in (ROOT / "ffensembles").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.partition(".")[0])
+    own = {"ffensembles", *sys.stdlib_module_names}
+    assert {names.get(package, package) for package in imported - own} <= declared
