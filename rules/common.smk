@@ -14,7 +14,7 @@ from ffensembles.plotting.registry import KINDS
 from ffensembles.publication.tables import TABLE_KINDS
 from ffensembles.runs import Run
 from ffensembles.runtime.dependencies import library_files
-from ffensembles.runtime.jobs import importable
+from ffensembles.runtime.jobs import check_surroundings, importable
 from ffensembles.study import Study
 from ffensembles.study.checkout import date_alike
 from ffensembles.study.frames import applies, frame_file, measured, scope_frames
@@ -25,6 +25,7 @@ from ffensembles.training.metadata import fingerprint
 importable(ROOT)  # by jobs too, whether or not the library is installed where they run
 
 try:
+    check_surroundings()
     study = Study.of(load_config(config))
 except ConfigError as error:
     sys.exit(str(error))

@@ -7,11 +7,11 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from ffensembles.errors import FFEnsemblesError
+from ffensembles.errors import ConfigError, FFEnsemblesError
 from ffensembles.runtime.files import full_disk
 
 
@@ -19,6 +19,40 @@ def importable(folder: str | Path) -> None:
     """Let processes started from this one import what lies in a folder."""
     former = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([str(folder), *filter(None, former)]))
+
+
+def check_surroundings(
+    python: str = sys.executable, environment: Mapping[str, str] = os.environ
+) -> None:
+    """Check what Snakemake needs to start jobs, before any is started.
+
+    Parameters
+    ----------
+    python
+        Path of the Python that runs Snakemake, and with it every job.
+    environment
+        The environment variables of this process.
+
+    Raises
+    ------
+    ConfigError
+        If the path of Python holds a space, which Snakemake does not quote in the command of a
+        job; or if `PATH` is not set.
+
+    Examples
+    --------
+    >>> check_surroundings("/usr/bin/python3", {"PATH": "/usr/bin"})
+    """
+    if len(python.split()) > 1:
+        raise ConfigError(
+            f"{python}: the path of Python holds a space, so Snakemake cannot start jobs with it; "
+            "move the repository, or the environment that holds Python, to a path without spaces."
+        )
+    if not environment.get("PATH"):
+        raise ConfigError(
+            "PATH: this environment variable is not set, and Snakemake needs it to start jobs; "
+            "start again from a login shell, or with PATH=/usr/bin:/bin."
+        )
 
 
 @contextmanager
