@@ -8,9 +8,6 @@ SNAKEMAKE := $(BIN)/snakemake
 
 demo laptop: environment
 	$(SNAKEMAKE) all --profile profiles/$@
-	@echo "Tables:  $$(ls results/$@/tables/*.md | xargs)"
-	@echo "Figures: $$(ls results/$@/figures/*.pdf | xargs)"
-	@echo "Report:  results/$@/report.html"
 
 # what the repository keeps of the reference run, dated alike, as a checkout does not: nothing of it is
 # then made anew but what an edit changes

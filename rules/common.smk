@@ -1,4 +1,5 @@
 # Reads the configuration once into a Study; helpers that several rules use.
+import os
 import sys
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,8 @@ from ffensembles.study import Study
 from ffensembles.study.checkout import date_alike
 from ffensembles.study.frames import applies, frame_file, measured, scope_frames
 from ffensembles.study.grid import one_of, whole, without
+from ffensembles.study.progress import shorten
+from ffensembles.study.summary import print_summary
 from ffensembles.study.variations import configured, cuts, setting_texts
 from ffensembles.training.metadata import fingerprint
 
@@ -29,6 +32,8 @@ try:
     study = Study.of(load_config(config))
 except ConfigError as error:
     sys.exit(str(error))
+
+shorten(logger, workflow.output_settings.dryrun)
 
 grid, paths, editions = study.grid, study.paths, study.editions
 
@@ -117,3 +122,9 @@ def tidy_files(scope=""):
 def titles():
     """Return the data sets' titles."""
     return {name: DATASETS[name].title for name in study.config.datasets}
+
+
+def configuration_files():
+    """Return the files that the configuration was read from: config.yaml, then its overlays."""
+    *overlays, base = map(os.path.abspath, workflow.configfiles)
+    return [min(path, os.path.relpath(path), key=len) for path in (base, *overlays)]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from ffensembles.config.schema import Config, Edition, HeldOut, Mathematics, OwnSeeds, Setting
@@ -31,9 +32,9 @@ def json_schema() -> dict[str, Any]:
     """
     tables = [kind.parameters for kind in TABLE_KINDS.values()]
     figures = [kind.parameters for kind in KINDS.values()]
-    models = dict.fromkeys([Config, Edition, Mathematics, *_WHOLE, *tables, *figures])
+    models: list[type[BaseModel]] = [Config, Edition, Mathematics, *_WHOLE, *tables, *figures]
     names, parts = models_json_schema(
-        [(model, "validation") for model in models], ref_template=_REFERENCE
+        [(model, "validation") for model in dict.fromkeys(models)], ref_template=_REFERENCE
     )
     reference = {model: names[model, "validation"]["$ref"] for model in models}
     groups = _translated(parts["$defs"])
@@ -42,17 +43,17 @@ def json_schema() -> dict[str, Any]:
         if name not in whole:
             group.pop("required", None)
 
-    def group(model: type) -> Any:
+    def properties(model: type[BaseModel]) -> Any:
         return groups[reference[model].rpartition("/")[2]]["properties"]
 
     for part, kinds in (("tables", tables), ("figures", figures)):
         entries = [{"$ref": reference[model]} for model in kinds]
-        group(Edition)[part]["additionalProperties"] = {"anyOf": [*entries, {"type": "null"}]}
+        properties(Edition)[part]["additionalProperties"] = {"anyOf": [*entries, {"type": "null"}]}
     groups["Protocol"]["properties"]["per_dataset"] |= {
         "additionalProperties": {"$ref": reference[Mathematics]},
         "propertyNames": {"enum": list(DATASETS)},
     }
-    group(Config)["datasets"]["items"]["enum"] = list(DATASETS)
+    properties(Config)["datasets"]["items"]["enum"] = list(DATASETS)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Configuration of ffensembles",

@@ -21,6 +21,11 @@ def importable(folder: str | Path) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([str(folder), *filter(None, former)]))
 
 
+def full_output() -> bool:
+    """Say whether all is printed that jobs log (`FFENSEMBLES_OUTPUT=full`), not warnings alone."""
+    return os.environ.get("FFENSEMBLES_OUTPUT") == "full"
+
+
 def check_surroundings(
     python: str = sys.executable, environment: Mapping[str, str] = os.environ
 ) -> None:
@@ -57,13 +62,15 @@ def check_surroundings(
 
 @contextmanager
 def logged(path: str | Path, result: str | Path) -> Iterator[None]:
-    """Log to a file and to standard error while inside; end the process on an error.
+    """Log to a file while inside, warnings to standard error too; end the process on an error.
 
     An error that a user can mend, a full disk among them, is told in its own words; any other
     with its traceback, in the log as well. Either says how to make just this `result` again.
     """
     path = Path(path)
-    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    screen = logging.StreamHandler()
+    screen.setLevel(logging.INFO if full_output() else logging.WARNING)
+    handlers: list[logging.Handler] = [screen]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handlers.insert(0, logging.FileHandler(path, mode="w"))
@@ -76,6 +83,7 @@ def logged(path: str | Path, result: str | Path) -> Iterator[None]:
         handlers=handlers,
         force=True,
     )
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # a dozen lines for each font of a PDF
     logging.info(_whereabouts())
     way_out = f"(log: {path}; to make just this: snakemake, your usual options, {result})"
     try:
