@@ -139,6 +139,7 @@ def shorten(logger: logging.Logger, dry_run: bool) -> None:
 
     if dry_run or full_output():
         return
+    usual: Any
     for place, usual in enumerate(logger.handlers):
         if usual.name == "DefaultStreamHandler" and usual.formatter is not None:
             short = Handler(usual.nocolor, usual.stream, ShortFormatter(usual.formatter))
