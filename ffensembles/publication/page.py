@@ -130,6 +130,8 @@ def about(
     if costs is not None and len(costs):
         trained = costs[(costs["rule"] == "train") & (costs["protocol"] == protocol)]
         devices = " and ".join(dict.fromkeys(trained["device"]))
+        if not len(trained):
+            return said
         said["Trained on"] = f"{devices}; {trained['seconds'].sum() / 3600:.2g} hours in all"
     return said
 

@@ -87,7 +87,7 @@ class Editions:
         if not kind.by_dataset:
             shows_one = hasattr(parameters, "dataset")
             run = examples[own] if own is not None and shows_one else None
-            return {"": Variant(tuple(self.config.datasets), run)} if examples else {}
+            return {"": Variant(tuple(examples), run)} if examples else {}
         ordered = sorted(examples.items(), key=lambda item: item[0] != own)
         return {
             "" if dataset == own else f"-{dataset}": Variant((dataset,), run)
