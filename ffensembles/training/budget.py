@@ -249,20 +249,25 @@ def block_bytes(recipe: Recipe, shape: Shape, runs: int, block_size: int = 2048)
         The configuration's `training.block_size`.
     """
     size = GPU_BLOCKS * block_size
-    # each captured step keeps an arena of its own; a last, smaller batch makes a second one
-    batch = min(recipe.batch_size or shape.train, shape.train)
-    graphs = 1 if shape.train % batch == 0 else 2
     test = shape.test * (shape.pixels * FLOAT + LABEL + FLOAT)
-    most = max(
-        kept_bytes(recipe, shape, layer, runs, size)
-        + graphs * passing_bytes(recipe, shape, layer, runs, size)
-        for layer in stages(recipe)
-    )
+    most = max(stage_bytes(recipe, shape, layer, runs, size) for layer in stages(recipe))
     return round(most + test + CONTEXT)
 
 
-def _epoch(block: _Block, runs: int) -> tuple[float, float]:
-    """Return the float operations and the bytes of an epoch of a stage."""
+def stage_bytes(recipe: Recipe, shape: Shape, layer: int, runs: int, block_size: int) -> int:
+    """Return the bytes that a stage of a block of runs takes on a GPU, its images among them."""
+    # each captured step keeps memory of its own; a last, smaller batch makes a second one
+    batch = min(recipe.batch_size or shape.train, shape.train)
+    graphs = 1 if shape.train % batch == 0 else 2
+    passing = passing_bytes(recipe, shape, layer, runs, block_size)
+    return kept_bytes(recipe, shape, layer, runs, block_size) + graphs * passing
+
+
+def epoch_costs(
+    recipe: Recipe, shape: Shape, layer: int, runs: int, block_size: int
+) -> tuple[float, float]:
+    """Return the float operations and the bytes read and written in an epoch of a stage."""
+    block = _Block(recipe, shape, layer, block_size)
     sides = 2 if block.recipe.spec.reads_labels else 1
     operations = traffic = 0.0
     for place, (inputs, units) in enumerate(block.layers):
@@ -285,9 +290,9 @@ def seconds(recipe: Recipe, shape: Shape, runs: int, gpu: Gpu, block_size: int =
     """Return the time to train a block of runs, from its operations and bytes."""
     total = 0.0
     for layer in stages(recipe):
-        block = _Block(recipe, shape, layer, GPU_BLOCKS * block_size)
-        operations, traffic = _epoch(block, runs)
-        steps = math.ceil(shape.train / block.batch)
+        size = GPU_BLOCKS * block_size
+        operations, traffic = epoch_costs(recipe, shape, layer, runs, size)
+        steps = math.ceil(shape.train / _Block(recipe, shape, layer, size).batch)
         epoch = operations / (PEAK_SHARE * gpu.peak) + traffic / (BANDWIDTH_SHARE * gpu.bandwidth)
         total += recipe.epochs * (epoch + steps * STEP_SECONDS)
     return total

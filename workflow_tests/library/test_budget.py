@@ -164,11 +164,12 @@ def test_jobs_ask_for_something_that_can_be(model, runs, gpu, width, batch):
 def test_operations_of_a_layer_by_hand():
     # one layer of FF, l2, paired: the images' product, and the summed gradients', 2 N I U each
     recipe = recipe_of("FF", widths=(50,))
-    block = budget._Block(recipe, Shape(100, 0, 30, 10), 1, 2048)
-    operations, _ = budget._epoch(block, runs=3)
+    shape = Shape(100, 0, 30, 10)
+    operations, _ = budget.epoch_costs(recipe, shape, 1, 3, 2048)
     assert operations == 3 * 2 * (2 * 100 * 30 * 50)
-    linf = budget._Block(recipe_of("FF", "sigmoid-linf", widths=(50,)), block.shape, 1, 2048)
-    assert budget._epoch(linf, 1)[0] == 2 * 100 * 30 * 50  # winners' rows are no product
+    linf = recipe_of("FF", "sigmoid-linf", widths=(50,))
+    operations, _ = budget.epoch_costs(linf, shape, 1, 1, 2048)
+    assert operations == 2 * 100 * 30 * 50  # winners' rows are no product
 
 
 def test_the_budget_is_computed_without_torch():
