@@ -9,9 +9,6 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup
 
 demo laptop: environment
 	$(SNAKEMAKE) all --profile profiles/$@
-	@echo "Tables:  $$(ls results/$@/tables/*/*.md | xargs)"
-	@echo "Figures: $$(ls results/$@/figures/*/*.pdf | xargs)"
-	@echo "Report:  results/$@/report.html"
 
 # makes what an edit changed; trains only the runs that are not kept
 reference: environment
@@ -42,6 +39,7 @@ environment: .venv/installed
 
 # without ensurepip, which Debian packs separately: pip of the outer Python installs into the environment
 .venv/installed: requirements.txt requirements-dev.txt constraints.txt pyproject.toml
+	@case "$$PWD" in *" "*) echo "$$PWD: this path holds a space, and Snakemake cannot start jobs with a Python that lies in it; move the repository"; exit 1;; esac
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ffensembles needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
 	$(PYTHON) -m venv --without-pip .venv
 	$(PYTHON) -m pip --python .venv install -r requirements-dev.txt

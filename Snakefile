@@ -30,3 +30,8 @@ rule all:
         editions.every("figures"),
         tidy_files(),
     localrule: True
+
+
+onsuccess:
+    if workflow.is_main_process:
+        print_summary(study, configuration_files())

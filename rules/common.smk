@@ -1,4 +1,5 @@
 # Reads the configuration once into a Study; helpers that several rules use.
+import os
 import sys
 from functools import cache
 from pathlib import Path
@@ -14,20 +15,25 @@ from ffensembles.plotting.registry import KINDS
 from ffensembles.publication.tables import TABLE_KINDS
 from ffensembles.runs import Run
 from ffensembles.runtime.dependencies import library_files
-from ffensembles.runtime.jobs import importable
+from ffensembles.runtime.jobs import check_surroundings, importable
 from ffensembles.study import Study
 from ffensembles.study.checkout import date_alike
 from ffensembles.study.frames import applies, frame_file, measured, scope_frames
 from ffensembles.study.grid import one_of, whole, without
+from ffensembles.study.progress import shorten
+from ffensembles.study.summary import print_summary
 from ffensembles.study.variations import configured, cuts, setting_texts
 from ffensembles.training.metadata import fingerprint
 
 importable(ROOT)  # by jobs too, whether or not the library is installed where they run
 
 try:
+    check_surroundings()
     study = Study.of(load_config(config))
 except ConfigError as error:
     sys.exit(str(error))
+
+shorten(logger, workflow.output_settings.dryrun)
 
 grid, paths, editions = study.grid, study.paths, study.editions
 
@@ -183,3 +189,9 @@ def captioned(path, category, **labels):
     return report(
         path, caption=str(caption.absolute()), category=category, labels=labels
     )
+
+
+def configuration_files():
+    """Return the files that the configuration was read from: config.yaml, then its overlays."""
+    *overlays, base = map(os.path.abspath, workflow.configfiles)
+    return [min(path, os.path.relpath(path), key=len) for path in (base, *overlays)]

@@ -97,7 +97,8 @@ def environment() -> dict[str, str]:
     """Return an environment in which only the copy's library can be found first."""
     kept = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     programs = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
-    return {**kept, "PATH": programs, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    shown = {"FFENSEMBLES_OUTPUT": "full", "COLUMNS": "200"}
+    return {**kept, "PATH": programs, "OMP_NUM_THREADS": "1", **shown}
 
 
 def new_workplace(folder: Path) -> Workplace:

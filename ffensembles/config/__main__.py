@@ -1,19 +1,29 @@
-"""`python -m ffensembles.config [FILE ...]`: say what each key is, or check configuration files."""
+"""`ffensembles describe-config [FILE ...]`: describe every key, or check configuration files."""
 
+import argparse
 import sys
+from collections.abc import Sequence
 
-from ffensembles.config import load_config
-from ffensembles.config.describe import text
+from ffensembles.config import describe, json_schema, load_config
 from ffensembles.errors import ConfigError
 
 
-def main(files: list[str]) -> int:
-    """Check `files`, each laid over those before it; without any, describe every key."""
-    if not files:
-        print(text())
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Describe every key, print the JSON schema, or check files; return the exit status."""
+    parser = argparse.ArgumentParser(prog="ffensembles describe-config", description=__doc__)
+    parser.add_argument("files", nargs="*", metavar="FILE", help="config.yaml and its overlays")
+    parser.add_argument(
+        "--schema", action="store_true", help=f"print the JSON schema ({json_schema.FILE})"
+    )
+    given = parser.parse_args(arguments)
+    if given.schema:
+        print(json_schema.text(), end="")
+        return 0
+    if not given.files:
+        print(describe.text())
         return 0
     try:
-        config = load_config(*files)
+        config = load_config(*given.files)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
@@ -22,4 +32,4 @@ def main(files: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

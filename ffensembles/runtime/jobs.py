@@ -7,11 +7,11 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from ffensembles.errors import FFEnsemblesError
+from ffensembles.errors import ConfigError, FFEnsemblesError
 from ffensembles.runtime.files import full_disk
 
 
@@ -21,15 +21,56 @@ def importable(folder: str | Path) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([str(folder), *filter(None, former)]))
 
 
+def full_output() -> bool:
+    """Say whether all is printed that jobs log (`FFENSEMBLES_OUTPUT=full`), not warnings alone."""
+    return os.environ.get("FFENSEMBLES_OUTPUT") == "full"
+
+
+def check_surroundings(
+    python: str = sys.executable, environment: Mapping[str, str] = os.environ
+) -> None:
+    """Check what Snakemake needs to start jobs, before any is started.
+
+    Parameters
+    ----------
+    python
+        Path of the Python that runs Snakemake, and with it every job.
+    environment
+        The environment variables of this process.
+
+    Raises
+    ------
+    ConfigError
+        If the path of Python holds a space, which Snakemake does not quote in the command of a
+        job; or if `PATH` is not set.
+
+    Examples
+    --------
+    >>> check_surroundings("/usr/bin/python3", {"PATH": "/usr/bin"})
+    """
+    if len(python.split()) > 1:
+        raise ConfigError(
+            f"{python}: the path of Python holds a space, so Snakemake cannot start jobs with it; "
+            "move the repository, or the environment that holds Python, to a path without spaces."
+        )
+    if not environment.get("PATH"):
+        raise ConfigError(
+            "PATH: this environment variable is not set, and Snakemake needs it to start jobs; "
+            "start again from a login shell, or with PATH=/usr/bin:/bin."
+        )
+
+
 @contextmanager
 def logged(path: str | Path, result: str | Path) -> Iterator[None]:
-    """Log to a file and to standard error while inside; end the process on an error.
+    """Log to a file while inside, warnings to standard error too; end the process on an error.
 
     An error that a user can mend, a full disk among them, is told in its own words; any other
     with its traceback, in the log as well. Either says how to make just this `result` again.
     """
     path = Path(path)
-    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    screen = logging.StreamHandler()
+    screen.setLevel(logging.INFO if full_output() else logging.WARNING)
+    handlers: list[logging.Handler] = [screen]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handlers.insert(0, logging.FileHandler(path, mode="w"))
@@ -42,6 +83,7 @@ def logged(path: str | Path, result: str | Path) -> Iterator[None]:
         handlers=handlers,
         force=True,
     )
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # a dozen lines for each font of a PDF
     logging.info(_whereabouts())
     way_out = f"(log: {path}; to make just this: snakemake, your usual options, {result})"
     try:

@@ -21,6 +21,7 @@ class Command:
 
 COMMANDS = {
     "status": Command("ffensembles.study.status", "print how far a study's trainings are"),
+    "summary": Command("ffensembles.study.summary", "print what a study has found"),
     "export": Command("ffensembles.study.export", "write trained runs to one file", ("export",)),
     "import": Command(
         "ffensembles.study.export", "read trained runs from such a file", ("import",)
