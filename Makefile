@@ -1,10 +1,10 @@
-# make demo | make test | make test-quick | make lint | make docs | make laptop | make reference | make lock
+# make demo | make gpu-check | make test | make test-quick | make lint | make docs | make laptop | make reference | make lock
 PYTHON ?= python3
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup
 
-.PHONY: demo laptop reference test test-quick lint docs lock environment
+.PHONY: demo gpu-check laptop reference test test-quick lint docs lock environment
 .DEFAULT_GOAL := demo
 
 demo laptop: environment
@@ -13,6 +13,10 @@ demo laptop: environment
 # makes what an edit changed; trains only the runs that are not kept
 reference: environment
 	$(SNAKEMAKE) tidy tables figures --profile profiles/reference
+
+# what to run first on a new machine: whether its GPU, or else its CPU, can train a study
+gpu-check: environment
+	$(BIN)/python -m ffensembles.training.check
 
 test: environment
 	$(PYTEST)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from ffensembles.engine import GPU_BLOCKS
 from ffensembles.engine.batched import BatchedStage
 from ffensembles.engine.winner_stage import WinnerStage
 from ffensembles.models.plain import Measures, PlainStage, Task
@@ -14,7 +15,6 @@ log = logging.getLogger(__name__)
 
 Kind = type[BatchedStage] | type[WinnerStage] | type[PlainStage]
 
-_GPU_BLOCKS = 8  # times as many presentations per block as fit a CPU's cache
 
 _WHY: dict[Kind, str] = {
     WinnerStage: "only winners are computed",
@@ -92,7 +92,7 @@ def open_stage(
     log.info("%s: %s (%s) on %s", place(tasks[0], layer), kind.__name__, _WHY[kind],
              tasks[0].x.device)  # fmt: skip
     if kind is BatchedStage:
-        larger = _GPU_BLOCKS if tasks[0].x.is_cuda else 1
+        larger = GPU_BLOCKS if tasks[0].x.is_cuda else 1
         return BatchedStage(tasks, weights, layer, larger * block_size)
     (task,) = tasks
     own = {name: stacked[0] for name, stacked in weights.items()}

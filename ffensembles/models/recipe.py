@@ -12,13 +12,11 @@ MODEL_TITLES = {name: known.title for name, known in spec.MODELS.items()}
 
 MODELS = tuple(spec.MODELS)
 
-UNTRAINED = "untrained"
-"""The protocol, by name, of nets as they are before training."""
-
 if TYPE_CHECKING:
     Model = str
 else:
     Model = Literal[MODELS]
+
 Norm = Literal["linf", "l2", "l1"]
 
 
