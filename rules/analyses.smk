@@ -7,14 +7,16 @@ for of, held_out in (("whole", "none"), ("held_out", r"\d+")):
     rule:
         name:
             f"measure_{of}"
-        wildcard_constraints:
-            held_out=held_out,
         input:
             weights=paths.pattern("weights"),
             activations=paths.pattern("activations"),
             stores=list(methods().values()),
             code=code(
-                *{f.measure.__module__ for f in RUN_FRAMES.values() if f.of in ("all", of)}
+                *{
+                    f.measure.__module__
+                    for f in RUN_FRAMES.values()
+                    if f.of in ("all", of)
+                }
             ),
         output:
             **{
@@ -24,6 +26,8 @@ for of, held_out in (("whole", "none"), ("held_out", r"\d+")):
             },
         log:
             paths.pattern("run_log", stage="analyses"),
+        wildcard_constraints:
+            held_out=held_out,
         conda:
             "../envs/analysis.yaml"
         resources:
@@ -172,6 +176,7 @@ rule costs:
         tidy=tidy("costs"),
         table=paths.one("extra_table", table="costs", ending="csv"),
         markdown=paths.one("extra_table", table="costs", ending="md"),
+        html=paths.one("extra_table", table="costs", ending="html"),
         pdf=paths.one("extra_figure", figure="costs", ending="pdf"),
         png=paths.one("extra_figure", figure="costs", ending="png"),
         rst=paths.one("extra_figure", figure="costs", ending="rst"),

@@ -1,5 +1,6 @@
 # Reads the configuration once into a Study; helpers that several rules use.
 import os
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,7 @@ from ffensembles.config import load_config
 from ffensembles.datasets import DATASETS
 from ffensembles.errors import ConfigError
 from ffensembles.plotting.registry import KINDS
-from ffensembles.publication.tables import TABLE_KINDS
+from ffensembles.publication.tables import ENDINGS, TABLE_KINDS
 from ffensembles.runs import Run
 from ffensembles.runtime.dependencies import library_files
 from ffensembles.runtime.jobs import check_surroundings, importable

@@ -11,10 +11,7 @@ rule make_table:
         frame=lambda wildcards: tidy(TABLE_KINDS[table_entry(wildcards).kind].frame),
         code=code("ffensembles.publication.tables", "ffensembles.publication.editions"),
     output:
-        [
-            paths.pattern("table", ending=ending)
-            for ending in ("csv", "md", "tex", "rst")
-        ],
+        [paths.pattern("table", ending=ending) for ending in ENDINGS],
     log:
         paths.pattern("log", stage="tables/{edition}/{table}"),
     conda:
@@ -105,7 +102,11 @@ judged = study.config.reproduction.results or study.config.results
 
 def judged_frames():
     """Return the frames that are compared, by name: of results made elsewhere, those there are."""
-    nulls = {"untrained/": "untrained_", "shuffled/": "shuffled_", "control/": "control_"}
+    nulls = {
+        "untrained/": "untrained_",
+        "shuffled/": "shuffled_",
+        "control/": "control_",
+    }
     names = {
         f"{prefix}{frame}": f"{scope}{frame_file(frame)}"
         for scope, prefix in {"": "", **nulls}.items()

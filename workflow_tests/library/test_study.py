@@ -12,6 +12,7 @@ import pytest
 from ffensembles.config import load_config
 from ffensembles.models.recipe import Recipe
 from ffensembles.runs import Run
+from ffensembles.publication.tables import ENDINGS
 from ffensembles.study import Study
 from ffensembles.study.checkout import date_alike
 from ffensembles.study.frames import applies, frame_file, measured, scope_frames
@@ -167,9 +168,10 @@ def test_paths(full):
     assert one("table", edition="2023", table="table2", ending="md") == (
         "results/tables/2023/table2.md"
     )
-    assert one(
-        "figure", edition="2025", figure="figure3", variant="-mnist", ending="pdf"
-    ) == "results/figures/2025/figure3-mnist.pdf"
+    assert (
+        one("figure", edition="2025", figure="figure3", variant="-mnist", ending="pdf")
+        == "results/figures/2025/figure3-mnist.pdf"
+    )
     assert full.paths.each("metadata", [RUN]) == [f"{folder}/run.json"]
     assert small(results="results/demo").paths.one("history", RUN).startswith("results/demo/runs/")
 
@@ -373,11 +375,11 @@ def test_a_null_entry_leaves_a_figure_out():
 
 def test_files_of_tables_and_figures(full, first):
     assert full.editions.table_files("2023", "table1") == [
-        f"results/tables/2023/table1.{ending}" for ending in ("csv", "md", "tex", "rst")
+        f"results/tables/2023/table1.{ending}" for ending in ENDINGS
     ]
     # figures 1, 3, 5 and 6 for two data sets, 4 for the one with held-out runs, four of all runs
     assert len(first.editions.every("figures")) == 3 * (4 * 2 + 1 + 4)
-    assert len(first.editions.every("tables")) == 4 * 3
+    assert len(first.editions.every("tables")) == len(ENDINGS) * 3
 
 
 def test_what_captions_call_a_data_set(full):
