@@ -31,9 +31,7 @@ def test_the_first_page_says_what_was_run_and_the_main_numbers(study: Study):
     ]
     write_frame(pd.DataFrame(rows), study.paths.one("tidy", file="accuracy.csv"))
     text = landing(study, "The study *a*.")
-    page = publish_parts(text, writer="html", settings_overrides={"halt_level": 2})[
-        "html_body"
-    ]
+    page = publish_parts(text, writer="html", settings_overrides={"halt_level": 2})["html_body"]
     assert "What was run" in page
     assert "FF 2 runs, BP/FF 2 runs, BP 2 runs" in page
     assert "0.550 ± 0.0500 (2)" in page
