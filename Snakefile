@@ -7,9 +7,6 @@ min_version("9.0")
 configfile: f"{workflow.current_basedir}/config.yaml"
 
 
-report: "report/workflow.rst"
-
-
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/training.smk"
@@ -20,6 +17,10 @@ include: "rules/publication.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
 include: "rules/targets.smk"
+
+
+# written by rule make_report, before it calls Snakemake for the report
+report: os.path.abspath(paths.one("landing"))
 
 
 rule all:

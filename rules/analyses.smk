@@ -171,6 +171,7 @@ rule costs:
         tidy=tidy("costs"),
         table=paths.one("extra_table", table="costs", ending="csv"),
         markdown=paths.one("extra_table", table="costs", ending="md"),
+        html=paths.one("extra_table", table="costs", ending="html"),
         pdf=paths.one("extra_figure", figure="costs", ending="pdf"),
         png=paths.one("extra_figure", figure="costs", ending="png"),
         rst=paths.one("extra_figure", figure="costs", ending="rst"),

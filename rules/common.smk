@@ -1,5 +1,6 @@
 # Reads the configuration once into a Study; helpers that several rules use.
 import os
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,7 @@ from ffensembles.config import load_config
 from ffensembles.datasets import DATASETS
 from ffensembles.errors import ConfigError
 from ffensembles.plotting.registry import KINDS
-from ffensembles.publication.tables import TABLE_KINDS
+from ffensembles.publication.tables import ENDINGS, TABLE_KINDS
 from ffensembles.runs import Run
 from ffensembles.runtime.dependencies import library_files
 from ffensembles.runtime.jobs import check_surroundings, importable
@@ -195,3 +196,8 @@ def configuration_files():
     """Return the files that the configuration was read from: config.yaml, then its overlays."""
     *overlays, base = map(os.path.abspath, workflow.configfiles)
     return [min(path, os.path.relpath(path), key=len) for path in (base, *overlays)]
+
+
+def in_words(name):
+    """Return a table's or figure's name as prose has it: figure3 is Figure 3."""
+    return re.sub(r"(\d+)", r" \1", name).capitalize()

@@ -6,10 +6,7 @@ rule make_table:
         frame=lambda wildcards: tidy(TABLE_KINDS[table_entry(wildcards).kind].frame),
         code=code("ffensembles.publication.tables", "ffensembles.publication.editions"),
     output:
-        [
-            paths.pattern("table", ending=ending)
-            for ending in ("csv", "md", "tex", "rst")
-        ],
+        [paths.pattern("table", ending=ending) for ending in ENDINGS],
     log:
         paths.pattern("log", stage="tables/{edition}/{table}"),
     conda:

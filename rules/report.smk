@@ -5,12 +5,13 @@ rule report_contents:
     input:
         [
             captioned(
-                paths.one("table", edition=edition, table=table, ending="csv"),
+                paths.one("table", edition=edition, table=table, ending="html"),
                 f"Tables, edition {edition}",
-                table=f"{table}: {entry.kind.replace('_', ' ')}",
+                table=in_words(table),
+                shows=editions.shows(edition, table),
             )
             for edition in editions.all
-            for table, entry in editions.tables(edition).items()
+            for table in editions.tables(edition)
         ],
         [
             captioned(
@@ -22,19 +23,24 @@ rule report_contents:
                     ending="png",
                 ),
                 f"Figures, edition {edition}",
-                figure=f"{figure}: {KINDS[entry.kind].title}",
-                data=", ".join(titles()[name] for name in shows.datasets),
+                figure=in_words(figure),
+                shows=editions.shows(edition, figure),
+                data=", ".join(titles()[name] for name in shown.datasets),
             )
             for edition in editions.all
-            for figure, entry in editions.figures(edition).items()
-            for variant, shows in editions.variants(edition, figure).items()
+            for figure in editions.figures(edition)
+            for variant, shown in editions.variants(edition, figure).items()
         ],
         captioned(
             paths.one("extra_figure", figure="costs", ending="png"),
             "Costs",
-            figure="costs",
+            shows="Time and memory of runs, by step",
         ),
-        report(paths.one("extra_table", table="costs", ending="csv"), category="Costs"),
+        report(
+            paths.one("extra_table", table="costs", ending="html"),
+            category="Costs",
+            labels={"shows": "Table of time and memory of runs"},
+        ),
     # never run: Snakemake's report shows the inputs of this rule, with captions made by the run itself
     localrule: True
 
@@ -63,7 +69,8 @@ rule make_report:
         rules.costs.output,
         configuration=rules.write_configuration.output[0],
     output:
-        paths.one("report"),
+        report=paths.one("report"),
+        landing=paths.one("landing"),
     log:
         paths.one("log", stage="report"),
     localrule: True
@@ -71,6 +78,8 @@ rule make_report:
         "../envs/analysis.yaml"
     params:
         snakefile=str(ROOT / "Snakefile"),
+        opening=str(ROOT / "report" / "workflow.rst"),
+        style=str(ROOT / "report" / "report.css"),
     message:
         "Making the report"
     script:

@@ -4,16 +4,23 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ffensembles.runtime.files import atomic_path
+from ffensembles.config import load_config
+from ffensembles.runtime.files import atomic_path, write_text
 from ffensembles.runtime.jobs import logged
+from ffensembles.study import Study
+from ffensembles.study.landing import landing
 
 with logged(snakemake.log[0], snakemake.output[0]):
     configuration, snakefile = snakemake.input.configuration, snakemake.params.snakefile
-    with atomic_path(snakemake.output[0]) as report, Path(snakemake.log[0]).open("a") as log:
+    opening = Path(snakemake.params.opening).read_text(encoding="utf-8")
+    study = Study.of(load_config(snakemake.config))
+    write_text(snakemake.output.landing, landing(study, opening))
+    with atomic_path(snakemake.output.report) as report, Path(snakemake.log[0]).open("a") as log:
         # Snakemake reads the ending; its own lock is held by the run that this job is part of
         page = report.with_suffix(".html")
         words = ["report_contents", "--snakefile", snakefile, "--nolock"]
         words += ["--configfile", configuration, "--report", page]
+        words += ["--report-stylesheet", snakemake.params.style]
         subprocess.run(
             [sys.executable, "-m", "snakemake", *words], stdout=log, stderr=log, check=True
         )

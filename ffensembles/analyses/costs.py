@@ -13,11 +13,13 @@ from ffensembles.analyses.tidy import RUN_KEYS, whole_numbers, write_frame
 from ffensembles.errors import StoreError
 from ffensembles.models.recipe import MODEL_TITLES, MODELS
 from ffensembles.runtime.files import write_text
+from ffensembles.runtime.text import html_table
 from ffensembles.training.metadata import read_run
 
 RULES = {"train": "Training", "activations": "Reading activations"}
 """Stages with a benchmark for each run, and what tables and figures call them."""
 
+_TITLE = "What runs have cost"
 _NOTHING = "—"
 _NOT_MEASURED = ("NA", "-", "")
 
@@ -126,21 +128,30 @@ def cost_summary(frame: pd.DataFrame) -> pd.DataFrame:
 def write_costs(
     frame: pd.DataFrame, stem: str | Path, titles: Mapping[str, str] | None = None
 ) -> list[Path]:
-    """Write `stem`.csv (rows of `cost_summary`) and `stem`.md, a table of it; return the paths.
+    """Write `stem`.csv (rows of `cost_summary`), and .md and .html, a table of it.
 
     Parameters
     ----------
     frame
         Rows of `costs`.
     stem
-        Path of the two files without their endings.
+        Path of the files without their endings.
     titles
         How data sets are called; their keys where it says nothing.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files.
     """
     stem, summary = Path(stem), cost_summary(frame)
-    paths = [stem.with_name(f"{stem.name}.{ending}") for ending in ("csv", "md")]
+    paths = [stem.with_name(f"{stem.name}.{ending}") for ending in ("csv", "md", "html")]
+    head, *rows = _rows(summary, titles or {})
+    pipes = [f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *rows)]
+    note = _note(summary)
     write_frame(summary, paths[0])
-    write_text(paths[1], _markdown(summary, titles or {}))
+    write_text(paths[1], "\n".join([f"**{_TITLE}**", "", *pipes, "", note, ""]))
+    write_text(paths[2], html_table(_TITLE, [head, *rows], note))
     return paths
 
 
@@ -180,30 +191,32 @@ def _places(names: pd.Series) -> dict[Any, int]:
     return {name: place for place, name in enumerate(names.unique())}
 
 
-def _markdown(summary: pd.DataFrame, titles: Mapping[str, str]) -> str:
+def _rows(summary: pd.DataFrame, titles: Mapping[str, str]) -> list[list[str]]:
+    """Return the cells of the table of costs, its head first."""
     several = summary["protocol"].nunique() > 1
     head = ["Protocol"] * several + ["Step", "Data set", "Model", "Runs"]
     head += ["Time (s): mean", "min", "max", "Memory (MB): mean", "min", "max", "Device"]
-    lines = [head, ["---"] * len(head)]
+    lines = [head]
     for row in summary.to_dict("records"):
         names = [row["protocol"]] * several + [RULES.get(row["rule"], row["rule"])]
         names += [titles.get(row["dataset"], row["dataset"]), MODEL_TITLES[row["model"]]]
         times = [_number(row[f"seconds_{name}"], 1) for name in ("mean", "min", "max")]
         memory = [_number(row[f"max_rss_{name}"], 0) for name in ("mean", "min", "max")]
         lines.append([*names, str(row["n_runs"]), *times, *memory, row["device"]])
-    body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return lines
+
+
+def _note(summary: pd.DataFrame) -> str:
+    """Say what the table of costs shows, and what all runs have cost."""
     total = summary.groupby("rule", sort=False)["seconds_sum"].sum() / 3600
     said = ", ".join(
         f"{RULES.get(str(rule), str(rule)).lower()} {t:.2f} h" for rule, t in total.items()
     )
-    return f"""**What runs have cost**
-
-{body}
-
-Wall-clock time of a run and largest main memory of its job, as measured by Snakemake; {_NOTHING} \
-where it measured none. Where several runs shared a job, a run's time is its share and its memory \
-that of all. Over all runs: {said}.
-"""
+    return (
+        "Wall-clock time of a run and largest main memory of its job, as measured by Snakemake; "
+        f"{_NOTHING} where it measured none. Where several runs shared a job, a run's time is its "
+        f"share and its memory that of all. Over all runs: {said}."
+    )
 
 
 def _number(value: float, digits: int) -> str:

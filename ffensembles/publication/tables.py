@@ -18,6 +18,7 @@ from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.publication.numbers import SIZE_METHOD, SIZE_QUANTILE, Published, published
 from ffensembles.runtime.files import write_text
 from ffensembles.runtime.keys import Field, Group, Quantile
+from ffensembles.runtime.text import html_table
 
 LookUp = Callable[[str, str | None, str | None, int | None], Published | None]
 """Returns the published number of a quantity, data set, model and layer, if there is one."""
@@ -276,14 +277,19 @@ TABLE_KINDS = {
 """Every kind of table by name."""
 
 
+ENDINGS = ("csv", "md", "tex", "html", "rst")
+"""Endings of the files of a table; .rst is its caption."""
+
+
 def write_table(table: Table, stem: str | Path) -> list[Path]:
-    """Write `stem`.csv (tidy cells), .md, .tex and its caption .rst; return the paths."""
+    """Write `stem`.csv (tidy cells), .md, .tex, .html and its caption .rst; return the paths."""
     stem = Path(stem)
-    paths = [stem.with_name(f"{stem.name}.{ending}") for ending in ("csv", "md", "tex", "rst")]
+    paths = [stem.with_name(f"{stem.name}.{ending}") for ending in ENDINGS]
     write_frame(table.cells, paths[0])
     write_text(paths[1], markdown(table))
     write_text(paths[2], latex(table))
-    write_text(paths[3], f"{table.title}. {table.note}\n")
+    write_text(paths[3], html(table))
+    write_text(paths[4], f"{table.title}. {table.note}\n")
     return paths
 
 
@@ -293,6 +299,12 @@ def markdown(table: Table) -> str:
     lines = [list(wide.columns), ["---"] * wide.shape[1], *wide.to_numpy().tolist()]
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"**{table.title}**\n\n{body}\n\n{table.note}\n"
+
+
+def html(table: Table) -> str:
+    """Return the table as a page of HTML: title, table, note."""
+    wide = table.wide()
+    return html_table(table.title, [list(wide.columns), *wide.to_numpy().tolist()], table.note)
 
 
 def latex(table: Table) -> str:

@@ -8,13 +8,15 @@ from typing import Any
 from ffensembles.config import Config
 from ffensembles.config.schema import Edition
 from ffensembles.datasets import DATASETS
+from ffensembles.ensembles import METHODS
+from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.plotting.registry import KINDS, Needs
-from ffensembles.publication.tables import TABLE_KINDS
+from ffensembles.publication.tables import ENDINGS, TABLE_KINDS
 from ffensembles.runs import Run
 from ffensembles.study.grid import Grid, one_of
 from ffensembles.study.paths import Paths
 
-_TABLE_ENDINGS, _FIGURE_ENDINGS = ("csv", "md", "tex", "rst"), ("pdf", "png", "rst")
+_FIGURE_ENDINGS = ("pdf", "png", "rst")
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ class Editions:
         """Return the files of a table."""
         return [
             self.paths.one("table", edition=edition, table=table, ending=ending)
-            for ending in _TABLE_ENDINGS
+            for ending in ENDINGS
         ]
 
     def figure_files(self, edition: str, figure: str) -> list[str]:
@@ -136,6 +138,30 @@ class Editions:
             for variant in self.variants(edition, figure)
             for ending in _FIGURE_ENDINGS
         ]
+
+    def shows(self, edition: str, part: str) -> str:
+        """Say what a table or figure shows: its kind, and what is particular to it.
+
+        Examples
+        --------
+        >>> from ffensembles.config import load_config
+        >>> from ffensembles.study import Study
+        >>> Study.of(load_config("config.yaml")).editions.shows("2023", "table2")
+        'Sizes of ensembles: Method 1, quantile 0.95'
+        """
+        found = {**self.tables(edition), **self.figures(edition)}[part]
+        kind = type(found).model_fields["kind"].description or ""
+        title = KINDS[found.kind].title if part in self.figures(edition) else kind
+        method = getattr(found, "method", None)
+        quantile = getattr(found, "quantile", None)
+        details = [
+            MODEL_TITLES.get(getattr(found, "model", ""), ""),
+            f"layer {found.layer}" if hasattr(found, "layer") else "",
+            METHODS[method].title if method else "",
+            f"quantile {quantile:g}" if quantile is not None else "",
+        ]
+        said = ", ".join(filter(None, details))
+        return f"{title[:1].upper()}{title[1:]}{': ' if said else ''}{said}"
 
     @property
     def targets(self) -> dict[str, list[str]]:

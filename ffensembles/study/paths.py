@@ -30,6 +30,7 @@ PATTERNS = {
     "reproduction": "reproduction/{edition}/{file}",
     "configuration": "configuration.yaml",
     "report": "report.html",
+    "landing": "report.rst",
     "log": "logs/{stage}.log",
     "run_log": f"logs/{{stage}}/{FOLDER}.log",
     "block_log": f"logs/blocks/{_BLOCK}.log",

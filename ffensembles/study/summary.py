@@ -55,22 +55,30 @@ def cautions(study: Study) -> list[str]:
         if path.exists():
             kind = run.protocol, run.dataset, run.model
             runs.setdefault(kind, []).append(read_run(path, allow_unsealed=True))
-    return [line for kind, ones in runs.items() for line in _of_kind(kind, ones)]
+    lines = [line for kind, ones in runs.items() for line in _of_kind(kind, ones)]
+    alone = [
+        _title(kind)
+        for kind, ones in runs.items()
+        if len({one["run"]["seed"] for one in ones if one["run"]["held_out"] is None}) == 1
+    ]
+    if alone:
+        lines.append(f"one seed alone, so the spread between runs is unknown: {', '.join(alone)}")
+    return lines
+
+
+def _title(kind: tuple[str, str, str]) -> str:
+    protocol, dataset, model = kind
+    return f"{MODEL_TITLES[model]} on {DATASETS[dataset].title} ({protocol})"
 
 
 def _of_kind(kind: tuple[str, str, str], runs: Sequence[dict[str, Any]]) -> Iterator[str]:
-    protocol, dataset, model = kind
-    name = f"{MODEL_TITLES[model]} on {DATASETS[dataset].title} ({protocol})"
     for key, what in (("lost_classes", "lost classes"), ("dead_layers", "dead layers")):
         # a run that never saw a class loses that class
         found = [set(one.get(key, [])) - {one["run"]["held_out"]} for one in runs]
         hit = [one for one in found if one]
         if hit:
             which = ", ".join(map(str, sorted(set.union(*hit))))
-            yield f"{name}: {what} in {len(hit)} of {len(runs)} runs ({which})"
-    whole = {one["run"]["seed"] for one in runs if one["run"]["held_out"] is None}
-    if len(whole) == 1:
-        yield f"{name}: one seed alone, so nothing is known of the spread between runs"
+            yield f"{_title(kind)}: {what} in {len(hit)} of {len(runs)} runs ({which})"
 
 
 def summary(study: Study, files: Sequence[str] = ()) -> str:

@@ -175,7 +175,7 @@ def test_table(tmp_path):
     frame = made_up()
     frame["max_rss"] = frame["max_rss"].where(frame.rule == "train")
     paths = write_costs(frame, tmp_path / "costs", TITLES)
-    assert [path.name for path in paths] == ["costs.csv", "costs.md"]
+    assert [path.name for path in paths] == ["costs.csv", "costs.md", "costs.html"]
     pd.testing.assert_frame_equal(pd.read_csv(paths[0]), cost_summary(frame))
     lines = [line.strip("| ").split(" | ") for line in paths[1].read_text().split("\n")]
     assert lines[4] == [

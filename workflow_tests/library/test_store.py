@@ -40,6 +40,8 @@ def make_tree(n: int = 1000, units: int = 7, seed: int = 0) -> xr.DataTree:
         for k in (1, 2)
     }
     attrs = {"model": "FF", "held_out": None, "seed": 3, "categories": ["a", "b", "c", "d"]}
+    # as a tree comes back: each layer says of which run it is
+    layers = {name: layer.assign_attrs(attrs) for name, layer in layers.items()}
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=attrs), **layers})
 
 

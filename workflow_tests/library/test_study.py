@@ -11,6 +11,7 @@ import pytest
 
 from ffensembles.config import load_config
 from ffensembles.models.recipe import Recipe
+from ffensembles.publication.tables import ENDINGS
 from ffensembles.runs import Run
 from ffensembles.study import Study
 from ffensembles.study.checkout import date_alike
@@ -374,11 +375,11 @@ def test_a_null_entry_leaves_a_figure_out():
 
 def test_files_of_tables_and_figures(full, first):
     assert full.editions.table_files("2023", "table1") == [
-        f"results/tables/2023/table1.{ending}" for ending in ("csv", "md", "tex", "rst")
+        f"results/tables/2023/table1.{ending}" for ending in ENDINGS
     ]
     # figures 1, 3, 5 and 6 for two data sets, 4 for the one with held-out runs, four of all runs
     assert len(first.editions.every("figures")) == 3 * (4 * 2 + 1 + 4)
-    assert len(first.editions.every("tables")) == 4 * 3
+    assert len(first.editions.every("tables")) == len(ENDINGS) * 3
 
 
 def test_what_captions_call_a_data_set(full):

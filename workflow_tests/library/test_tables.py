@@ -143,7 +143,11 @@ def test_an_all_missing_cell_is_a_dash() -> None:
 def test_files(tmp_path: Path) -> None:
     table = sizes_table(make_sizes())
     paths = write_table(table, tmp_path / "tables" / "table2")
-    assert [path.name for path in paths] == ["table2.csv", "table2.md", "table2.tex", "table2.rst"]
+    endings = ["csv", "md", "tex", "html", "rst"]
+    assert [path.name for path in paths] == [f"table2.{ending}" for ending in endings]
+    page = paths[3].read_text()
+    assert (page.count("<tr>"), page.count("<th>")) == (1 + 4, table.wide().shape[1])
+    assert "5 %" in page
     cells = pd.read_csv(paths[0])
     assert cells.shape == table.cells.shape
     assert cells["published"].tolist() == pytest.approx([2.7, 5.5, 287.7, 133.4])

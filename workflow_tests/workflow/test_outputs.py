@@ -126,7 +126,7 @@ def test_figures_in_every_format(finished: Workplace, number: int):
 
 def test_the_report_holds_figures_tables_and_their_captions(finished: Workplace):
     page = (finished.results / "report.html").read_text()
-    for part in ("Tables, edition 2023", "Figures, edition 2023", "figure8.png", "table2.csv"):
+    for part in ("Tables, edition 2023", "Figures, edition 2023", "figure8.png", "table2.html"):
         assert part in page
     caption = (finished.results / "figures/2023/figure2.rst").read_text()
     assert caption.split(".")[0].split("*")[-1].strip()[:30] in page
