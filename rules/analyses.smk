@@ -71,6 +71,7 @@ rule tidy_frame:
             runs_of(wildcards),
             frame=measured(wildcards.file),
         ),
+        listed=runs_listed(),
         code=code("ffensembles.analyses.tidy"),
     output:
         paths.pattern("tidy", file="{scope}{file}"),
@@ -80,6 +81,8 @@ rule tidy_frame:
         file=one_of(frame.file for frame in RUN_FRAMES.values()),
     conda:
         "../envs/analysis.yaml"
+    params:
+        runs=lambda wildcards: keys(runs_of(wildcards)),
     message:
         "Putting together {wildcards.scope}{wildcards.file}"
     script:
@@ -89,6 +92,7 @@ rule tidy_frame:
 rule accuracy:
     input:
         files=lambda wildcards: paths.each("metadata", grid.scope(wildcards.scope)),
+        listed=runs_listed(),
         code=code("ffensembles.analyses.accuracy", "ffensembles.training.metadata"),
     output:
         paths.pattern("tidy", file=f"{{scope}}{frame_file('accuracy')}"),
@@ -107,6 +111,7 @@ rule accuracy:
 rule history:
     input:
         files=lambda wildcards: paths.each("history", grid.scope(wildcards.scope)),
+        listed=runs_listed(),
         code=code("ffensembles.analyses.tidy"),
     output:
         paths.pattern("tidy", file=f"{{scope}}{frame_file('history')}"),

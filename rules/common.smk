@@ -39,7 +39,7 @@ shorten(logger, workflow.output_settings.dryrun)
 grid, paths, editions = study.grid, study.paths, study.editions
 
 if study.config.keep:
-    date_alike(ROOT, study.config.results)
+    date_alike(ROOT, [study.config.results, "config.yaml", "profiles"])
 
 
 wildcard_constraints:
@@ -52,6 +52,15 @@ wildcard_constraints:
 def kept(files):
     """Return input files whose date does not matter where results are kept."""
     return ancient(files) if study.config.keep else files
+
+
+def runs_listed():
+    """Return the files that list the runs, where results are kept.
+
+    Snakemake's own record of what a result was made from is not in a checkout: there an edit of
+    these files shows that runs may have been added.
+    """
+    return configuration_files() if study.config.keep else []
 
 
 @cache

@@ -2,13 +2,14 @@
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 _STAMP = Path(".snakemake") / "ffensembles-dated-alike"
 
 
-def date_alike(root: Path, results: str) -> None:
-    """Give all committed, unchanged files of a results folder the same date, once a commit.
+def date_alike(root: Path, places: Sequence[str]) -> None:
+    """Give all committed, unchanged files in some places the same date, once a commit.
 
     A checkout dates files in no particular order, and a workflow takes a result that is older than
     its input for outdated. Files that are new or changed since keep their date. Nothing is done
@@ -18,12 +19,11 @@ def date_alike(root: Path, results: str) -> None:
     stamp = Path.cwd() / _STAMP
     if not commit or (stamp.exists() and stamp.read_text() == commit):
         return
-    tracked = _git(root, "ls-files", "-z", "--", results)
+    tracked = _git(root, "ls-files", "-z", "--", *places)
     if not tracked:
         return
-    changed = set(
-        (_git(root, "diff", "--name-only", "-z", "HEAD", "--", results) or "").split("\0")
-    )
+    said = _git(root, "diff", "--name-only", "-z", "HEAD", "--", *places)
+    changed = set((said or "").split("\0"))
     when = float(_git(root, "log", "-1", "--format=%ct") or 0)
     for name in filter(None, tracked.split("\0")):
         path = root / name

@@ -433,10 +433,10 @@ def test_kept_results_of_a_checkout_are_dated_alike(tmp_path, monkeypatch):
     (results / "changed").write_text("changed since")
     (results / "untracked").write_text("made here")
     dates = {name: (results / name).stat().st_mtime for name in ("changed", "untracked")}
-    date_alike(tmp_path, "kept")
+    date_alike(tmp_path, ["kept"])
     assert (results / "old").stat().st_mtime == (results / "new").stat().st_mtime
     assert {name: (results / name).stat().st_mtime for name in dates} == dates
 
     os.utime(results / "old", (5000, 5000))
-    date_alike(tmp_path, "kept")  # once a commit
+    date_alike(tmp_path, ["kept"])  # once a commit
     assert (results / "old").stat().st_mtime == 5000
