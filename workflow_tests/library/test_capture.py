@@ -170,6 +170,7 @@ def take_steps(stage: BatchedStage) -> None:
             stage.update()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("like_a_gpu")
 @pytest.mark.parametrize("runs", [1, 3])
 @pytest.mark.parametrize("recipe", list(recipes()), ids=name_of)

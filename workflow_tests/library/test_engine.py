@@ -192,6 +192,7 @@ def test_rows_are_summed_by_unit_in_pieces_as_one_by_one(
     torch.testing.assert_close(once, expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", [*VARIANTS, BP], ids=name_of)
 def test_whole_runs_are_the_references(recipe):
     task = make_task(recipe)
