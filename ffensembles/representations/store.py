@@ -291,5 +291,5 @@ class _SealedZip(ZipStore):
     def _get(self, key: str, *args: Any, **options: Any) -> Any:
         try:
             return super()._get(key, *args, **options)
-        except (zipfile.BadZipFile, EOFError, OSError) as error:
+        except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
             raise StoreError(f"{self.path}: damaged at {key} ({error}); {WAY_OUT}.") from error
