@@ -24,6 +24,7 @@ from ffensembles.study.grid import one_of, whole, without
 from ffensembles.study.progress import shorten
 from ffensembles.study.summary import print_summary
 from ffensembles.study.variations import configured, cuts, setting_texts
+from ffensembles.training.budget import GPUS, resources, shape_of
 from ffensembles.training.metadata import fingerprint
 
 importable(ROOT)  # by jobs too, whether or not the library is installed where they run
@@ -79,6 +80,30 @@ def code_for_data(*modules):
 def grow(base):
     """Return a resource that grows with every attempt at a job."""
     return lambda wildcards, attempt: base * attempt
+
+
+def training_resource(name, runs_of_job):
+    """Return a resource of a training job: computed from its runs, more with every attempt.
+
+    Time is computed for a GPU; on a processor a job asks for two hours.
+    """
+
+    def needed(wildcards, attempt):
+        runs, training = runs_of_job(wildcards), study.config.training
+        if name == "runtime" and training.device == "cpu":
+            return 120 * attempt
+        shape = shape_of(runs[0].dataset, grid.images(runs[0]))
+        asked = resources(
+            grid.recipe(runs[0]), shape, len(runs), GPUS["A100"], training.block_size
+        )
+        return asked[name] * attempt
+
+    return needed
+
+
+def one_run(wildcards):
+    """Return the run of a job, as a list."""
+    return [Run.from_wildcards(wildcards)]
 
 
 def of_run(quantity):

@@ -16,8 +16,8 @@ rule train_block:
         "../envs/training.yaml"
     threads: 1
     resources:
-        mem_mb=grow(4000),
-        runtime=grow(120),
+        mem_mb=training_resource("mem_mb", grid.block_runs),
+        runtime=training_resource("runtime", grid.block_runs),
         gpu=0 if study.config.training.device == "cpu" else 1,
     params:
         runs=of_block(keys),
@@ -49,8 +49,8 @@ rule train_run:
         "../envs/training.yaml"
     threads: 1
     resources:
-        mem_mb=grow(4000),
-        runtime=grow(120),
+        mem_mb=training_resource("mem_mb", one_run),
+        runtime=training_resource("runtime", one_run),
         gpu=0 if together or study.config.training.device == "cpu" else 1,
     params:
         recipe=of_run(lambda run: grid.recipe(run).as_json()),

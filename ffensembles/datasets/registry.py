@@ -41,6 +41,8 @@ class Entry:
         Names of the classes, in the order of their labels.
     shape
         Channels, height, width.
+    images
+        How many there are to train on and to test on.
     mean, std
         Its own standardisation: of its training pixels, in 0..1.
     channel_mean, channel_std
@@ -62,6 +64,7 @@ class Entry:
     title: str
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
+    images: tuple[int, int]
     mean: float
     std: float
     licence: str
@@ -86,6 +89,7 @@ _ENTRIES = (
         title="Digits",
         classes=_DIGITS,
         shape=(1, 28, 28),
+        images=(1437, 360),
         mean=0.1725,
         std=0.3060,
         licence="CC BY 4.0",
@@ -97,6 +101,7 @@ _ENTRIES = (
         title="MNIST",
         classes=_DIGITS,
         shape=(1, 28, 28),
+        images=(60_000, 10_000),
         mean=0.1307,
         std=0.3081,
         licence="CC BY-SA 3.0",
@@ -115,6 +120,7 @@ _ENTRIES = (
         title="FashionMNIST",
         classes=_FASHION,
         shape=(1, 28, 28),
+        images=(60_000, 10_000),
         mean=0.2860,
         std=0.3530,
         licence="MIT",
@@ -133,6 +139,7 @@ _ENTRIES = (
         title="CIFAR10",
         classes=_OBJECTS,
         shape=(3, 32, 32),
+        images=(50_000, 10_000),
         mean=0.4734,
         std=0.2516,
         licence="unstated; free for research",
@@ -149,6 +156,7 @@ _ENTRIES = (
         title="SVHN",
         classes=_DIGITS,
         shape=(3, 32, 32),
+        images=(73_257, 26_032),
         mean=0.4514,
         std=0.1993,
         licence="non-commercial use only",

@@ -20,14 +20,6 @@ from ffensembles.models.recipe import Recipe
 
 FLOAT = 4  # bytes
 LABEL = 8
-N_IMAGES = {
-    "digits": (1437, 360),
-    "mnist": (60_000, 10_000),
-    "fashionmnist": (60_000, 10_000),
-    "cifar10": (50_000, 10_000),
-    "svhn": (73_257, 26_032),
-}
-"""Training and test images of each data set."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +83,7 @@ def shape_of(dataset: str, images: Mapping[str, Any] | None = None) -> Shape:
     entry, given = DATASETS[dataset], images or {}
     train, test = (
         n if given.get(key) is None else min(n, int(given[key]))
-        for key, n in zip(("train_images", "test_images"), N_IMAGES[dataset], strict=True)
+        for key, n in zip(("train_images", "test_images"), DATASETS[dataset].images, strict=True)
     )
     return Shape(train, test, math.prod(entry.shape), len(entry.classes))
 

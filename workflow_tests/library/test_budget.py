@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from ffensembles.datasets import DATASETS
 from ffensembles.engine import matmul
 from ffensembles.engine.batched import BatchedStage
 from ffensembles.models.network import initial_weights
@@ -124,7 +125,7 @@ def test_bytes_of_colour_images_and_their_widths(model):
 
 @pytest.mark.parametrize("gpu", GPUS)
 def test_every_data_set_and_wide_nets_fit(gpu):
-    for dataset in budget.N_IMAGES:
+    for dataset in DATASETS:
         shape = shape_of(dataset)
         for model in MODELS:
             for widths in ((784,) * 3, (1000,) * 3, (3072,) * 3):
