@@ -1,7 +1,7 @@
 """Tidy frames: one row per observation, the run's keys first, and averages over runs."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
@@ -183,6 +183,25 @@ def read_frame(path: str | Path, runs: Iterable[Mapping[str, Any]] | None = None
     if runs is not None:
         _check_runs(frame, runs, path)
     return frame
+
+
+def read_run_frames(
+    paths: Iterable[str | Path], runs: Iterable[Mapping[str, Any]]
+) -> Iterator[pd.DataFrame]:
+    """Read the frames of single runs, each of which may have rows of its own run alone.
+
+    A frame without rows is accepted: it was not measured on that run.
+
+    Raises
+    ------
+    StoreError
+        As for `read_frame`.
+    """
+    for path, run in zip(paths, runs, strict=True):
+        frame = read_frame(path)
+        if len(frame):
+            _check_runs(frame, [run], Path(path))
+        yield frame
 
 
 def read_history(path: str | Path) -> pd.DataFrame:

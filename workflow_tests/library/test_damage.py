@@ -14,11 +14,18 @@ import pytest
 import xarray as xr
 from run_files import RUN, make_run, metadata
 
-from ffensembles.analyses.tidy import RUN_KEYS, read_frame, read_history, write_frame
+from ffensembles.analyses.tidy import (
+    RUN_KEYS,
+    read_frame,
+    read_history,
+    read_run_frames,
+    with_keys,
+    write_frame,
+)
 from ffensembles.datasets import DATASETS
 from ffensembles.datasets.loading import load
 from ffensembles.ensembles import find_ensembles
-from ffensembles.errors import FFEnsemblesError
+from ffensembles.errors import FFEnsemblesError, StoreError
 from ffensembles.representations.store import open_tree, save_tree
 from ffensembles.representations.weights import load_weights
 from ffensembles.study.export import export_runs, import_runs
@@ -225,3 +232,13 @@ def test_exported_runs(run: Path, tmp_path: Path):
         else:
             read = {path.name: path.read_bytes() for path in (target / "runs" / RUN.name).iterdir()}
             assert read == whole
+
+
+def test_a_frame_of_another_run_is_not_put_among_a_studys(tmp_path: Path) -> None:
+    run = {"protocol": "p", "dataset": "d", "model": "FF", "held_out": None, "seed": 0}
+    path = tmp_path / "sizes.parquet"
+    write_frame(with_keys(pd.DataFrame({"size": [1.0]}), {**run, "seed": 1}), path)
+    with pytest.raises(StoreError, match="lacks 1 run"):
+        list(read_run_frames([path], [run]))
+    (frame,) = read_run_frames([path], [{**run, "seed": 1}])
+    assert frame["size"].tolist() == [1.0]
