@@ -157,5 +157,5 @@ def test_a_protocol_takes_a_group_of_the_configuration(fresh: Workplace):
 
 def test_the_documentation_names_what_is_done_here():
     table = (Path(__file__).parents[2] / "docs/extend.md").read_text()
-    for thing in ("ensemble method", "kind of figure", "analysis", "model", "protocol", "data set"):
+    for thing in ("method", "kind of figure", "analysis", "model", "protocol", "data set"):
         assert thing in table
