@@ -76,10 +76,6 @@ rule make_report:
     localrule: True
     conda:
         "../envs/analysis.yaml"
-    params:
-        snakefile=str(ROOT / "Snakefile"),
-        opening=str(ROOT / "report" / "workflow.rst"),
-        style=str(ROOT / "report" / "report.css"),
     message:
         "Making the report"
     script:

@@ -11,16 +11,17 @@ from ffensembles.study import Study
 from ffensembles.study.landing import landing
 
 with logged(snakemake.log[0], snakemake.output[0]):
-    configuration, snakefile = snakemake.input.configuration, snakemake.params.snakefile
-    opening = Path(snakemake.params.opening).read_text(encoding="utf-8")
+    # no parameters: the place of the workflow changes no result
+    root, configuration = Path(snakemake.scriptdir).parent, snakemake.input.configuration
+    opening = (root / "report" / "workflow.rst").read_text(encoding="utf-8")
     study = Study.of(load_config(snakemake.config))
     write_text(snakemake.output.landing, landing(study, opening))
     with atomic_path(snakemake.output.report) as report, Path(snakemake.log[0]).open("a") as log:
         # Snakemake reads the ending; its own lock is held by the run that this job is part of
         page = report.with_suffix(".html")
-        words = ["report_contents", "--snakefile", snakefile, "--nolock"]
+        words = ["report_contents", "--snakefile", root / "Snakefile", "--nolock"]
         words += ["--configfile", configuration, "--report", page]
-        words += ["--report-stylesheet", snakemake.params.style]
+        words += ["--report-stylesheet", root / "report" / "report.css"]
         subprocess.run(
             [sys.executable, "-m", "snakemake", *words], stdout=log, stderr=log, check=True
         )
