@@ -55,7 +55,8 @@ def library_files(*modules: str, root: str | Path = _ROOT) -> list[str]:
         found[module, named] = file
         parents = [module.rsplit(".", depth)[0] for depth in range(1, module.count("."))]
         waiting += [(parent, False) for parent in parents]
-        waiting += [(other, True) for other in _imported(file, module, named)]
+        # what a package hands on does not make its modules depend on each other
+        waiting += [(other, named) for other in _imported(file, module, named)]
     return sorted({file.relative_to(root).as_posix() for file in found.values()})
 
 
