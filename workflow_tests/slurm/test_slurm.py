@@ -20,7 +20,7 @@ ONE_EACH: dict[str, Any] = {"training": {"device": "auto", "runs_per_job": 1}}
 """A GPU is asked for, and there is a job for every run."""
 
 SMALL: dict[str, Any] = {**ONE_EACH, "models": ["FF"], "seeds": [0, 1, 2, 3], "held_out": []}
-TABLES = ("results/tables/table1.csv", "results/tables/table3.csv")
+TABLES = ("results/tables/2023/table1.csv", "results/tables/2023/table3.csv")
 """What each fault is brought about in: four trainings, and two tables of what they learnt."""
 
 QUICK = (
@@ -33,7 +33,7 @@ QUICK = (
 
 
 def submit(
-    place: Workplace, *words: str, target: str = "train", study: dict[str, Any] = SMALL
+    place: Workplace, *words: str, target: str = "training", study: dict[str, Any] = SMALL
 ) -> subprocess.Popen[str]:
     """Start the coordinating process with the dgx profile."""
     log = (place.folder / "coordinator.log").open("a")
@@ -71,10 +71,9 @@ def trainings(cluster: Cluster) -> list[str]:
 
 
 def assert_same_results(place: Workplace, undisturbed: Workplace) -> None:
-    for path in sorted(undisturbed.results.glob("ta*/*.csv")):  # tables, and no costs
-        if path.stem != "costs":
-            found = place.results / path.relative_to(undisturbed.results)
-            assert found.read_bytes() == path.read_bytes(), path.name
+    for path in sorted(undisturbed.results.glob("tables/2023/*.csv")):
+        found = place.results / path.relative_to(undisturbed.results)
+        assert found.read_bytes() == path.read_bytes(), path.name
 
 
 def assert_same_tables(place: Workplace, undisturbed: Workplace) -> None:
@@ -87,7 +86,7 @@ def assert_same_tables(place: Workplace, undisturbed: Workplace) -> None:
 
 def words_for_scripts(place: Workplace) -> list[str]:
     """Return the words after `snakemake --profile dgx`, which the scripts say themselves."""
-    words = place.command("train", *QUICK, profile="dgx", **SMALL)[3:]
+    words = place.command("training", *QUICK, profile="dgx", **SMALL)[3:]
     where = words.index("--profile")
     return words[:where] + words[where + 2 :]
 
@@ -101,7 +100,7 @@ def assert_trained_before_and_not_after(place: Workplace, log: str) -> None:
 
 
 def logs_of_trainings(place: Workplace) -> dict[Path, str]:
-    return {path: path.read_text() for path in place.results.glob("logs/train/**/*.log")}
+    return {path: path.read_text() for path in place.results.glob("logs/training/**/*.log")}
 
 
 @pytest.fixture
@@ -189,7 +188,7 @@ def test_a_killed_coordinator_is_resumed_and_nothing_is_trained_twice(
 ):
     process = submit(place)
     wait_until(lambda: len(trainings(cluster)) == 4)
-    second = place.start("train", *QUICK, profile="dgx", **SMALL)
+    second = place.start("training", *QUICK, profile="dgx", **SMALL)
     assert second.returncode != 0
     assert "Directory cannot be locked" in second.stdout
     os.killpg(process.pid, signal.SIGKILL)
