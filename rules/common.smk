@@ -67,7 +67,10 @@ def runs_listed():
 @cache
 def code(*modules):
     """Return the library's files that some modules import: results follow the science."""
-    return [kept(os.path.relpath(ROOT / path)) for path in library_files(*modules, root=ROOT)]
+    return [
+        kept(os.path.relpath(ROOT / path))
+        for path in library_files(*modules, root=ROOT)
+    ]
 
 
 def code_for_data(*modules):
