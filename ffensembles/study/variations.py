@@ -7,7 +7,7 @@ from typing import Any
 
 from ffensembles.config import OF_CUT, Config
 from ffensembles.config.schema import Sweep
-from ffensembles.runs import UNTRAINED
+from ffensembles.runs import UNTRAINED, variation_name
 
 OF_UNSEEN = ("unseen_label", "held_out_negatives")
 """Keys of a recipe that matter only to runs without a class."""
@@ -56,7 +56,7 @@ def untrained(protocol: str) -> str:
     >>> untrained("relu-l2")
     'relu-l2--untrained'
     """
-    return f"{protocol}--{UNTRAINED}"
+    return variation_name(protocol, UNTRAINED)
 
 
 def base_of(sweep: Sweep) -> tuple[str, Variation]:
@@ -65,7 +65,7 @@ def base_of(sweep: Sweep) -> tuple[str, Variation]:
     It is the protocol with the sweep's `per_dataset` laid over it, `relu-l2--base` for example.
     """
     changed = Variation(sweep.protocol, {}, concerned(sweep), per_dataset=sweep.per_dataset)
-    return f"{sweep.protocol}--base", changed
+    return variation_name(sweep.protocol, "base"), changed
 
 
 def concerned(sweep: Sweep) -> tuple[str, ...]:
@@ -76,7 +76,7 @@ def concerned(sweep: Sweep) -> tuple[str, ...]:
 def settings(sweep: Sweep) -> dict[str, Variation]:
     """Return a sweep's variations by the names of their protocols; those of a cut among them."""
     return {
-        f"{sweep.protocol}--{setting.key}-{setting_text(value)}": Variation(
+        variation_name(sweep.protocol, setting.key, setting_text(value)): Variation(
             sweep.protocol,
             {setting.key: value},
             tuple(setting.models),
