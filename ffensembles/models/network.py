@@ -83,7 +83,11 @@ def hidden(weights: Weights, recipe: Recipe, x: Tensor, upto: int | None = None)
 
 def logits(weights: Weights, recipe: Recipe, x: Tensor) -> Tensor:
     """Return BP's readout on images `x`, (presentations, labels)."""
-    last = hidden(weights, recipe, x)[-1]
+    return readout(weights, hidden(weights, recipe, x)[-1])
+
+
+def readout(weights: Weights, last: Tensor) -> Tensor:
+    """Return BP's readout of the last hidden layer's activations, (presentations, labels)."""
     return torch.nn.functional.linear(last, weights["readout.weight"], weights["readout.bias"])
 
 
