@@ -1,4 +1,4 @@
-"""The framework of extensions: registry, estimates over runs, targets, what is measured, the page."""
+"""The framework of extensions: registry, targets, runs measured, estimates, the page."""
 
 import subprocess
 import sys
