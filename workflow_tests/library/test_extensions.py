@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -160,6 +160,7 @@ def test_rows_of_a_run_are_averaged_before_runs_are_the_sample():
     assert np.isnan(found["p"])
 
 
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.floats(-1, 1), min_size=3, max_size=8), st.floats(-1, 1))
 def test_a_difference_is_paired_within_runs(values, shift):
     frame = pd.DataFrame(
@@ -214,6 +215,7 @@ def _columns(name: str) -> tuple[str, ...]:
 # --- images, page
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 4), max_size=40))
 def test_halves_are_disjoint_and_balanced(labels):
     labels = np.array(labels, np.int64)
@@ -224,6 +226,7 @@ def test_halves_are_disjoint_and_balanced(labels):
         assert 0 <= counts[0] - counts[1] <= 1
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 3), max_size=30), st.integers(1, 5))
 def test_some_of_each_class(labels, per_class):
     labels = np.array(labels, np.int64)
