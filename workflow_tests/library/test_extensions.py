@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from ffensembles.analyses.tidy import read_frame
 from ffensembles.config import load_config
+from ffensembles.datasets import DATASETS
 from ffensembles.errors import ConfigError
 from ffensembles.extensions import EXTENSIONS
 from ffensembles.extensions.page import NOT_RUN, page
@@ -234,6 +236,14 @@ def test_some_of_each_class(labels, per_class):
     for label in range(4):
         assert (labels[rows] == label).sum() == min(per_class, (labels == label).sum())
     assert some_of_each(labels, range(len(labels)), None).tolist() == list(range(len(labels)))
+
+
+def test_the_committed_page_is_that_of_the_committed_frames():
+    folder = ROOT / "results/reference/tidy/extensions"
+    frames = {path.stem: read_frame(path) for path in folder.glob("*.parquet")}
+    titles = {name: entry.title for name, entry in DATASETS.items()}
+    said = "write it again: snakemake beyond, and copy results/reproduction/beyond.md to docs"
+    assert (ROOT / "docs/beyond.md").read_text() == page(frames, titles), said
 
 
 def test_the_page_says_what_was_not_run():
