@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from ffensembles.analyses.statistics import CONFIDENCE
 from ffensembles.analyses.tidy import RUN_KEYS, whole_numbers
+from ffensembles.datasets import DATASETS
 from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.publication.tables import NOTHING, Table
 from ffensembles.runtime.text import plural
@@ -147,6 +148,99 @@ def estimate_text(row: Mapping[str, Any], digits: int = 2) -> str:
     return f"{said(row['value'], digits=digits)} ({'; '.join(inside)})"
 
 
+def by_layer(rows: pd.DataFrame, column: str, digits: int = 2, ends: bool = False) -> str:
+    """Write a column of results layer by layer, as a sentence has it; with `ends` its intervals.
+
+    Examples
+    --------
+    >>> by_layer(pd.DataFrame({"layer": [2, 1], "value": [0.5, 0.25]}), "value")
+    '0.25 / 0.50 in layers 1 / 2'
+    """
+    ordered = rows.sort_values("layer")
+    columns = [column, *(("low", "high") if ends else ())]
+    values = " / ".join(said(*of, digits=digits) for of in ordered[columns].to_numpy(dtype=float))
+    layers = " / ".join(str(layer) for layer in ordered["layer"])
+    return f"{values} in {'layer' if len(ordered) == 1 else 'layers'} {layers}"
+
+
+def conclusion(rows: pd.DataFrame, words: str, sign: int = 1) -> str:
+    """Say in which layers a difference to the control is clear: its interval excludes 0.
+
+    Parameters
+    ----------
+    rows
+        Results with a control; a layer with several controls has to differ from each.
+    words
+        What a difference means, as a sentence without its end.
+    sign
+        Of the difference that is meant: 1 above the control, -1 below it.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"layer": [1, 2], "n_runs": 3, "difference": [0.4, 0.1],
+    ...                      "difference_low": [0.2, -0.2], "difference_high": [0.6, 0.4]})
+    >>> conclusion(rows, "More than by chance")
+    'More than by chance: in layer 1 clearly, in layer 2 not clearly (3 runs).'
+    """
+    near = "difference_low" if sign > 0 else "difference_high"
+    # runs without any spread have no interval, but agree
+    bound = rows[near].where(rows[near].notna() | (rows["n_runs"] < 2), rows["difference"])
+    clear = (sign * bound > 0).groupby(rows["layer"]).all()
+    parts = [
+        f"in layer{'s' if len(layers) > 1 else ''} {', '.join(map(str, layers))} {how}"
+        for how, layers in (
+            ("clearly", [layer for layer, yes in clear.items() if yes]),
+            ("not clearly", [layer for layer, yes in clear.items() if not yes]),
+        )
+        if layers
+    ]
+    return f"{words}: {', '.join(parts)} ({spoken_runs(rows)})." if parts else ""
+
+
+def by_model(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Yield data set, model and rows of results, models in the study's order.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"dataset": "mnist", "model": ["BP", "FF"]})
+    >>> [(dataset, model) for dataset, model, _ in by_model(rows)]
+    [('mnist', 'FF'), ('mnist', 'BP')]
+    """
+    for dataset, of_dataset in rows.groupby("dataset", sort=False):
+        for model in sorted(of_dataset["model"].unique(), key=model_rank):
+            yield str(dataset), str(model), of_dataset[of_dataset["model"] == model]
+
+
+def model_rank(model: str) -> int:
+    """Return the place of a model in the study's order; unknown ones come last."""
+    known = list(MODEL_TITLES)
+    return known.index(model) if model in known else len(known)
+
+
+def spoken_model(model: object, dataset: object) -> str:
+    """Name a model and a data set, as a sentence begins.
+
+    Examples
+    --------
+    >>> spoken_model("BPFF", "mnist")
+    'BP/FF on MNIST'
+    """
+    title = DATASETS[str(dataset)].title if str(dataset) in DATASETS else str(dataset)
+    return f"{MODEL_TITLES.get(str(model), str(model))} on {title}"
+
+
+def spoken_runs(rows: pd.DataFrame) -> str:
+    """Say on how many runs rows of results rest.
+
+    Examples
+    --------
+    >>> spoken_runs(pd.DataFrame({"n_runs": [2, 3]})), spoken_runs(pd.DataFrame({"n_runs": [1]}))
+    ('2 to 3 runs', '1 run')
+    """
+    low, high = int(rows["n_runs"].min()), int(rows["n_runs"].max())
+    return plural(high, "run") if low == high else f"{low} to {high} runs"
+
+
 @dataclass(frozen=True)
 class ResultsTable(Table):
     """A table of results: one row for each estimate. Its cells are rows of `COLUMNS`."""
@@ -194,8 +288,7 @@ def results_table(
     title: str, results: pd.DataFrame, note: str, titles: Mapping[str, str]
 ) -> ResultsTable:
     """Make the table of an extension's results; `titles` are those of data sets."""
-    order = {name: place for place, name in enumerate(MODEL_TITLES)}
-    ranks = results["model"].map(lambda name: order.get(name, len(order)))
+    ranks = results["model"].map(model_rank)
     cells = results.assign(rank=ranks).sort_values(
         ["protocol", "dataset", "quantity", "rank", "layer"], kind="stable"
     )
