@@ -158,7 +158,7 @@ def _library() -> Any:
     except ModuleNotFoundError as error:
         raise ConfigError(
             "dimension: needs scikit-dimension, which is not installed; "
-            "pip install 'ffensembles[extensions]'."
+            "pip install -c constraints.txt scikit-dimension (the extra `extensions`)."
         ) from error
     return skdim.id
 

@@ -183,8 +183,8 @@ def conclusion(rows: pd.DataFrame, words: str, sign: int = 1) -> str:
     'More than by chance: in layer 1 clearly, in layer 2 not clearly (3 runs).'
     """
     near = "difference_low" if sign > 0 else "difference_high"
-    # runs without any spread have no interval, but agree
-    bound = rows[near].where(rows[near].notna() | (rows["n_runs"] < 2), rows["difference"])
+    # equal runs have no interval; three of them are taken to be clear
+    bound = rows[near].where(rows[near].notna() | (rows["n_runs"] < 3), rows["difference"])
     clear = (sign * bound > 0).groupby(rows["layer"]).all()
     parts = [
         f"in layer{'s' if len(layers) > 1 else ''} {', '.join(map(str, layers))} {how}"

@@ -60,7 +60,7 @@ def test_every_package_that_the_library_imports_is_declared():
     declared = {
         re.split("[<>=]", one)[0] for group in (project["dependencies"], *extras) for one in group
     }
-    names = {"yaml": "pyyaml", "sklearn": "scikit-learn"}
+    names = {"yaml": "pyyaml", "sklearn": "scikit-learn", "skdim": "scikit-dimension"}
     names |= dict.fromkeys(["pydantic_core", "annotated_types"], "pydantic")  # parts of it
     imported = set()
     for path in (ROOT / "ffensembles").rglob("*.py"):
