@@ -146,7 +146,7 @@ def _estimates(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # ties, which it leaves out
             found = _library().GRIDE(multiscale=True, range_max=most).fit(x)
-    except ValueError:  # fewer than two points without ties
+    except (ValueError, IndexError):  # fewer than two points without ties
         return missing, missing
     return np.asarray(found.dimension_scales_), np.asarray(found.radius_scales_)
 

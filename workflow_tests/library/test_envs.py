@@ -29,7 +29,7 @@ def environment(name: str) -> dict[str, str]:
     return dict(entry.split("=") for entry in content["dependencies"])
 
 
-@pytest.mark.parametrize("name", ["training.yaml", "analysis.yaml"])
+@pytest.mark.parametrize("name", ["training.yaml", "analysis.yaml", "extensions.yaml"])
 def test_conda_versions_are_the_pip_pins(name):
     found = environment(name)
     assert found.pop("python") == "3.11"

@@ -163,7 +163,7 @@ def _ratios(rows: pd.DataFrame) -> list[dict[str, Any]]:
     return [
         {
             **{name: row[name] for name in ("protocol", "dataset", "layer")},
-            "model": row["one"],
+            **{"model": row["one"], "control": ""},
             "quantity": f"{RATIO} {MODEL_TITLES.get(row['other'], row['other'])}",
             **{"value": row["ratio"], "low": row["ratio_low"], "high": row["ratio_high"]},
             **{"p": row["p"], "n_runs": min(row["n_one"], row["n_other"])},
@@ -183,7 +183,7 @@ def _slopes(rows: pd.DataFrame) -> list[dict[str, Any]]:
     by = ["protocol", "dataset", "model"]
     for key, group in rows.groupby(by, sort=False):
         for name, slope in mixed_slopes(group, "log_dimension", list(SLOPES)).items():
-            head = {**dict(zip(by, key, strict=True)), "layer": pd.NA}
+            head = {**dict(zip(by, key, strict=True)), "layer": pd.NA, "control": ""}
             head["n_runs"] = len(slope.by_run)
             found += [
                 {**head, "quantity": SLOPES[name], **_numbers(slope)},

@@ -269,7 +269,7 @@ def _agreements(frame: pd.DataFrame) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     by = ["protocol", "dataset", "model", "layer"]
     for key, group in frame[frame["patterns"] > 1].groupby(by, sort=False):
-        head = dict(zip(by, key, strict=True))
+        head = {**dict(zip(by, key, strict=True)), "control": ""}
         rows = [(row["layer"], *_run_and_class(row)) for row in group.to_dict("records")]
         pairs = [(one, two) for one, two in combinations(rows, 2) if one[-1] == two[-1]]
         score = _mean([rand_index(labels[one], labels[two]) for one, two in pairs])
