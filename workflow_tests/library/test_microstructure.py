@@ -1,5 +1,6 @@
 """Microstructure: planted patterns are found, their nulls give none, images and units belong."""
 
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,7 +32,7 @@ def planted(sizes: tuple[int, ...], units: int = 120, seed: int = 0) -> np.ndarr
     rng = np.random.default_rng(seed)
     x = np.maximum(rng.normal(size=(sum(sizes), units)), 0)
     starts = np.cumsum([0, *sizes])
-    for pattern, (low, high) in enumerate(zip(starts, starts[1:], strict=False)):
+    for pattern, (low, high) in enumerate(pairwise(starts)):
         x[low:high, 10 * pattern : 10 * (pattern + 1)] += 4
     return x
 
