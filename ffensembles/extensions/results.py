@@ -148,8 +148,23 @@ def estimate_text(row: Mapping[str, Any], digits: int = 2) -> str:
     return f"{said(row['value'], digits=digits)} ({'; '.join(inside)})"
 
 
-def by_layer(rows: pd.DataFrame, column: str, digits: int = 2, ends: bool = False) -> str:
-    """Write a column of results layer by layer, as a sentence has it; with `ends` its intervals.
+def by_layer(
+    rows: pd.DataFrame, column: str, digits: int = 2, *, ends: bool = False, named: bool = True
+) -> str:
+    """Write a column of results layer by layer, as a sentence has it.
+
+    Parameters
+    ----------
+    rows
+        Results of one quantity, one row a layer.
+    column
+        What to write.
+    digits
+        Decimals.
+    ends
+        Whether to write the intervals.
+    named
+        Whether to say which layers these are.
 
     Examples
     --------
@@ -160,7 +175,7 @@ def by_layer(rows: pd.DataFrame, column: str, digits: int = 2, ends: bool = Fals
     columns = [column, *(("low", "high") if ends else ())]
     values = " / ".join(said(*of, digits=digits) for of in ordered[columns].to_numpy(dtype=float))
     layers = " / ".join(str(layer) for layer in ordered["layer"])
-    return f"{values} in {'layer' if len(ordered) == 1 else 'layers'} {layers}"
+    return f"{values} in {'layer' if len(ordered) == 1 else 'layers'} {layers}" if named else values
 
 
 def conclusion(rows: pd.DataFrame, words: str, sign: int = 1) -> str:

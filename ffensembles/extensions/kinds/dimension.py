@@ -209,7 +209,8 @@ def verdict(found: pd.DataFrame) -> str:
         parts.append(
             f"{spoken_model(model, dataset)}, {spoken_runs(rows)}: a class's dimension is "
             f"{by_layer(hidden, 'value', 1)}; that of the images themselves is {of_images}, and "
-            f"with each unit shuffled over images {by_layer(hidden, 'control_value', 1)}."
+            "with each unit shuffled over images "
+            f"{by_layer(hidden, 'control_value', 1, named=False)}."
         )
         less = "A class has fewer dimensions than units that vary independently would give it"
         parts.append(conclusion(hidden, less, sign=-1))
@@ -218,7 +219,8 @@ def verdict(found: pd.DataFrame) -> str:
             if quantity.startswith(RATIO):
                 ratios = here[(here["quantity"] == quantity) & (here["layer"] != IMAGES)]
                 other = quantity.removeprefix(RATIO).strip()
-                parts.append(f"It is {by_layer(ratios, 'value', ends=True)} times that of {other}.")
+                times = by_layer(ratios, "value", ends=True, named=False)
+                parts.append(f"Layer by layer it is {times} times that of {other}.")
         parts.append(_slope_text(here))
     few = int(main["n_runs"].min()) if len(main) else 0
     if 0 < few < FEW_RUNS:
@@ -266,7 +268,7 @@ extension(
         "Layer 0 is the images as the net reads them. Dimension by Gride from the distances to two "
         "neighbours of each image (TwoNN: the first two), correctly classified images, means over "
         "classes. Slopes: linear mixed model over classes with a level for each layer, runs as "
-        "groups and classes within runs."
+        "groups; classes of a run count as independent."
     ),
     minutes=20,
     memory=4000,

@@ -330,9 +330,10 @@ def verdict(found: pd.DataFrame) -> str:
         images = rows[(rows["layer"] == IMAGES) & (rows["control"] == SHUFFLED)]["value"].mean()
         parts.append(
             f"{spoken_model(model, dataset)}, {spoken_runs(rows)}: the share of classes with "
-            f"several patterns is {by_layer(of_units, 'value')} (images themselves {images:.2f}; "
-            f"with each unit shuffled over images {by_layer(of_units, 'control_value')}; in one "
-            f"normal cloud of the same covariance {by_layer(of_cloud, 'control_value')})."
+            f"several patterns is {by_layer(of_units, 'value')}; for the images themselves it is "
+            f"{images:.2f}, with each unit shuffled over images "
+            f"{by_layer(of_units, 'control_value', named=False)}, and in one normal cloud of the "
+            f"same covariance {by_layer(of_cloud, 'control_value', named=False)}."
         )
         parts.append(
             conclusion(hidden, "More classes than under either null have several patterns")
@@ -357,7 +358,7 @@ def _said_of(rows: pd.DataFrame, quantity: str, sentence: str) -> str:
         return ""
     text = by_layer(here, "value")
     if here["control_value"].notna().any():
-        text += f" ({by_layer(here, 'control_value')} with {here['control'].iloc[0]})"
+        text += f" ({by_layer(here, 'control_value', named=False)} with {here['control'].iloc[0]})"
     return sentence.format(text)
 
 

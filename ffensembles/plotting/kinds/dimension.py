@@ -90,6 +90,8 @@ def draw(shown: Shown, parameters: Dimension) -> Figure:
 
 def _by_layer(axes: Axes, main: pd.DataFrame, layers: list[int], models: list[str]) -> None:
     """Draw the mean over classes of each run, with that of shuffled units in grey."""
+    from matplotlib.ticker import LogLocator
+
     runs = _over_classes(main, ["layer"])
     null = runs.groupby(["layer", "model"])["shuffled"].mean()
     for place, layer in enumerate(layers):
@@ -102,6 +104,7 @@ def _by_layer(axes: Axes, main: pd.DataFrame, layers: list[int], models: list[st
                 )  # fmt: skip
     points_by_model(axes, runs, "dimension", "layer", layers, models, bar=7)
     log_axis(axes, "y")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.set_ylabel("Intrinsic dimension")
     names = ["images" if layer == IMAGES else f"layer {layer}" for layer in layers]
     axes.set_xticks(range(len(layers)), names)
@@ -187,7 +190,7 @@ def caption(shown: Shown, parameters: Dimension) -> str:
         "Intrinsic dimension of classes",
         "Dimension of a class's correctly classified images in the space of a layer's units (and "
         f"of their pixels), estimated by Gride from the distances to the neighbours {order} and "
-        f"{2 * order} of each image, over {n_of_runs(runs, shown.study)} per model and data set. "
+        f"{2 * order} of each image, over {n_of_runs(runs, {})} per model and data set. "
         "*A*: means over classes; points are runs, bars their means, grey symbols the same with "
         "each unit shuffled over images. *B*: by the order n of the nearer neighbour, the farther "
         "one's being 2n (n = 1: TwoNN); bands are the range over runs. *C*, *D*: classes in the "

@@ -215,7 +215,7 @@ def caption(shown: Shown, parameters: Microstructure) -> str:
         "Microstructure of classes",
         "Patterns are groups of a class's correctly classified images that HDBSCAN finds in the "
         "leading principal components of a layer's activations (or of the pixels), which hold "
-        f"{explained} of their variance on average. Over {n_of_runs(runs, shown.study)} per model "
+        f"{explained} of their variance on average. Over {n_of_runs(runs, {})} per model "
         "and data set. *A*: share of classes with several patterns; grey symbols are the nulls: "
         "each unit shuffled over images, and one normal cloud of the same covariance. *B*: Jaccard "
         "index of the active units of two patterns of a class; grey: images given to patterns at "
