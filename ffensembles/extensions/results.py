@@ -88,6 +88,85 @@ def estimates(
     return as_results(rows)
 
 
+def compared(
+    frame: pd.DataFrame, value: str, quantity: str, condition: str, control: str, words: str
+) -> pd.DataFrame:
+    """Estimate a column under one condition beside its control, class by class in each run.
+
+    Parameters
+    ----------
+    frame
+        Rows with the run's keys, `layer`, `category` and `condition`.
+    value, quantity
+        As for `estimates`.
+    condition, control
+        The two values of `condition`; classes that lack either do not count.
+    words
+        The control, in words.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of `COLUMNS`.
+    """
+    on = [*RUN_KEYS, "layer", "category"]
+    one, other = (
+        frame.loc[frame["condition"] == name, [*on, value]].dropna(subset=[value])
+        for name in (condition, control)
+    )
+    pairs = one.merge(other, on=on, suffixes=("", "_control"))
+    if pairs.empty:
+        return as_results([])
+    return estimates(pairs, value, quantity, control=words, control_value=f"{value}_control")
+
+
+def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows as mappings from columns to values."""
+    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+
+
+def groups(results: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the results of each data set and model of one protocol, with their names in print."""
+    for dataset, rows in results.groupby("dataset", sort=False):
+        for model in sorted(rows["model"].unique(), key=model_rank):
+            known = DATASETS.get(str(dataset))
+            yield (
+                f"{MODEL_TITLES[model]} on {known.title if known else str(dataset)}",
+                rows[rows["model"] == model],
+            )
+
+
+def decided(rows: pd.DataFrame, what: str, than: str, *, below: bool = False) -> str:
+    """Say in which layers an estimate is above its control, by the interval of the difference.
+
+    With `below`, in which it is below it.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"layer": [1, 2], "difference_low": [0.1, -0.2],
+    ...                      "difference_high": [0.3, 0.4]})
+    >>> decided(rows, "The loss", "that of random units")
+    'The loss is above that of random units in layer 1 of 1, 2 (interval above 0).'
+    >>> decided(rows, "The loss", "that of random units", below=True)
+    'The loss is not below that of random units in any of layers 1, 2.'
+    """
+    word, end, sign = ("below", "difference_high", -1) if below else ("above", "difference_low", 1)
+    known = rows.dropna(subset=[end])
+    if known.empty:
+        return (
+            f"Whether {what[:1].lower()}{what[1:]} is {word} {than} is undecided: one run, or no "
+            "spread between runs."
+        )
+    layers = [str(layer) for layer in known["layer"]]
+    clear = [str(layer) for layer in known.loc[sign * known[end] > 0, "layer"]]
+    if not clear:
+        return f"{what} is not {word} {than} in any of layers {', '.join(layers)}."
+    return (
+        f"{what} is {word} {than} in layer {', '.join(clear)} of {', '.join(layers)} (interval "
+        f"{word} 0)."
+    )
+
+
 def as_results(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Return rows as a frame with all `COLUMNS`, numbers that are not given missing."""
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -178,70 +257,10 @@ def by_layer(
     return f"{values} in {'layer' if len(ordered) == 1 else 'layers'} {layers}" if named else values
 
 
-def conclusion(rows: pd.DataFrame, words: str, sign: int = 1) -> str:
-    """Say in which layers a difference to the control is clear: its interval excludes 0.
-
-    Parameters
-    ----------
-    rows
-        Results with a control; a layer with several controls has to differ from each.
-    words
-        What a difference means, as a sentence without its end.
-    sign
-        Of the difference that is meant: 1 above the control, -1 below it.
-
-    Examples
-    --------
-    >>> rows = pd.DataFrame({"layer": [1, 2], "n_runs": 3, "difference": [0.4, 0.1],
-    ...                      "difference_low": [0.2, -0.2], "difference_high": [0.6, 0.4]})
-    >>> conclusion(rows, "More than by chance")
-    'More than by chance: in layer 1 clearly, in layer 2 not clearly (3 runs).'
-    """
-    near = "difference_low" if sign > 0 else "difference_high"
-    # equal runs have no interval; three of them are taken to be clear
-    bound = rows[near].where(rows[near].notna() | (rows["n_runs"] < 3), rows["difference"])
-    clear = (sign * bound > 0).groupby(rows["layer"]).all()
-    parts = [
-        f"in layer{'s' if len(layers) > 1 else ''} {', '.join(map(str, layers))} {how}"
-        for how, layers in (
-            ("clearly", [layer for layer, yes in clear.items() if yes]),
-            ("not clearly", [layer for layer, yes in clear.items() if not yes]),
-        )
-        if layers
-    ]
-    return f"{words}: {', '.join(parts)} ({spoken_runs(rows)})." if parts else ""
-
-
-def by_model(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """Yield data set, model and rows of results, models in the study's order.
-
-    Examples
-    --------
-    >>> rows = pd.DataFrame({"dataset": "mnist", "model": ["BP", "FF"]})
-    >>> [(dataset, model) for dataset, model, _ in by_model(rows)]
-    [('mnist', 'FF'), ('mnist', 'BP')]
-    """
-    for dataset, of_dataset in rows.groupby("dataset", sort=False):
-        for model in sorted(of_dataset["model"].unique(), key=model_rank):
-            yield str(dataset), str(model), of_dataset[of_dataset["model"] == model]
-
-
 def model_rank(model: str) -> int:
     """Return the place of a model in the study's order; unknown ones come last."""
     known = list(MODEL_TITLES)
     return known.index(model) if model in known else len(known)
-
-
-def spoken_model(model: object, dataset: object) -> str:
-    """Name a model and a data set, as a sentence begins.
-
-    Examples
-    --------
-    >>> spoken_model("BPFF", "mnist")
-    'BP/FF on MNIST'
-    """
-    title = DATASETS[str(dataset)].title if str(dataset) in DATASETS else str(dataset)
-    return f"{MODEL_TITLES.get(str(model), str(model))} on {title}"
 
 
 def spoken_runs(rows: pd.DataFrame) -> str:

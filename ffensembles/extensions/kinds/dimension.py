@@ -23,13 +23,12 @@ from ffensembles.extensions.registry import extension
 from ffensembles.extensions.results import (
     as_results,
     by_layer,
-    by_model,
-    conclusion,
+    decided,
     estimates,
+    groups,
     interval,
     model_rank,
     said,
-    spoken_model,
     spoken_runs,
 )
 from ffensembles.extensions.runs import ExtensionRun, OfEnsembles
@@ -201,20 +200,21 @@ def _numbers(slope: Slope) -> dict[str, float]:
 
 def verdict(found: pd.DataFrame) -> str:
     """Say what the results of one protocol show."""
-    parts = []
-    main = found[found["quantity"].str.startswith(DIMENSION)]
-    for dataset, model, rows in by_model(main):
-        images, hidden = rows[rows.layer == IMAGES], rows[rows.layer != IMAGES]
+    parts, few = [], np.inf
+    for where, here in groups(found):
+        main = here[here["quantity"].str.startswith(DIMENSION)]
+        images, hidden = main[main["layer"] == IMAGES], main[main["layer"] != IMAGES]
+        if hidden.empty:
+            continue
+        few = min(few, int(main["n_runs"].min()))
         of_images = said(images["value"].mean(), digits=1)
+        shuffled = by_layer(hidden, "control_value", 1, named=False)
         parts.append(
-            f"{spoken_model(model, dataset)}, {spoken_runs(rows)}: a class's dimension is "
+            f"{where}, {spoken_runs(main)}: a class's dimension is "
             f"{by_layer(hidden, 'value', 1)}; that of the images themselves is {of_images}, and "
-            "with each unit shuffled over images "
-            f"{by_layer(hidden, 'control_value', 1, named=False)}."
+            f"with each unit shuffled over images {shuffled}."
         )
-        less = "A class has fewer dimensions than units that vary independently would give it"
-        parts.append(conclusion(hidden, less, sign=-1))
-        here = found[(found.dataset == dataset) & (found.model == model)]
+        parts.append(decided(hidden, "It", "that with units shuffled", below=True))
         for quantity in here["quantity"].unique():
             if quantity.startswith(RATIO):
                 ratios = here[(here["quantity"] == quantity) & (here["layer"] != IMAGES)]
@@ -222,7 +222,6 @@ def verdict(found: pd.DataFrame) -> str:
                 times = by_layer(ratios, "value", ends=True, named=False)
                 parts.append(f"Layer by layer it is {times} times that of {other}.")
         parts.append(_slope_text(here))
-    few = int(main["n_runs"].min()) if len(main) else 0
     if 0 < few < FEW_RUNS:
         parts.append(
             f"With fewer than {FEW_RUNS} runs the variance between runs is hardly known: a slope "

@@ -28,11 +28,10 @@ from ffensembles.extensions.registry import extension
 from ffensembles.extensions.results import (
     as_results,
     by_layer,
-    by_model,
-    conclusion,
+    decided,
     estimates,
+    groups,
     interval,
-    spoken_model,
     spoken_runs,
 )
 from ffensembles.extensions.runs import ExtensionRun, OfEnsembles
@@ -322,24 +321,24 @@ def rand_index(one: pd.Series, other: pd.Series) -> float:
 def verdict(found: pd.DataFrame) -> str:
     """Say what the results of one protocol show."""
     parts = []
-    shares = found[found["quantity"] == SEVERAL]
-    for dataset, model, rows in by_model(shares):
-        hidden = rows[rows["layer"] != IMAGES]
-        of_units = hidden[hidden["control"] == SHUFFLED]
-        of_cloud = hidden[hidden["control"] == CLOUD]
-        images = rows[(rows["layer"] == IMAGES) & (rows["control"] == SHUFFLED)]["value"].mean()
-        parts.append(
-            f"{spoken_model(model, dataset)}, {spoken_runs(rows)}: the share of classes with "
-            f"several patterns is {by_layer(of_units, 'value')}; for the images themselves it is "
-            f"{images:.2f}, with each unit shuffled over images "
-            f"{by_layer(of_units, 'control_value', named=False)}, and in one normal cloud of the "
-            f"same covariance {by_layer(of_cloud, 'control_value', named=False)}."
+    for where, here in groups(found):
+        shares = here[here["quantity"] == SEVERAL]
+        hidden = shares[shares["layer"] != IMAGES]
+        if hidden.empty:
+            continue
+        images = shares[shares["layer"] == IMAGES]["value"].mean()
+        nulls = {name: hidden[hidden["control"] == name] for name in (SHUFFLED, CLOUD)}
+        of_units, of_cloud = (
+            by_layer(rows, "control_value", named=False) for rows in nulls.values()
         )
         parts.append(
-            conclusion(hidden, "More classes than under either null have several patterns")
+            f"{where}, {spoken_runs(shares)}: the share of classes with several patterns is "
+            f"{by_layer(nulls[SHUFFLED], 'value')}; for the images themselves it is {images:.2f}, "
+            f"with each unit shuffled over images {of_units}, and in one normal cloud of the same "
+            f"covariance {of_cloud}."
         )
-        here = found[(found.dataset == dataset) & (found.model == model) & (found.layer != IMAGES)]
-        parts += [_said_of(here, *words) for words in _SENTENCES]
+        parts.append(decided(nulls[CLOUD], "The share", "that in such a cloud"))
+        parts += [_said_of(here[here["layer"] != IMAGES], *words) for words in _SENTENCES]
     return " ".join(filter(None, parts)) or "There are no runs."
 
 
