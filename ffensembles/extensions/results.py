@@ -159,12 +159,15 @@ def decided(rows: pd.DataFrame, what: str, than: str, *, below: bool = False) ->
         )
     layers = [str(layer) for layer in known["layer"]]
     clear = [str(layer) for layer in known.loc[sign * known[end] > 0, "layer"]]
-    if not clear:
-        return f"{what} is not {word} {than} in any of layers {', '.join(layers)}."
-    return (
+    open_ones = [str(layer) for layer in rows.loc[rows[end].isna(), "layer"]]
+    undecided = f" Undecided in layer {', '.join(open_ones)}: no spread between runs."
+    said_of = (
         f"{what} is {word} {than} in layer {', '.join(clear)} of {', '.join(layers)} (interval "
         f"{word} 0)."
+        if clear
+        else f"{what} is not {word} {than} in any of layers {', '.join(layers)}."
     )
+    return said_of + (undecided if open_ones else "")
 
 
 def as_results(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
