@@ -170,6 +170,31 @@ def decided(rows: pd.DataFrame, what: str, than: str, *, below: bool = False) ->
     return said_of + (undecided if open_ones else "")
 
 
+def decided_pairs(rows: pd.DataFrame) -> str:
+    """Say which controls an estimate of the whole net is above, by intervals of differences.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"control": ["random units", "large units"],
+    ...                      "difference_low": [0.1, -0.2]})
+    >>> decided_pairs(rows)
+    'That is above random units, and not above large units (intervals of the difference).'
+    """
+    known = rows[rows["control"] != ""]
+    if known.empty:
+        return ""
+    if known["difference_low"].isna().all():
+        names = ", ".join(known["control"])
+        return f"Whether that is above {names} is undecided: one run, or no spread between runs."
+    above = known["difference_low"] > 0
+    said = [
+        f"{word} {', '.join(part['control'])}"
+        for word, part in (("above", known[above]), ("not above", known[~above]))
+        if len(part)
+    ]
+    return f"That is {', and '.join(said)} (intervals of the difference)."
+
+
 def as_results(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Return rows as a frame with all `COLUMNS`, numbers that are not given missing."""
     frame = pd.DataFrame(rows, columns=list(COLUMNS))

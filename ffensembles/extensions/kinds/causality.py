@@ -14,12 +14,12 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from ffensembles.errors import StoreError
 from ffensembles.extensions.registry import extension
 from ffensembles.extensions.results import compared, decided, estimate_text, groups, records, said
 from ffensembles.extensions.runs import (
     ExtensionRun,
     OfEnsembles,
+    aligned,
     halves,
     part_of,
     some_of_each,
@@ -83,13 +83,7 @@ def measure(run: ExtensionRun, parameters: Causality) -> pd.DataFrame:
     from ffensembles.extensions.nets import Images, Net
 
     tree, images = run.activations, run.test_images
-    first_layer = tree["layer1"].to_dataset()
-    labels = first_layer["label"].values
-    if not np.array_equal(first_layer["stimulus_id"].values, images.stimulus_id):
-        raise StoreError(
-            f"{run.files['activations']}: is not of the test images that are configured; delete it "
-            "and make it again."
-        )
+    labels = aligned(run)
     first, second = halves(labels)
     found = run.found(part_of(tree, first), str(parameters.method), parameters.quantile)
     net = Net.of(run.weights, run.recipe, images)

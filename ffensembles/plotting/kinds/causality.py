@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from ffensembles.analyses.tidy import RUN_KEYS
+from ffensembles.extensions import EXTENSIONS
 from ffensembles.plotting.captions import differences, n_of_runs, paragraph
 from ffensembles.plotting.models import colour_of, marker_of, model_handles, models_in
 from ffensembles.plotting.points import mean_handle, points_by_model
 from ffensembles.plotting.registry import Needs, Shown, register
-from ffensembles.plotting.runs import whole
+from ffensembles.plotting.runs import labels_in, whole
 from ffensembles.plotting.style import (
     FULL_WIDTH,
     GREY,
@@ -49,10 +50,10 @@ def needs(parameters: Causality) -> Needs:
 def draw(shown: Shown, parameters: Causality) -> Figure:
     """Draw for each data set what silencing costs (A) and what stimulating brings up (B)."""
     frame = _rows(shown)
-    models = models_in(frame)
-    figure = new_figure(FULL_WIDTH, 0.4 + 3.6 * len(shown.labels))
+    models, labels = models_in(frame), labels_in(shown, frame)
+    figure = new_figure(FULL_WIDTH, 0.4 + 3.6 * len(labels))
     for part, (dataset, label) in zip(
-        stacked(figure, *[1.0] * len(shown.labels)), shown.labels.items(), strict=True
+        stacked(figure, *[1.0] * len(labels)), labels.items(), strict=True
     ):
         rows = frame[frame.dataset == dataset]
         above, below = stacked(part, 1.0, 1.0)
@@ -175,8 +176,6 @@ def _rows(shown: Shown) -> pd.DataFrame:
 
 def caption(shown: Shown, parameters: Causality) -> str:
     """Write the caption for these runs."""
-    from ffensembles.extensions import EXTENSIONS
-
     rows = _rows(shown)
     models = models_in(rows)
     runs = rows.groupby(["dataset", "model"])["seed"].nunique()
