@@ -1,6 +1,8 @@
 """Training parameters of the models, as the configuration names them. Values are in config.yaml."""
 
-from ffensembles.runtime.keys import Count, Field, Group, Positive
+from typing import Annotated
+
+from ffensembles.runtime.keys import Count, Field, Ge, Group, Number, Positive
 
 
 class Fit(Group):
@@ -15,3 +17,13 @@ class GoodnessFit(Fit):
     """Adam's settings, and the goodness to reach."""
 
     theta: Positive = Field(description="threshold of the goodness; for BPFF, of its sum")
+
+
+class ClassificationFit(Fit):
+    """Adam's settings, and what is added to the cross-entropy."""
+
+    l1_penalty: Annotated[Number, Ge(0)] = Field(
+        default=0.0,
+        description="weight of the sum of |a| over a batch's images, hidden layers and units, "
+        "added to the mean cross-entropy",
+    )

@@ -1,7 +1,7 @@
 """The recipe of a run: everything that determines its mathematics."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ffensembles.models import spec
@@ -23,6 +23,10 @@ Norm = Literal["linf", "l2", "l1"]
 @dataclass(frozen=True)
 class Recipe:
     """One model's training as the study defines it (Tosato et al. 2023, sec. 3.1-3.3).
+
+    An attribute that was added after the first runs were kept has a default, which means what
+    training did before. JSON leaves it out where it has that value. So metadata, fingerprints,
+    parameters of rules and names in the cache of earlier runs stay as they are.
 
     Attributes
     ----------
@@ -53,6 +57,9 @@ class Recipe:
     learning_rate, epochs, batch_size
         Adam's; epochs are per layer for `FF`, 0 leaves the net untrained; a batch size of None
         means the full batch.
+    l1_penalty
+        Weight of the sum of |a| over a batch's images, hidden layers and units in the loss of
+        `BP`, beside the mean cross-entropy. Later than the first kept runs; 0: none.
     """
 
     model: str
@@ -69,6 +76,7 @@ class Recipe:
     learning_rate: float
     epochs: int
     batch_size: int | None
+    l1_penalty: float = 0.0
 
     @property
     def spec(self) -> ModelSpec:
@@ -76,13 +84,27 @@ class Recipe:
         return spec.MODELS[self.model]
 
     def as_json(self) -> dict[str, Any]:
-        """Return the recipe as plain JSON types."""
-        return {**asdict(self), "widths": list(self.widths)}
+        """Return the recipe as plain JSON types, without attributes that have their default."""
+        unsaid = {
+            field.name for field in fields(self) if getattr(self, field.name) == field.default
+        }
+        said = {name: value for name, value in asdict(self).items() if name not in unsaid}
+        return {**said, "widths": list(self.widths)}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Recipe":
-        """Build a recipe from what `as_json` gave."""
-        known = {field.name: content[field.name] for field in fields(cls)}
+        """Build a recipe from what `as_json` gave, now or before an attribute was added.
+
+        Raises
+        ------
+        KeyError
+            If an attribute without a default is missing.
+        """
+        known = {
+            field.name: content[field.name]
+            for field in fields(cls)
+            if field.name in content or field.default is MISSING
+        }
         return cls(**{**known, "widths": tuple(known["widths"])})
 
     @property
