@@ -145,10 +145,10 @@ def decided(rows: pd.DataFrame, what: str, than: str, *, below: bool = False) ->
     --------
     >>> rows = pd.DataFrame({"layer": [1, 2], "difference_low": [0.1, -0.2],
     ...                      "difference_high": [0.3, 0.4]})
-    >>> decided(rows, "The loss", "that of random units")
-    'The loss is above that of random units in layer 1 of 1, 2 (interval above 0).'
-    >>> decided(rows, "The loss", "that of random units", below=True)
-    'The loss is not below that of random units in any of layers 1, 2.'
+    >>> print(decided(rows, "The loss", "that of chance"))
+    The loss is above that of chance in layer 1 of 1, 2 (interval of the difference).
+    >>> print(decided(rows, "The loss", "that of chance", below=True))
+    The loss is not clearly below that of chance in any of layers 1, 2.
     """
     word, end, sign = ("below", "difference_high", -1) if below else ("above", "difference_low", 1)
     known = rows.dropna(subset=[end])
@@ -162,10 +162,10 @@ def decided(rows: pd.DataFrame, what: str, than: str, *, below: bool = False) ->
     open_ones = [str(layer) for layer in rows.loc[rows[end].isna(), "layer"]]
     undecided = f" Undecided in layer {', '.join(open_ones)}: no spread between runs."
     said_of = (
-        f"{what} is {word} {than} in layer {', '.join(clear)} of {', '.join(layers)} (interval "
-        f"{word} 0)."
+        f"{what} is {word} {than} in layer {', '.join(clear)} of {', '.join(layers)} (interval of "
+        "the difference)."
         if clear
-        else f"{what} is not {word} {than} in any of layers {', '.join(layers)}."
+        else f"{what} is not clearly {word} {than} in any of layers {', '.join(layers)}."
     )
     return said_of + (undecided if open_ones else "")
 
@@ -178,7 +178,7 @@ def decided_pairs(rows: pd.DataFrame) -> str:
     >>> rows = pd.DataFrame({"control": ["random units", "large units"],
     ...                      "difference_low": [0.1, -0.2]})
     >>> decided_pairs(rows)
-    'That is above random units, and not above large units (intervals of the difference).'
+    'That is above random units, and not clearly above large units (intervals of the difference).'
     """
     known = rows[rows["control"] != ""]
     if known.empty:
@@ -189,7 +189,7 @@ def decided_pairs(rows: pd.DataFrame) -> str:
     above = known["difference_low"] > 0
     said = [
         f"{word} {', '.join(part['control'])}"
-        for word, part in (("above", known[above]), ("not above", known[~above]))
+        for word, part in (("above", known[above]), ("not clearly above", known[~above]))
         if len(part)
     ]
     return f"That is {', and '.join(said)} (intervals of the difference)."

@@ -292,11 +292,12 @@ def verdict(results: pd.DataFrame) -> str:
             parts.append(_selective(of))
         filled = of.get(IDENTIFIED.format(images=IMAGES["other"]))
         if filled is not None:
-            parts += [
-                f"Stimulated in layer 1 on images of other classes, it brings up the class's "
-                f"pattern in layer {row['layer']} on a share of {estimate_text(row)} of them."
-                for row in records(filled)
-            ]
+            shares = [f"{estimate_text(row)} in layer {row['layer']}" for row in records(filled)]
+            parts.append(
+                "Stimulated in layer 1 on images of other classes, it brings up the class's "
+                f"pattern on a share of them of {', '.join(shares)}. "
+                f"{decided(filled, 'This share', 'that with random units')}"
+            )
         sentences.append(f"{name}: {' '.join(parts)}")
     return " ".join(sentences)
 

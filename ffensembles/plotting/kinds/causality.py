@@ -100,7 +100,7 @@ def _stimulated(part: SubFigure, rows: pd.DataFrame, models: list[str]) -> None:
         return
     halves = side_by_side(part, *[1.0] * 2)
     for half, (images, words) in zip(
-        halves, (("blank", "blank image"), ("other", "images of other classes")), strict=True
+        halves, (("blank", "blank image"), ("other", "other classes")), strict=True
     ):
         line = half.subplots(1, len(layers), sharey=True, squeeze=False)[0]
         for axes, layer in zip(line, layers, strict=True):
@@ -108,17 +108,16 @@ def _stimulated(part: SubFigure, rows: pd.DataFrame, models: list[str]) -> None:
             for model in models:
                 for condition, style in _LINES.items():
                     _curve(axes, here, model, condition, style)
-            axes.axhline(
-                1 / max(rows["category"].nunique(), 1), color=GREY, linewidth=0.6,
-                linestyle=(0, (1, 2)),
-            )  # fmt: skip
+            if images == "blank":
+                chance = 1 / max(rows["category"].nunique(), 1)
+                axes.axhline(chance, color=GREY, linewidth=0.6, linestyle=(0, (1, 2)))
             axes.set_title(plain(f"{words}, layer {layer}"))
             axes.set_xlabel("Units stimulated")
             axes.set_ylim(-0.03, 1.03)
             axes.set_xscale("symlog", linthresh=1, linscale=0.4)
             _unit_ticks(axes)
         if images == "blank":
-            line[0].set_ylabel("Share with the class's pattern")
+            line[0].set_ylabel("Share of images")
 
 
 def _unit_ticks(axes: Axes) -> None:
@@ -196,8 +195,8 @@ def caption(shown: Shown, parameters: Causality) -> str:
         "*B*: units of a class's ensemble in layer 1 are clamped to their mean activation for the "
         "class, strongest first, on a blank image or on images of other classes; how often the "
         "activations of a layer above correlate most with the mean activations of that class. "
-        "Broken lines: as many random units at the same activations. Dotted: chance. Lines are "
-        "means over runs, of the classes whose ensemble has as many units.",
+        "Broken lines: as many random units at the same activations. Dotted: chance, where an image "
+        "has no class. Lines are means over runs, of the classes whose ensemble has as many units.",
         f"{len(empty):,} of {len(sizes):,} ensembles are empty and do not count."
         if len(empty)
         else "",
