@@ -206,6 +206,12 @@ def verdict(found: pd.DataFrame) -> str:
         images, hidden = main[main["layer"] == IMAGES], main[main["layer"] != IMAGES]
         if hidden.empty:
             continue
+        if hidden["value"].isna().all():
+            parts.append(
+                f"{where}: no dimension can be told, since classes have too few images for these "
+                "neighbours, or distances no larger than rounding."
+            )
+            continue
         few = min(few, int(main["n_runs"].min()))
         of_images = said(images["value"].mean(), digits=1)
         shuffled = by_layer(hidden, "control_value", 1, named=False)
