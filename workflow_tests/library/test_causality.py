@@ -188,9 +188,8 @@ def test_results_and_verdict_by_hand():
     said = verdict(results(frame))
     assert "FF on Digits" in said
     assert "the class loses 0.60 of accuracy and the others 0.10" in said
-    assert (
-        "Selectivity is not clearly above that of random units" in said
-    )  # two runs: -0.77 to 1.77
+    # two runs: from -0.77 to 1.77
+    assert "Selectivity is not clearly above that of random units" in said
     assert "undecided" in verdict(results(frame[frame.seed == 0]))
 
 

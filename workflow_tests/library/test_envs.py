@@ -40,7 +40,8 @@ def test_conda_versions_are_the_pip_pins(name):
 
 def test_every_requirement_is_in_an_environment():
     wanted = requirements("requirements.txt") - ONLY_WITH_SNAKEMAKE
-    have = set(environment("training.yaml")) | set(environment("analysis.yaml"))
+    names = ("training.yaml", "analysis.yaml", "extensions.yaml")
+    have = {package for name in names for package in environment(name)}
     assert {CONDA_NAMES.get(package, package) for package in wanted} == have - {"python"}
 
 

@@ -290,16 +290,22 @@ def verdict(results: pd.DataFrame) -> str:
         parts = []
         if SELECTIVITY in of:
             parts.append(_selective(of))
-        filled = of.get(IDENTIFIED.format(images=IMAGES["other"]))
-        if filled is not None:
-            shares = [f"{estimate_text(row)} in layer {row['layer']}" for row in records(filled)]
-            parts.append(
-                "Stimulated in layer 1 on images of other classes, it brings up the class's "
-                f"pattern on a share of them of {', '.join(shares)}. "
-                f"{decided(filled, 'This share', 'that with random units')}"
-            )
+        parts += [
+            _completed(of[quantity], words)
+            for words in IMAGES.values()
+            if (quantity := IDENTIFIED.format(images=words)) in of
+        ]
         sentences.append(f"{name}: {' '.join(parts)}")
     return " ".join(sentences)
+
+
+def _completed(rows: pd.DataFrame, images: str) -> str:
+    """Say how often a stimulated ensemble brings up its class's pattern above."""
+    shares = [f"{estimate_text(row)} in layer {row['layer']}" for row in records(rows)]
+    return (
+        f"Stimulated in layer 1, {images}, it brings up the class's pattern with a share of "
+        f"{', '.join(shares)}. {decided(rows, 'This share', 'that with random units')}"
+    )
 
 
 def _selective(of: dict[str, pd.DataFrame]) -> str:

@@ -36,18 +36,18 @@ _CONDITIONS = {"ensemble": "ensemble", "next": "next strongest", "random": "rand
 _LINES: dict[str, Any] = {"ensemble": "-", "random": (0, (2, 2))}
 
 
-class Causality(Group):
+class CausalityFigure(Group):
     """Silencing and stimulating ensembles."""
 
     kind: Literal["causality"] = Field("causality", description="kind of figure")
 
 
-def needs(parameters: Causality) -> Needs:
+def needs(parameters: CausalityFigure) -> Needs:
     """Say what the figure reads."""
     return Needs(frames=("causality",))
 
 
-def draw(shown: Shown, parameters: Causality) -> Figure:
+def draw(shown: Shown, parameters: CausalityFigure) -> Figure:
     """Draw for each data set what silencing costs (A) and what stimulating brings up (B)."""
     frame = _rows(shown)
     models, labels = models_in(frame), labels_in(shown, frame)
@@ -173,7 +173,7 @@ def _rows(shown: Shown) -> pd.DataFrame:
     return rows[rows.dataset.isin(list(shown.labels))]
 
 
-def caption(shown: Shown, parameters: Causality) -> str:
+def caption(shown: Shown, parameters: CausalityFigure) -> str:
     """Write the caption for these runs."""
     rows = _rows(shown)
     models = models_in(rows)
@@ -195,8 +195,9 @@ def caption(shown: Shown, parameters: Causality) -> str:
         "*B*: units of a class's ensemble in layer 1 are clamped to their mean activation for the "
         "class, strongest first, on a blank image or on images of other classes; how often the "
         "activations of a layer above correlate most with the mean activations of that class. "
-        "Broken lines: as many random units at the same activations. Dotted: chance, where an image "
-        "has no class. Lines are means over runs, of the classes whose ensemble has as many units.",
+        "Broken lines: as many random units at the same activations. Dotted: chance, where an "
+        "image has no class. Lines are means over runs, of the classes whose ensemble has as many "
+        "units.",
         f"{len(empty):,} of {len(sizes):,} ensembles are empty and do not count."
         if len(empty)
         else "",
@@ -206,6 +207,6 @@ def caption(shown: Shown, parameters: Causality) -> str:
 
 
 register(
-    "Silencing and stimulating ensembles", Causality, by_dataset=False, needs=needs, draw=draw,
-    caption=caption,
+    "Silencing and stimulating ensembles", CausalityFigure, by_dataset=False, needs=needs,
+    draw=draw, caption=caption,
 )  # fmt: skip

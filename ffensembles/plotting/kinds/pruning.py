@@ -34,18 +34,18 @@ _LOOKS: dict[str, dict[str, Any]] = {
 }
 
 
-class Pruning(Group):
+class PruningFigure(Group):
     """Nets of some units alone."""
 
     kind: Literal["pruning"] = Field("pruning", description="kind of figure")
 
 
-def needs(parameters: Pruning) -> Needs:
+def needs(parameters: PruningFigure) -> Needs:
     """Say what the figure reads."""
     return Needs(frames=("pruning",))
 
 
-def draw(shown: Shown, parameters: Pruning) -> Figure:
+def draw(shown: Shown, parameters: PruningFigure) -> Figure:
     """Draw a row for each data set: accuracy by model against parameters kept, then times."""
     frame = _rows(shown)
     models, labels = models_in(frame), labels_in(shown, frame)
@@ -121,7 +121,7 @@ def _rows(shown: Shown) -> pd.DataFrame:
     return rows[rows.dataset.isin(list(shown.labels))]
 
 
-def caption(shown: Shown, parameters: Pruning) -> str:
+def caption(shown: Shown, parameters: PruningFigure) -> str:
     """Write the caption for these runs."""
     rows = _rows(shown)
     models = models_in(rows)
@@ -144,5 +144,10 @@ def caption(shown: Shown, parameters: Pruning) -> str:
 
 
 register(
-    "Nets of some units alone", Pruning, by_dataset=False, needs=needs, draw=draw, caption=caption
+    "Nets of some units alone",
+    PruningFigure,
+    by_dataset=False,
+    needs=needs,
+    draw=draw,
+    caption=caption,
 )
