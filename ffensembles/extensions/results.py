@@ -160,12 +160,13 @@ def decided(rows: pd.DataFrame, what: str, than: str, *, below: bool = False) ->
     layers = [str(layer) for layer in known["layer"]]
     clear = [str(layer) for layer in known.loc[sign * known[end] > 0, "layer"]]
     open_ones = [str(layer) for layer in rows.loc[rows[end].isna(), "layer"]]
+    among = "any of layers" if len(layers) > 1 else "layer"
     undecided = f" Undecided in layer {', '.join(open_ones)}: no spread between runs."
     said_of = (
         f"{what} is {word} {than} in layer {', '.join(clear)} of {', '.join(layers)} (interval of "
         "the difference)."
         if clear
-        else f"{what} is not clearly {word} {than} in any of layers {', '.join(layers)}."
+        else f"{what} is not clearly {word} {than} in {among} {', '.join(layers)}."
     )
     return said_of + (undecided if open_ones else "")
 
