@@ -242,3 +242,25 @@ def test_one_run_is_measured_and_has_no_interval(frame: pd.DataFrame):
     found = kind.results(frame[(frame.model == "FF") & (frame.seed == 0)])
     assert found["low"].isna().all()
     assert "1 run" in EXTENSIONS["dimension"].verdict(found)
+
+
+def test_a_figure_shows_runs_and_says_what_is_missing(frame: pd.DataFrame):
+    from ffensembles.plotting.captions import DatasetLabel
+    from ffensembles.plotting.registry import KINDS, Shown
+
+    one = KINDS["dimension"]
+    labels = {name: DatasetLabel(name, ("a", "b", "c")) for name in ("digits", "mnist")}
+    for rows, said in (
+        (frame, "neighbours 2 and 4"),
+        (frame.assign(resolved=False), "rounding"),
+        (frame[:0], "0 runs"),
+    ):
+        shown = Shown("dimension", "2025", labels, frames={"dimension": rows})
+        assert said in one.caption(shown, one.parameters())
+        figure = one.draw(shown, one.parameters())
+        figure.canvas.draw()
+        assert len(figure.axes) == 8
+    main = frame[frame.main & (frame.layer == 1) & (frame.category == 0)]
+    assert "4 silent" in one.caption(
+        Shown("dimension", "2025", labels, frames={"dimension": main}), one.parameters()
+    )

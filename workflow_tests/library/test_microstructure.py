@@ -187,3 +187,19 @@ def test_a_frame_without_patterns_still_has_results(frame: pd.DataFrame):
     found = kind.results(frame[frame.category != 0])
     assert found[found["quantity"] == kind.SEVERAL]["value"].eq(0).all()
     assert "0.00 in layer 1" in kind.verdict(found)
+
+
+def test_a_figure_shows_the_class_with_patterns_and_survives_none(frame: pd.DataFrame):
+    from ffensembles.plotting.captions import DatasetLabel
+    from ffensembles.plotting.registry import KINDS, Shown
+
+    one = KINDS["microstructure"]
+    labels = {"digits": DatasetLabel("Digits", ("a", "b", "c"))}
+    for rows, pictures in ((frame, 10), (frame[frame.category == 1], 0), (frame[:0], 0)):
+        shown = Shown("microstructure", "2025", labels, frames={"microstructure": rows})
+        figure = one.draw(shown, one.parameters())
+        figure.canvas.draw()
+        images = [axes.images[0].get_array() for axes in figure.axes if axes.images]
+        assert sum(image.shape == (28, 28) for image in images) == pictures
+        caption = one.caption(shown, one.parameters())
+        assert ("Digits: a in layer 1 of FF" in caption) == bool(pictures)

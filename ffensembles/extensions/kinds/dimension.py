@@ -37,6 +37,12 @@ from ffensembles.runtime.keys import Count, Field
 from ffensembles.runtime.random import random_stream
 
 DIMENSION = "dimension, neighbours"
+COLUMNS = (
+    "layer", "category", "order", "main", "dimension", "se", "shuffled", "radius", "resolved",
+    "n_presentations", "silent", "duplicates", "size", "sparsity",
+)  # fmt: skip
+"""Columns of the frame of a run."""
+
 RATIO = "dimension as a multiple of that of"
 TWO_NN = "dimension by TwoNN"
 SLOPES = {
@@ -90,7 +96,7 @@ def measure(run: ExtensionRun, parameters: Dimension) -> pd.DataFrame:
             {**row, "size": size, "sparsity": sparsity}
             for row in _by_scale(one, parameters, int(run.run["seed"]))
         ]
-    return whole_numbers(pd.DataFrame(rows))
+    return whole_numbers(pd.DataFrame(rows, columns=list(COLUMNS)))
 
 
 def _by_scale(one: ClassMatrix, parameters: Dimension, seed: int) -> list[dict[str, Any]]:
@@ -124,6 +130,8 @@ def _by_scale(one: ClassMatrix, parameters: Dimension, seed: int) -> list[dict[s
 
 def results(frame: pd.DataFrame) -> pd.DataFrame:
     """Turn the frame across runs into estimates over runs and slopes of the mixed model."""
+    if frame.empty:
+        return as_results([])
     main = frame[frame["main"]]
     known = _resolved(main)
     parts = []

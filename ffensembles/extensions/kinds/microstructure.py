@@ -38,6 +38,14 @@ from ffensembles.extensions.runs import ExtensionRun, OfEnsembles
 from ffensembles.runtime.keys import Count, Field, Share
 from ffensembles.runtime.random import random_stream
 
+_SHOWN = ("example_pattern", "example_image", "map_pattern", "map_neuroid", "map_activation")
+COLUMNS = (
+    "layer", "category", "n_presentations", "silent", "patterns", "dominant", "outside",
+    "explained", "shuffled", "cloud", "active", "jaccard", "jaccard_random", "stimulus_id",
+    "pattern", *_SHOWN,
+)  # fmt: skip
+"""Columns of the frame of a run; the last ones are for figures."""
+
 SEVERAL = "classes with several patterns, share"
 NUMBER = "patterns of such a class"
 DOMINANT = "images in its largest pattern, share"
@@ -211,8 +219,7 @@ def _with_examples(
     frame: pd.DataFrame, run: ExtensionRun, best: Mapping[int, tuple[int, int, dict[str, Any]]]
 ) -> pd.DataFrame:
     """Add what figures show of the clearest class of each layer; elsewhere it is missing."""
-    columns = ("example_pattern", "example_image", "map_pattern", "map_neuroid", "map_activation")
-    added: dict[str, list[Any]] = {name: [None] * len(frame) for name in columns}
+    added: dict[str, list[Any]] = {name: [None] * len(frame) for name in _SHOWN}
     if best:
         pixels = _pixels(run)
         for _, row, shown in best.values():
@@ -236,6 +243,8 @@ def _pixels(run: ExtensionRun) -> Any:
 
 def results(frame: pd.DataFrame) -> pd.DataFrame:
     """Turn the frame across runs into estimates over runs."""
+    if frame.empty:
+        return as_results([])
     known = frame[frame["n_presentations"] > frame["silent"]]
     known = known.assign(several=(known["patterns"] > 1).astype(float))
     several = known[known["patterns"] > 1]

@@ -174,7 +174,7 @@ def caption(shown: Shown, parameters: Dimension) -> str:
     runs = main.groupby(["dataset", "model"])["seed"].nunique()
     order = int(main["order"].iloc[0]) if len(main) else 0
     counted = main[main["n_presentations"] > 0]
-    hidden = int((~counted["resolved"].astype(bool) & counted["radius"].notna()).sum())
+    hidden = int((~counted["resolved"] & counted["radius"].notna()).sum())
     equal, silent = int(counted["duplicates"].sum()), int(counted["silent"].sum())
     few = int((counted["dimension"].isna() & counted["radius"].isna()).sum())
     errors = [
@@ -214,7 +214,9 @@ def caption(shown: Shown, parameters: Dimension) -> str:
 def _rows(shown: Shown) -> pd.DataFrame:
     rows = whole(shown.frames["dimension"])
     rows = rows[rows.dataset.isin(list(shown.labels))]
-    return rows.assign(dimension=rows["dimension"].where(rows["resolved"].astype(bool)))
+    # an empty frame knows no types
+    rows = rows.astype({"main": bool, "resolved": bool, "dimension": float, "shuffled": float})
+    return rows.assign(dimension=rows["dimension"].where(rows["resolved"]))
 
 
 register(

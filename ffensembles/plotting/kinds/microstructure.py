@@ -229,6 +229,8 @@ def caption(shown: Shown, parameters: Microstructure) -> str:
 def _rows(shown: Shown) -> pd.DataFrame:
     rows = whole(shown.frames["microstructure"])
     rows = rows[rows.dataset.isin(list(shown.labels)) & (rows.n_presentations > rows.silent)]
+    numbers = ["shuffled", "cloud", "jaccard", "jaccard_random"]
+    rows = rows.astype(dict.fromkeys(numbers, float))  # an empty frame knows no types
     return rows.assign(several=(rows["patterns"] > 1).astype(float))
 
 
