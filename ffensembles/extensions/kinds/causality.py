@@ -224,7 +224,7 @@ def response(
     correlations = np.nan_to_num(_standardised(h) @ np.nan_to_num(patterns).T)
     place = int(np.flatnonzero(layer["category"].values == category)[0])
     # a class without correctly classified images has no pattern
-    known = ~np.isnan(patterns).all(axis=1)
+    known = np.asarray(np.isfinite(patterns).any(axis=1))
     lost, rivals = not known[place], known & (np.arange(len(known)) != place)
     own, others = correlations[:, place], correlations[:, rivals]
     active = layer["active"].values[place]

@@ -191,9 +191,8 @@ def caption(shown: Shown, parameters: CausalityFigure) -> str:
         "*B*: units of a class's ensemble in layer 1 are clamped to their mean activation for the "
         "class, strongest first, on a blank image or on images of other classes; how often the "
         "activations of a layer above correlate most with the mean activations of that class. "
-        "Broken lines: as many random units at the same activations. Left, at "
-        "0: without stimulation. Lines are means over runs, of the classes whose ensemble has as many "
-        "units.",
+        "Broken lines: as many random units at the same activations. At 0: without "
+        "stimulation. Lines are means over runs, of the classes whose ensemble has as many units.",
         f"{len(empty):,} of {len(sizes):,} ensembles are empty and do not count."
         if len(empty)
         else "",
