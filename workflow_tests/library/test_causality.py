@@ -133,7 +133,11 @@ def test_a_response_is_compared_with_the_mean_patterns():
 def test_a_class_without_correct_images_has_no_pattern():
     layer = found_layer([[0, 0], [1, 0]], [[np.nan, np.nan], [1, 0]])
     assert np.isnan(response(np.array([[1.0, 0.0]]), layer, 0)).all()
-    assert response(np.array([[1.0, 0.0]]), layer, 1) == pytest.approx((1, 1, 1))
+    # alone, a class cannot be told from others
+    found = response(np.array([[1.0, 0.0]]), layer, 1)
+    assert found == pytest.approx((1, np.nan, 1), nan_ok=True)
+    three = found_layer([[0, 0], [1, 0], [0, 1]], [[np.nan, np.nan], [1, 0], [0, 1]])
+    assert response(np.array([[1.0, 0.0]]), three, 1) == pytest.approx((1, 1, 1))
     assert np.isnan(response(np.array([[1.0, 0.0]]), found_layer([[0, 0]], [[1, 0]]), 0)[2])
 
 

@@ -216,21 +216,24 @@ def response(
     -------
     tuple[float, float, float]
         Mean correlation over images with the class's mean pattern, 0 where activations are all
-        alike; share of images on which no other class's pattern correlates as much; share of the
-        class's ensemble among as many strongest units, missing where it is empty.
+        alike; share of images on which no other class's pattern correlates as much, missing where
+        no other class has a pattern; share of the class's ensemble among as many strongest units,
+        missing where it is empty.
     """
     patterns = _standardised(layer["mean"].values)
     correlations = np.nan_to_num(_standardised(h) @ np.nan_to_num(patterns).T)
     place = int(np.flatnonzero(layer["category"].values == category)[0])
-    own, others = correlations[:, place], np.delete(correlations, place, axis=1)
+    # a class without correctly classified images has no pattern
+    known = np.asarray(np.isfinite(patterns).any(axis=1))
+    lost, rivals = not known[place], known & (np.arange(len(known)) != place)
+    own, others = correlations[:, place], correlations[:, rivals]
     active = layer["active"].values[place]
     recall = np.nan
     if active.any():
         strongest = np.argsort(-h, axis=1, kind="stable")[:, : int(active.sum())]
         recall = float(active[strongest].mean())
-    # a class without correctly classified images has no pattern
-    lost = bool(np.isnan(patterns[place]).all())
-    identified = np.nan if lost else float((own > others.max(axis=1, initial=-1.0)).mean())
+    alone = lost or not rivals.any()
+    identified = np.nan if alone else float((own > others.max(axis=1)).mean())
     return (np.nan if lost else float(own.mean())), identified, recall
 
 

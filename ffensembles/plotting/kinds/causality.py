@@ -16,7 +16,6 @@ from ffensembles.plotting.registry import Needs, Shown, register
 from ffensembles.plotting.runs import labels_in, whole
 from ffensembles.plotting.style import (
     FULL_WIDTH,
-    GREY,
     INK,
     PALE,
     new_figure,
@@ -108,9 +107,6 @@ def _stimulated(part: SubFigure, rows: pd.DataFrame, models: list[str]) -> None:
             for model in models:
                 for condition, style in _LINES.items():
                     _curve(axes, here, model, condition, style)
-            if images == "blank":
-                chance = 1 / max(rows["category"].nunique(), 1)
-                axes.axhline(chance, color=GREY, linewidth=0.6, linestyle=(0, (1, 2)))
             axes.set_title(plain(f"{words}, layer {layer}"))
             axes.set_xlabel("Units stimulated")
             axes.set_ylim(-0.03, 1.03)
@@ -195,9 +191,8 @@ def caption(shown: Shown, parameters: CausalityFigure) -> str:
         "*B*: units of a class's ensemble in layer 1 are clamped to their mean activation for the "
         "class, strongest first, on a blank image or on images of other classes; how often the "
         "activations of a layer above correlate most with the mean activations of that class. "
-        "Broken lines: as many random units at the same activations. Dotted: chance, where an "
-        "image has no class. Lines are means over runs, of the classes whose ensemble has as many "
-        "units.",
+        "Broken lines: as many random units at the same activations. At 0: without "
+        "stimulation. Lines are means over runs, of the classes whose ensemble has as many units.",
         f"{len(empty):,} of {len(sizes):,} ensembles are empty and do not count."
         if len(empty)
         else "",
