@@ -74,17 +74,26 @@ def hidden(weights: Weights, recipe: Recipe, x: Tensor, upto: int | None = None)
     """
     layers: list[Tensor] = []
     for layer in range(1, (upto or len(recipe.widths)) + 1):
-        x = layer_input(x, recipe, layer)
-        weight, bias = weights[f"layer{layer}.weight"], weights[f"layer{layer}.bias"]
-        x = activate(torch.nn.functional.linear(x, weight, bias), recipe)
+        x = layer_output(weights, recipe, x, layer)
         layers.append(x)
     return layers
 
 
+def layer_output(weights: Weights, recipe: Recipe, h: Tensor, layer: int) -> Tensor:
+    """Return the activations of hidden layer `layer` (from 1) on those below it, or on images."""
+    weight, bias = weights[f"layer{layer}.weight"], weights[f"layer{layer}.bias"]
+    x = layer_input(h, recipe, layer)
+    return activate(torch.nn.functional.linear(x, weight, bias), recipe)
+
+
 def logits(weights: Weights, recipe: Recipe, x: Tensor) -> Tensor:
     """Return BP's readout on images `x`, (presentations, labels)."""
-    last = hidden(weights, recipe, x)[-1]
-    return torch.nn.functional.linear(last, weights["readout.weight"], weights["readout.bias"])
+    return readout(weights, hidden(weights, recipe, x)[-1])
+
+
+def readout(weights: Weights, h: Tensor) -> Tensor:
+    """Return BP's readout of the last layer's activations, (presentations, labels)."""
+    return torch.nn.functional.linear(h, weights["readout.weight"], weights["readout.bias"])
 
 
 def embed(x: Tensor, labels: Tensor, label_value: Tensor, positions: Tensor) -> Tensor:
@@ -135,6 +144,23 @@ def predict(
         carried = torch.full((len(x),), label, device=x.device)
         above = hidden(weights, recipe, embed(x, carried, label_value, positions), layers)
         per_label.append(torch.stack([norm(h, recipe.goodness) for h in above]))
-    goodness = torch.stack(per_label, dim=2)  # (layers, presentations, labels)
+    return vote(torch.stack(per_label, dim=2), recipe)
+
+
+def vote(goodness: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
+    """Return the class with the most goodness: of all layers together, and of each alone.
+
+    Parameters
+    ----------
+    goodness
+        Of every layer with every label, (layers, presentations, labels).
+    recipe
+        Says how layers are added.
+
+    Returns
+    -------
+    tuple of Tensor
+        Classes, (presentations,) and (layers, presentations).
+    """
     votes = goodness.softmax(2) if recipe.prediction == "softmax" else goodness
     return votes.sum(0).argmax(1), goodness.argmax(2)

@@ -13,6 +13,7 @@ PATTERNS = {
     "weights": f"runs/{FOLDER}/weights.safetensors",
     "history": f"runs/{FOLDER}/history.csv",
     "metadata": f"runs/{FOLDER}/run.json",
+    "readings": f"runs/{FOLDER}/dynamics.parquet",
     "checkpoint": f"runs/{FOLDER}/checkpoint.safetensors",
     "cache": "cache",
     "block": f"blocks/{_BLOCK}.json",
