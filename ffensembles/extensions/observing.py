@@ -49,6 +49,14 @@ class DynamicsObserver:
     images: int
     methods: Mapping[str, Mapping[str, Any]] = field(hash=False)
 
+    @classmethod
+    def configured(cls, config: Mapping[str, Any]) -> DynamicsObserver | None:
+        """Return the observer that a configuration asks for; None where it asks for none."""
+        asked = config["training"]["readings"]
+        if not asked["epochs"]:
+            return None
+        return cls(asked["epochs"], asked["images"], config["ensembles"])
+
     @cached_property
     def identity(self) -> str:
         """What a checkpoint and a file of readings must agree with."""
@@ -66,7 +74,9 @@ class DynamicsObserver:
         >>> DynamicsObserver(6, 50, {}).epochs(3)
         [0, 1, 2, 3]
         """
-        spaced = np.geomspace(1, last, self.readings) if last else []
+        if not last:
+            return [0]
+        spaced = np.geomspace(1, last, self.readings).tolist()
         return [0, *sorted({round(epoch) for epoch in spaced})]
 
     def measure(
@@ -141,8 +151,9 @@ def dynamics_frame(readings: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
         Of the ensemble: `size` (units), `units` of the layer, `jaccard` with the ensemble of the
         last epoch and `jaccard_chance`, what two sets of these sizes drawn at random have (of
         their expected numbers of shared units); and of the last ensemble's units `kept`, the share
-        that is in this class's ensemble now, and `elsewhere`, the share that is not but is in
-        another class's. Missing where an ensemble is empty and nothing can be divided by it.
+        that is in this class's ensemble now, `elsewhere`, the share that is not but is in
+        another class's, and `elsewhere_chance`, that share of all units. Missing where an ensemble
+        is empty and nothing can be divided by it.
 
     Examples
     --------
@@ -163,7 +174,7 @@ def dynamics_frame(readings: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
     for layer, epoch in places:
         here = {what: readings[f"{k}/{e}/{what}"] for k, e, what in _split(readings)
                 if (int(k), int(e)) == (layer, epoch)}  # fmt: skip
-        for what in (name for name in here if name.startswith(_ACTIVE)):
+        for what in sorted(name for name in here if name.startswith(_ACTIVE)):
             method, _, quantile = what.removeprefix(_ACTIVE).partition(_QUANTILE)
             of_layer = {
                 "layer": layer,
@@ -200,6 +211,7 @@ def _ensembles(active: NDArray[np.bool_], final: NDArray[np.bool_]) -> dict[str,
         "jaccard_chance": _ratio(chance, size + last - chance),
         "kept": _ratio(shared, last),
         "elsewhere": _ratio(elsewhere, last),
+        "elsewhere_chance": (others & ~active).mean(1),
     }
 
 

@@ -57,6 +57,10 @@ class Recipe:
     learning_rate, epochs, batch_size
         Adam's; epochs are per layer for `FF`, 0 leaves the net untrained; a batch size of None
         means the full batch.
+    phases
+        `n-m`: n steps that learn from positive data alone and m from negative data alone, in turn
+        (Hinton 2022, "sleep" and "wake"), of models that learn from both; `0-0`: every step
+        learns from both.
     """
 
     model: str
@@ -73,11 +77,18 @@ class Recipe:
     learning_rate: float
     epochs: int
     batch_size: int | None
+    phases: str = "0-0"
 
     @property
     def spec(self) -> ModelSpec:
         """What its model is."""
         return spec.MODELS[self.model]
+
+    @property
+    def steps_of_phases(self) -> tuple[int, int]:
+        """How many steps in a row learn from positive data alone, and from negative; or 0, 0."""
+        positive, negative = map(int, self.phases.split("-"))
+        return positive, negative
 
     def as_json(self) -> dict[str, Any]:
         """Return the recipe as plain JSON types, without attributes that have their default."""

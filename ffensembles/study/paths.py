@@ -13,7 +13,6 @@ PATTERNS = {
     "weights": f"runs/{FOLDER}/weights.safetensors",
     "history": f"runs/{FOLDER}/history.csv",
     "metadata": f"runs/{FOLDER}/run.json",
-    "readings": f"runs/{FOLDER}/dynamics.parquet",
     "checkpoint": f"runs/{FOLDER}/checkpoint.safetensors",
     "cache": "cache",
     "block": f"blocks/{_BLOCK}.json",
