@@ -11,6 +11,44 @@ UNTRAINED = "untrained"
 """The protocol, by name, of nets as they are before training."""
 
 
+_VARIED = "--"
+
+
+def variation_name(protocol: str, key: str, value: str = "") -> str:
+    """Name a protocol that is another one but for one key, or for what `key` says.
+
+    Examples
+    --------
+    >>> variation_name("relu-l2", "BP.learning_rate", "0.01"), variation_name("relu-l2", "base")
+    ('relu-l2--BP.learning_rate-0.01', 'relu-l2--base')
+    """
+    return f"{protocol}{_VARIED}{key}{f'-{value}' if value else ''}"
+
+
+def variation_of(name: str) -> tuple[str, str, str]:
+    """Return the protocol, the key and the value of what `variation_name` named.
+
+    Examples
+    --------
+    >>> variation_of("relu-l2--BP.l1_penalty-1e-07"), variation_of("relu-l2")
+    (('relu-l2', 'BP.l1_penalty', '1e-07'), ('relu-l2', '', ''))
+    """
+    protocol, _, rest = name.partition(_VARIED)
+    key, _, value = rest.partition("-")
+    return protocol, key, value
+
+
+def is_of(name: str, protocol: str) -> bool:
+    """Say whether a protocol is another one, or varies it.
+
+    Examples
+    --------
+    >>> is_of("relu-l2--base", "relu-l2"), is_of("relu-l2-wide", "relu-l2")
+    (True, False)
+    """
+    return name == protocol or name.startswith(f"{protocol}{_VARIED}")
+
+
 @dataclass(frozen=True, order=True)
 class Run:
     """One training.
@@ -49,6 +87,16 @@ class Run:
     def name(self) -> str:
         """The run's folder, under `runs`."""
         return FOLDER.format_map(self.wildcards)
+
+    def of(self, protocol: str) -> bool:
+        """Say whether it is of a protocol, or of a variation of it.
+
+        Examples
+        --------
+        >>> Run("relu-l2--BP.learning_rate-0.01", "mnist", "BP", None, 0).of("relu-l2")
+        True
+        """
+        return is_of(self.protocol, protocol)
 
     @property
     def wildcards(self) -> dict[str, str]:

@@ -15,14 +15,14 @@ for of, held_out in (("whole", "none"), ("held_out", r"\d+")):
                 *{
                     f.measure.__module__
                     for f in RUN_FRAMES.values()
-                    if f.of in ("all", of)
+                    if f.of in ("all", of) and not f.on_demand
                 }
             ),
         output:
             **{
                 name: paths.pattern("frame", frame=name)
                 for name, frame in RUN_FRAMES.items()
-                if frame.of in ("all", of)
+                if frame.of in ("all", of) and not frame.on_demand
             },
         log:
             paths.pattern("run_log", stage="analyses"),
@@ -62,6 +62,56 @@ rule measure_shuffled:
         "Measuring with shuffled labels: {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     script:
         "../scripts/measure_run.py"
+
+
+rule measure_dissimilarities:
+    # only of runs whose edition shows them, as are probes
+    input:
+        activations=paths.pattern("activations"),
+        stores=[],
+        code=code(RUN_FRAMES["dissimilarities"].measure.__module__),
+    output:
+        dissimilarities=paths.pattern("frame", frame="dissimilarities"),
+    log:
+        paths.pattern("run_log", stage="dissimilarities"),
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=grow(2000),
+        runtime=grow(20),
+    params:
+        methods=[],
+    message:
+        "Dissimilarities of {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
+    script:
+        "../scripts/measure_run.py"
+
+
+rule measure_probes:
+    input:
+        data=kept(paths.pattern("data")),
+        weights=paths.pattern("weights"),
+        code=code_for_data(
+            RUN_FRAMES["probes"].measure.__module__,
+            "ffensembles.representations.unlabelled",
+        ),
+    output:
+        probes=paths.pattern("frame", frame="probes"),
+    log:
+        paths.pattern("run_log", stage="probes"),
+    conda:
+        "../envs/training.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(3000),
+        runtime=grow(30),
+    params:
+        recipe=of_run(lambda run: grid.recipe(run).as_json()),
+        images=of_run(grid.images),
+    message:
+        "Probing {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}, held out: {wildcards.held_out}"
+    script:
+        "../scripts/probes.py"
 
 
 rule tidy_frame:
@@ -141,6 +191,28 @@ rule regression:
         "Regressing sizes by Method 1 on sizes by Method 2"
     script:
         "../scripts/regression.py"
+
+
+rule compare_representations:
+    input:
+        files=paths.each("frame", editions.showing("rsa"), frame="dissimilarities"),
+        listed=runs_listed(),
+        code=code("ffensembles.analyses.dissimilarities", "ffensembles.analyses.tidy"),
+    output:
+        rsa=tidy("rsa"),
+        ceilings=tidy("ceilings"),
+    log:
+        paths.one("log", stage="tidy-rsa"),
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        runtime=grow(30),
+    params:
+        runs=keys(editions.showing("rsa")),
+    message:
+        "Comparing representations across runs"
+    script:
+        "../scripts/rsa.py"
 
 
 rule similarity:

@@ -20,7 +20,13 @@ from ffensembles.runtime.dependencies import library_files
 from ffensembles.runtime.jobs import check_surroundings, importable
 from ffensembles.study import Study
 from ffensembles.study.checkout import date_alike
-from ffensembles.study.frames import applies, frame_file, measured, scope_frames
+from ffensembles.study.frames import (
+    applies,
+    frame_file,
+    in_scope,
+    measured,
+    scope_frames,
+)
 from ffensembles.study.grid import one_of, whole, without
 from ffensembles.study.progress import shorten
 from ffensembles.study.summary import print_summary
@@ -166,7 +172,10 @@ def titles():
 
 def runs_of(wildcards):
     """Return the runs of a frame across the runs of a scope."""
-    return applies(measured(wildcards.file), grid.scope(wildcards.scope))
+    frame = measured(wildcards.file)
+    if frame in RUN_FRAMES and RUN_FRAMES[frame].on_demand:
+        return editions.showing(frame)
+    return applies(frame, grid.scope(wildcards.scope))
 
 
 def table_entry(wildcards):
@@ -202,7 +211,10 @@ def figure_inputs(wildcards):
     """Return the files that a figure is drawn from, by what they are."""
     needs = editions.needs(wildcards.edition, wildcards.figure)
     variant = editions.variants(wildcards.edition, wildcards.figure)[wildcards.variant]
-    found = {name: tidy(name) for name in needs.frames}
+    found = {}
+    for name in needs.frames:
+        scope, frame = in_scope(name)
+        found[name] = tidy(frame, scope)
     if variant.run is not None:
         like = {key: value for key, value in variant.run.keys.items() if key != "seed"}
         runs = grid.select(**like)

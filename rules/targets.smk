@@ -58,6 +58,14 @@ rule control:
     localrule: True
 
 
+rule nulls:
+    # of the claims: untrained nets, and ensembles found with shuffled labels
+    input:
+        tidy_files("untrained/"),
+        tidy_files("shuffled/"),
+    localrule: True
+
+
 rule sweep:
     input:
         rules.draw_sweep.output,

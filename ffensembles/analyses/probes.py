@@ -3,7 +3,7 @@
 The question is whether a net tells a class apart that it was never trained on. Representations are
 read without a lit label pixel (`representations.unlabelled`), since a lit one gives the answer.
 Beside the unseen class stand the seen ones, beside the hidden layers the pixels themselves (layer
-0), and beside trained nets untrained ones, which are runs of another protocol.
+0), and beside each trained net the same net before training.
 """
 
 from collections.abc import Mapping
@@ -12,10 +12,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ffensembles.analyses.registry import RunResults, run_frame
 from ffensembles.analyses.tidy import whole_numbers
 
 PIXELS = 0
 """The layer of the baseline: the images as the net reads them."""
+
+PIXELS_NET = "pixels"
+"""What the column `net` says of them, beside `trained` and `untrained`."""
 
 FOLDS = 5
 
@@ -161,3 +165,16 @@ def probe_frame(
         "null_auc", "n_positive", "n_presentations", "folds",
     ]  # fmt: skip
     return whole_numbers(frame[order])
+
+
+@run_frame("probes", of="held_out", on_demand=True)
+def _probes(results: RunResults) -> pd.DataFrame:
+    """Probe the pixels, the trained net and the untrained one, in the column `net`."""
+    held_out = results.run["held_out"]
+    frames = []
+    for net, layers in results.unlabelled.items():
+        frame = probe_frame(layers, results.labels, held_out)
+        frame.insert(0, "net", net)
+        frame["net"] = frame["net"].where(frame["layer"] != PIXELS, PIXELS_NET)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)

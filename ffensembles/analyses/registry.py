@@ -28,11 +28,18 @@ class RunResults:
         Its files by what they hold: `weights`, `activations`, `sample`.
     stores
         Its ensembles' files by method.
+    unlabelled
+        Representations of unlabelled images by net, `trained` and `untrained`: by number of the
+        layer (images, units); 0 are the images themselves.
+    labels
+        Classes of these images, (images,).
     """
 
     run: Mapping[str, Any]
     files: Mapping[str, str | Path] = field(default_factory=dict)
     stores: Mapping[str, str | Path] = field(default_factory=dict)
+    unlabelled: Mapping[str, Mapping[int, NDArray[np.floating]]] = field(default_factory=dict)
+    labels: NDArray[np.integer] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     @cached_property
     def weights(self) -> dict[str, NDArray[np.float32]]:
@@ -73,6 +80,9 @@ class RunFrame:
         Whether it is also measured on untrained nets.
     ending
         Format of the frame across runs: `parquet` where it is large.
+    on_demand
+        Whether it is measured by a rule of its own, and only where a figure or a table of the
+        runs' edition shows it. Otherwise it is measured on every run.
     """
 
     name: str
@@ -81,6 +91,7 @@ class RunFrame:
     shuffled: bool = False
     untrained: bool = True
     ending: Literal["csv", "parquet"] = "csv"
+    on_demand: bool = False
 
     @property
     def file(self) -> str:

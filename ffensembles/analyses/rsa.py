@@ -28,6 +28,8 @@ from ffensembles.ensembles.common import layer_names, matrices
 
 Matrix = NDArray[np.floating]
 
+_VALUES = ("spearman", "cka", "cka_debiased", "cka_null")
+
 IMAGES = 1000
 """Images of a test set that are compared, stratified by class."""
 
@@ -138,7 +140,7 @@ class _Gram:
     def own(self) -> tuple[float, float, float]:
         """Norm, trace and unbiased HSIC with itself."""
         k = self.plain
-        return float(np.sqrt((k * k).sum())), float(np.trace(k)), _hsic(k, k)
+        return float(np.sqrt((k * k).sum())), float(np.trace(k)), hsic(k, k)
 
 
 def _cka(one: _Gram, other: _Gram) -> CKA:
@@ -155,13 +157,20 @@ def _cka(one: _Gram, other: _Gram) -> CKA:
     positive = own > 0 and other_own > 0
     return CKA(
         float((one.plain * other.plain).sum() / scale),
-        _hsic(one.plain, other.plain) / np.sqrt(own * other_own) if positive else np.nan,
+        hsic(one.plain, other.plain) / np.sqrt(own * other_own) if positive else np.nan,
         trace * other_trace / (n - 1) / scale,
     )
 
 
-def _hsic(k: NDArray[np.float64], m: NDArray[np.float64]) -> float:
-    """Estimate HSIC without bias, up to a factor that CKA loses (Song et al. 2012, eq. 5)."""
+def hsic(k: NDArray[np.float64], m: NDArray[np.float64]) -> float:
+    """Estimate HSIC without bias, up to a factor that CKA loses (Song et al. 2012, eq. 5).
+
+    Parameters
+    ----------
+    k, m
+        Inner products of the same conditions in two representations, (conditions, conditions),
+        at least four; whether units are centred does not matter.
+    """
     n = len(k)
     rows, others = k.sum(axis=0) - k.diagonal(), m.sum(axis=0) - m.diagonal()
     inner = (k * m).sum() - (k.diagonal() * m.diagonal()).sum()
@@ -290,13 +299,18 @@ def rsa_frame(runs: Runs, permutations: int = 0, seed: int = 0) -> pd.DataFrame:
 
 
 def rsa_summary(frame: pd.DataFrame) -> pd.DataFrame:
-    """Average `rsa_frame` over pairs of different runs, by model and layer.
+    """Average a comparison of runs over pairs of different ones, by model and layer.
+
+    Parameters
+    ----------
+    frame
+        What `rsa_frame` or `dissimilarities.compare` returned, of one data set.
 
     Returns
     -------
     pandas.DataFrame
         Both orders of each pair of `protocol`, `model` and `layer`: these, the same with `other_`
-        before them, `spearman`, `cka`, `cka_debiased`, `cka_null` (means) and `n_pairs` of runs.
+        before them, means of `spearman` and of what there is of CKA, and `n_pairs` of runs.
         Pairs share runs and are not independent, so that no standard error is given. A layer
         beside itself is a comparison of seeds; layers of one net are compared within the run.
     """
@@ -319,7 +333,7 @@ def rsa_summary(frame: pd.DataFrame) -> pd.DataFrame:
     )
     itself = (rows[group].to_numpy() == rows[others].to_numpy()).all(axis=1)
     both = pd.concat([rows, swapped[~itself]])
-    values = ["spearman", "cka", "cka_debiased", "cka_null"]
+    values = [name for name in _VALUES if name in rows]
     grouped = both.groupby([*group, *others])
     return grouped[values].mean().assign(n_pairs=grouped.size()).reset_index()
 

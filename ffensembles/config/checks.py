@@ -125,16 +125,23 @@ def _images(images: Images, datasets: list[str]) -> Iterator[Problem]:
 
 def _per_dataset(recipes: dict[str, Protocol]) -> Iterator[Problem]:
     for name, protocol in recipes.items():
-        for dataset, over in protocol.per_dataset.items():
-            path: Path = ("recipes", name, "per_dataset", dataset)
-            if dataset not in DATASETS:
-                yield wrong(path, dataset, DATASETS)
-                continue
-            try:
-                for_dataset(protocol, dataset)
-            except ValidationError as error:
-                base = protocol.model_dump(exclude={"per_dataset"})
-                yield from translate(error, Mathematics, merged(base, over), path)
+        yield from _overrides(protocol.per_dataset, protocol, ("recipes", name, "per_dataset"))
+
+
+def _overrides(
+    per_dataset: Mapping[str, dict[str, Any]], protocol: Protocol, path: Path
+) -> Iterator[Problem]:
+    """Yield what is wrong with other values of a protocol's keys for single data sets."""
+    base = protocol.model_dump(exclude={"per_dataset"})
+    for dataset, over in per_dataset.items():
+        if dataset not in DATASETS:
+            yield wrong((*path, dataset), dataset, DATASETS)
+            continue
+        whole = merged(base, over)
+        try:
+            Mathematics.model_validate(whole)
+        except ValidationError as error:
+            yield from translate(error, Mathematics, whole, (*path, dataset))
 
 
 def _own_seeds(
@@ -295,10 +302,31 @@ def _extension_settings(
 
 def _sweep(sweep: Sweep, recipes: dict[str, Protocol], ensembles: Any) -> Iterator[Problem]:
     yield from _settings("sweep", sweep, recipes, ensembles)
+    yield from _of_datasets("sweep", sweep, recipes)
 
 
 def _control(control: Sweep, recipes: dict[str, Protocol], ensembles: Any) -> Iterator[Problem]:
     yield from _settings("control", control, recipes, ensembles)
+    yield from _of_datasets("control", control, recipes)
+
+
+def _sweep_and_control(sweep: Sweep, control: Sweep) -> Iterator[Problem]:
+    """Both name their runs by protocol and setting alone."""
+    if sweep.protocol == control.protocol and sweep.per_dataset != control.per_dataset:
+        yield Problem(
+            ("control", "per_dataset"),
+            f"found other values than in sweep.per_dataset, although both vary {sweep.protocol}; "
+            "allowed: the same, since their runs have the same names",
+        )
+
+
+def _of_datasets(section: str, sweep: Sweep, recipes: dict[str, Protocol]) -> Iterator[Problem]:
+    """Yield what is wrong with a sweep's data sets and its values for single ones."""
+    for place, dataset in enumerate([] if sweep.datasets == "all" else sweep.datasets):
+        if dataset not in DATASETS:
+            yield wrong((section, "datasets", place), dataset, DATASETS)
+    if sweep.protocol in recipes:
+        yield from _overrides(sweep.per_dataset, recipes[sweep.protocol], (section, "per_dataset"))
 
 
 def _settings(
@@ -357,4 +385,5 @@ _CHECKS: tuple[Callable[..., Iterator[Problem]], ...] = (
     _extension_settings,
     _sweep,
     _control,
+    _sweep_and_control,
 )

@@ -49,10 +49,11 @@ def json_schema() -> dict[str, Any]:
     for part, kinds in (("tables", tables), ("figures", figures)):
         entries = [{"$ref": reference[model]} for model in kinds]
         properties(Edition)[part]["additionalProperties"] = {"anyOf": [*entries, {"type": "null"}]}
-    groups["Protocol"]["properties"]["per_dataset"] |= {
-        "additionalProperties": {"$ref": reference[Mathematics]},
-        "propertyNames": {"enum": list(DATASETS)},
-    }
+    for group in ("Protocol", "Sweep"):
+        groups[group]["properties"]["per_dataset"] |= {
+            "additionalProperties": {"$ref": reference[Mathematics]},
+            "propertyNames": {"enum": list(DATASETS)},
+        }
     properties(Config)["datasets"]["items"]["enum"] = list(DATASETS)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

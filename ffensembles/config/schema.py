@@ -225,7 +225,13 @@ class Sweep(Group):
     """Settings varied one at a time around a protocol."""
 
     protocol: str = Field(description="the protocol that is varied, one of `recipes`")
+    datasets: Literal["all"] | Annotated[list[str], Some, Unique] = Field(
+        description="data sets of these runs, of the study's; or all"
+    )
     seeds: Annotated[list[Seed], Some, Unique] = Field(description="one run of each per seed")
+    per_dataset: dict[str, dict[str, Any]] = Field(
+        description="for single data sets, other values of any key of the recipe, in every run here"
+    )
     settings: list[Setting] = Field(description="what is varied")
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from ffensembles.runtime.keys import Allowed, Count, Field, Group, Positive
+from ffensembles.runtime.keys import Allowed, Count, Field, Ge, Group, Number, Positive
 
 
 def _phases(text: str) -> str:
@@ -37,4 +37,14 @@ class GoodnessFit(Fit):
         "0-0",
         description="steps in a row on positive data alone, then on negative data alone: n-m; "
         "0-0: every step learns from both",
+    )
+
+
+class ClassificationFit(Fit):
+    """Adam's settings, and what is added to the cross-entropy."""
+
+    l1_penalty: Annotated[Number, Ge(0)] = Field(
+        default=0.0,
+        description="weight of the sum of |a| over a batch's images, hidden layers and units, "
+        "added to the mean cross-entropy",
     )

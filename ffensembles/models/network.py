@@ -91,9 +91,9 @@ def logits(weights: Weights, recipe: Recipe, x: Tensor) -> Tensor:
     return readout(weights, hidden(weights, recipe, x)[-1])
 
 
-def readout(weights: Weights, h: Tensor) -> Tensor:
-    """Return BP's readout of the last layer's activations, (presentations, labels)."""
-    return torch.nn.functional.linear(h, weights["readout.weight"], weights["readout.bias"])
+def readout(weights: Weights, last: Tensor) -> Tensor:
+    """Return BP's readout of the last hidden layer's activations, (presentations, labels)."""
+    return torch.nn.functional.linear(last, weights["readout.weight"], weights["readout.bias"])
 
 
 def embed(x: Tensor, labels: Tensor, label_value: Tensor, positions: Tensor) -> Tensor:

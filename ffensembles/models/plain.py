@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, softplus
 
 from ffensembles.datasets.labels import negative_labels, pooled_negatives
-from ffensembles.models.network import embed, hidden, layer_input, logits, norm
+from ffensembles.models.network import embed, hidden, layer_input, norm, readout
 from ffensembles.models.recipe import Recipe
 from ffensembles.models.spec import resolve
 from ffensembles.runtime.random import random_stream
@@ -256,10 +256,12 @@ def goodness_step(stage: PlainStage, epoch: int, batch: Tensor | slice) -> Measu
 
 
 def classification_step(stage: PlainStage, epoch: int, batch: Tensor | slice) -> Measures:
-    """Take one step on the cross-entropy of the readout (BP)."""
+    """Take one step on the cross-entropy of the readout, and the l1 norm of activations (BP)."""
     task = stage.task
-    out = logits(stage.weights, task.recipe, task.x[batch])
-    loss = cross_entropy(out, task.labels[batch])
+    layers = hidden(stage.weights, task.recipe, task.x[batch])
+    loss = cross_entropy(readout(stage.weights, layers[-1]), task.labels[batch])
+    if task.recipe.l1_penalty:
+        loss = loss + task.recipe.l1_penalty * sum(h.abs().sum() for h in layers)
     stage.descend(loss)
     return Measures(float(loss.detach()))
 

@@ -57,6 +57,9 @@ class Recipe:
     learning_rate, epochs, batch_size
         Adam's; epochs are per layer for `FF`, 0 leaves the net untrained; a batch size of None
         means the full batch.
+    l1_penalty
+        Weight of the sum of |a| over a batch's images, hidden layers and units in the loss of
+        `BP`, beside the mean cross-entropy. Later than the first kept runs; 0: none.
     phases
         `n-m`: n steps that learn from positive data alone and m from negative data alone, in turn
         (Hinton 2022, "sleep" and "wake"), of models that learn from both; `0-0`: every step
@@ -77,6 +80,7 @@ class Recipe:
     learning_rate: float
     epochs: int
     batch_size: int | None
+    l1_penalty: float = 0.0
     phases: str = "0-0"
 
     @property

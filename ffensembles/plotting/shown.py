@@ -11,6 +11,7 @@ from ffensembles.plotting.captions import DatasetLabel
 from ffensembles.plotting.registry import Shown
 from ffensembles.publication.editions import as_published, look_up
 from ffensembles.representations.store import open_tree
+from ffensembles.runs import is_of
 
 STORE = "store_"
 """What the names of ensembles' stores begin with."""
@@ -57,7 +58,11 @@ def shown_from(
 
 
 def _frame(given: str | Path | Sequence[str | Path], protocol: str) -> pd.DataFrame:
-    """Read a frame of one file, or put those of single runs together; keep one protocol's rows."""
+    """Read a frame of one file, or put those of single runs together; keep a protocol's rows.
+
+    Rows of variations of the protocol, as control runs have, are kept too.
+    """
     paths = [given] if isinstance(given, str | Path) else given
     frame = together(map(read_frame, paths))
-    return frame[frame["protocol"] == protocol].reset_index(drop=True)
+    own = [is_of(name, protocol) for name in frame["protocol"]]
+    return frame[own].reset_index(drop=True)

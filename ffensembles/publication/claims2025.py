@@ -1,4 +1,4 @@
-"""Claims of the later edition, 2025, and the control of the learning rate.
+"""Claims of the later edition, 2025; those of the learning rate are in `learning_rate`.
 
 Sparsity is Hoyer's, ensembles are LOO's with k = 1.
 """
@@ -12,17 +12,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.optimize import linear_sum_assignment
 
 from ffensembles.analyses.statistics import (
     PERMUTATIONS,
-    hedges_g,
     standardised_ranks,
     valley_depth,
-    welch,
 )
 from ffensembles.analyses.tidy import RUN_KEYS
 from ffensembles.models.recipe import MODEL_TITLES
+from ffensembles.publication.learning_rate import sparser_at_its_accuracy, sparser_at_its_rate
 from ffensembles.publication.measures import (
     FEWEST_CLASSES,
     NO_LABELS,
@@ -30,6 +28,7 @@ from ffensembles.publication.measures import (
     Claim,
     Frames,
     Measured,
+    difference,
     left_out,
     mean_of,
     of_unseen,
@@ -37,14 +36,11 @@ from ffensembles.publication.measures import (
     per_run,
     select,
     similar,
+    sparsities,
     weaker,
 )
-from ffensembles.publication.numbers import ABSOLUTE
-from ffensembles.publication.numbers2025 import CONTROL, METHOD
+from ffensembles.publication.numbers2025 import METHOD
 from ffensembles.runtime.text import plural
-
-MATCHED = ABSOLUTE
-"""Two runs have matched accuracies if these differ by no more."""
 
 BALANCED = 0.05
 """A fraction of positive weights is balanced if it differs from one half by less."""
@@ -54,34 +50,8 @@ VALLEY = 0.5
 
 _LAYERS = (1, 2, 3)
 _LOO = {"method": METHOD}
-_LEARNING_RATES = CONTROL.rpartition("-")[0]
 _NO_ORDER = "the sparsity of an image does not depend on its label"
 _NO_RATE = "an untrained net has no learning rate"
-
-
-def _sparsities(
-    frames: Frames, name: str, protocol: str, dataset: str, model: str, layer: int
-) -> pd.DataFrame:
-    """Return a layer's sparsity over all classes, one row a run."""
-    rows = select(frames, name, protocol, dataset=dataset, model=model, layer=layer)
-    return rows if rows.empty else rows[rows["category"].isna()].dropna(subset="sparsity")
-
-
-def _difference(of: dict[str, NDArray[np.float64]]) -> Measured | None:
-    """Subtract the mean of the second group of runs from that of the first; Welch's interval."""
-    (title, one), (beside, other) = of.items()
-    if not len(one) or not len(other):
-        return None
-    low, high, p = welch(one, other)
-    effect = hedges_g(one, other).value
-    notes = [f"{title} {mean_of(one):.3f}, {beside} {mean_of(other):.3f}"]
-    if not np.isnan(effect):
-        notes.append(f"Hedges' g {effect:.1f}")
-    return Measured(
-        mean_of(one) - mean_of(other), low, high, p, len(one) + len(other),
-        f"runs ({len(one)} {title}, {len(other)} {beside})",
-        None if np.isnan(low) else low > 0, "; ".join(notes),
-    )  # fmt: skip
 
 
 def _sparser(
@@ -89,84 +59,12 @@ def _sparser(
 ) -> Measured | None:
     """Measure how much sparser a model's layer is than BP's."""
     rows = {
-        MODEL_TITLES[name]: _sparsities(frames, "sparsity", protocol, dataset, name, layer)
+        MODEL_TITLES[name]: sparsities(frames, "sparsity", protocol, dataset, name, layer)
         for name in (model, "BP")
     }
     if any(one.empty for one in rows.values()):
         return None
-    return _difference({name: per_run(one, "sparsity") for name, one in rows.items()})
-
-
-def _sparser_at_its_rate(
-    frames: Frames, dataset: str, protocol: str, layer: int
-) -> Measured | None:
-    """Measure how much sparser FF's layer is than that of BP trained at FF's learning rate."""
-    ours = _sparsities(frames, "sparsity", protocol, dataset, "FF", layer)
-    control = f"{protocol}--{CONTROL}"
-    theirs = _sparsities(frames, "control_sparsity", control, dataset, "BP", layer)
-    if ours.empty or theirs.empty:
-        return None
-    found = _difference(
-        {"FF": per_run(ours, "sparsity"), "BP at FF's rate": per_run(theirs, "sparsity")}
-    )
-    rows = (
-        ("FF", select(frames, "accuracy", protocol, dataset=dataset, model="FF", layer=0)),
-        ("BP", select(frames, "control_accuracy", control, dataset=dataset, model="BP", layer=0)),
-    )
-    known = [f"{name} {one['accuracy'].mean():.3f}" for name, one in rows if len(one)]
-    return found and _opposite(found, f"accuracy {', '.join(known)}" if known else "")
-
-
-def _opposite(found: Measured, *notes: str) -> Measured:
-    """Say so where the interval shows the opposite of the claim."""
-    reverse = "BP is the sparser (interval below 0)" if found.high < 0 else ""
-    return replace(found, note="; ".join(filter(None, [found.note, *notes, reverse])))
-
-
-def _sparser_at_its_accuracy(
-    frames: Frames, dataset: str, protocol: str, layer: int
-) -> Measured | None:
-    """Measure how much sparser FF's layer is than BP's in pairs of runs of like accuracy.
-
-    BP's runs are of every learning rate. Pairs are those with the least differences in accuracy
-    in all, each run in one pair at most.
-    """
-    ours = _with_accuracy(frames, "", protocol, dataset, "FF", layer)
-    changed = frames.get("control_sparsity")
-    protocols = [] if changed is None or changed.empty else changed["protocol"].unique().tolist()
-    theirs = [_with_accuracy(frames, "", protocol, dataset, "BP", layer)] + [
-        _with_accuracy(frames, "control_", name, dataset, "BP", layer)
-        for name in protocols
-        if name.startswith(f"{protocol}--{_LEARNING_RATES}-")
-    ]
-    beside = pd.concat(theirs)
-    if ours.empty or beside.empty:
-        return None
-    apart = np.abs(np.subtract.outer(ours["accuracy"].to_numpy(), beside["accuracy"].to_numpy()))
-    # a pair beyond the tolerance costs more than all others together, and is left out
-    i, j = linear_sum_assignment(np.where(apart <= MATCHED, apart, 1e3))
-    close = apart[i, j] <= MATCHED
-    i, j = i[close], j[close]
-    differences = ours["sparsity"].to_numpy()[i] - beside["sparsity"].to_numpy()[j]
-    found = replace(one_sample(differences, 0), n_of="pairs of runs")
-    note = f"{len(i)} of {plural(len(ours), 'FF run')} matched within {MATCHED:g} in accuracy"
-    if len(i):
-        gap = (ours["accuracy"].to_numpy()[i] - beside["accuracy"].to_numpy()[j]).mean()
-        note += f", FF's accuracy less BP's {gap:+.3f} on average"
-    holds = None if np.isnan(found.low) else found.low > 0
-    return _opposite(replace(found, holds=holds, note=note))
-
-
-def _with_accuracy(
-    frames: Frames, prefix: str, protocol: str, dataset: str, model: str, layer: int
-) -> pd.DataFrame:
-    """Return the sparsity and the accuracy of each run that has both."""
-    keys = list(RUN_KEYS)
-    rows = _sparsities(frames, f"{prefix}sparsity", protocol, dataset, model, layer)
-    net = select(frames, f"{prefix}accuracy", protocol, dataset=dataset, model=model, layer=0)
-    if rows.empty or net.empty:
-        return pd.DataFrame(columns=[*keys, "sparsity", "accuracy"])
-    return rows[[*keys, "sparsity"]].merge(net[[*keys, "accuracy"]], on=keys)
+    return difference({name: per_run(one, "sparsity") for name, one in rows.items()})
 
 
 def _unseen_ensemble(frames: Frames, dataset: str, protocol: str, layer: int) -> Measured | None:
@@ -331,7 +229,7 @@ CLAIMS_2025: tuple[Claim, ...] = (
         "FF is sparser than BP at the same learning rate, FF's, in layer {layer} (the interval is"
         " above 0).",
         "Hoyer sparsity of FF less that of BP trained at FF's learning rate",
-        _sparser_at_its_rate,
+        sparser_at_its_rate,
         "sparsity",
         unshuffled=_NO_ORDER,
         trained=_NO_RATE,
@@ -340,7 +238,7 @@ CLAIMS_2025: tuple[Claim, ...] = (
         "same_accuracy",
         "FF is sparser than BP at the same accuracy in layer {layer} (the interval is above 0).",
         "Hoyer sparsity of FF less that of BP, in pairs of runs with matched accuracies",
-        _sparser_at_its_accuracy,
+        sparser_at_its_accuracy,
         "sparsity",
         unshuffled=_NO_ORDER,
         trained=_NO_RATE,

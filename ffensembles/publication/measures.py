@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from ffensembles.analyses.statistics import CONFIDENCE, mantel
+from ffensembles.analyses.statistics import CONFIDENCE, hedges_g, mantel, welch
 from ffensembles.analyses.tidy import RUN_KEYS, over_seeds
 from ffensembles.publication.numbers import PROTOCOL, SIZE_METHOD, SIZE_QUANTILE
 from ffensembles.runtime.text import plural
@@ -217,3 +217,28 @@ def complete(
             break
         del labels[int(missing.sum(axis=1).argmax())]
     return one.loc[labels, labels].to_numpy(), other.loc[labels, labels].to_numpy()
+
+
+def sparsities(
+    frames: Frames, name: str, protocol: str, dataset: str, model: str, layer: int
+) -> pd.DataFrame:
+    """Return a layer's sparsity over all classes, one row a run."""
+    rows = select(frames, name, protocol, dataset=dataset, model=model, layer=layer)
+    return rows if rows.empty else rows[rows["category"].isna()].dropna(subset="sparsity")
+
+
+def difference(of: dict[str, NDArray[np.float64]]) -> Measured | None:
+    """Subtract the mean of the second group of runs from that of the first; Welch's interval."""
+    (title, one), (beside, other) = of.items()
+    if not len(one) or not len(other):
+        return None
+    low, high, p = welch(one, other)
+    effect = hedges_g(one, other).value
+    notes = [f"{title} {mean_of(one):.3f}, {beside} {mean_of(other):.3f}"]
+    if not np.isnan(effect):
+        notes.append(f"Hedges' g {effect:.1f}")
+    return Measured(
+        mean_of(one) - mean_of(other), low, high, p, len(one) + len(other),
+        f"runs ({len(one)} {title}, {len(other)} {beside})",
+        None if np.isnan(low) else low > 0, "; ".join(notes),
+    )  # fmt: skip

@@ -25,6 +25,7 @@ from ffensembles.publication.comparison import (
     text,
 )
 from ffensembles.publication.editions import PUBLICATIONS
+from ffensembles.publication.learning_rate import in_words
 from ffensembles.publication.numbers import ABSOLUTE, RELATIVE, UNSEEN_LAYER
 from ffensembles.publication.tables import FLOOR_TOLERANCE, NOTHING, ON_FLOOR
 from ffensembles.runtime.text import plural
@@ -62,6 +63,7 @@ def page(
         facts,
         "## Summary",
         _summary(comparison, claims),
+        *_control(claims, titles, edition),
         "## Claims",
         _table(_CLAIM_COLUMNS, [_claim_line(row, titles) for row in claims.to_dict("records")]),
         "## Numbers",
@@ -83,6 +85,14 @@ def page(
         _legend(len(claims), edition),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _control(claims: pd.DataFrame, titles: Mapping[str, str], edition: str) -> list[str]:
+    """Return the section on the learning rate, where an edition has such claims."""
+    said = in_words(claims, titles)
+    if not said:
+        return []
+    return ["## Is it the learning rate?", _QUESTION[edition], said]
 
 
 def about(
@@ -181,6 +191,18 @@ _OF_EDITION = {
 """What else a reader of an edition's page has to know."""
 
 
+_BRACKETS = "the verdicts here rest on what stands in brackets"
+_HOLM = {"2025": "a claim holds only if this p is below .05 too"}
+"""What an edition's verdicts do with the corrected p."""
+
+_QUESTION = {
+    "2025": "The study compares FF at a learning rate of 0.01 with BP at 0.0001. Here FF is "
+    "compared with BP at FF's learning rate, and with runs of BP, of any learning rate, that are "
+    "as accurate. The claims below have the tests; the figure `sparsity_accuracy` shows the runs.",
+}
+"""What the control of an edition is for."""
+
+
 def _summary(comparison: pd.DataFrame, claims: pd.DataFrame) -> str:
     cells = comparison[comparison["source"].str.startswith("Table")]
     within = int(cells["within"].map(_true).sum())
@@ -273,7 +295,7 @@ def _legend(tests: int, edition: str) -> str:
         f"Intervals are of {CONFIDENCE:.0%} over runs".replace("95%", "95 %")
         + " (Welch's on log sizes for ratios, Student's for means, Fisher's for r over pairs); "
         f"the Mantel test permutes classes {PERMUTATIONS:,} times. p (Holm) is corrected for all "
-        f"{tests} tests of this table; the verdicts here rest on what stands in brackets.",
+        f"{tests} tests of this table; {_HOLM.get(edition, _BRACKETS)}.",
         "Untrained: the same statistic on nets of no epoch. Shuffled: on the same activations "
         "with labels permuted over the correctly classified images. Neither enters a verdict.",
         *_OF_EDITION.get(edition, ()),

@@ -1,7 +1,7 @@
 """Representations of images that carry no label: what a linear probe may read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 
 from ffensembles.datasets.loading import stratified
 from ffensembles.datasets.prepare import prepare
-from ffensembles.models.network import hidden
+from ffensembles.datasets.registry import DATASETS
+from ffensembles.models.network import hidden, initial_weights
 from ffensembles.models.recipe import Recipe
 from ffensembles.representations.weights import load_weights
 from ffensembles.runtime.random import random_stream
+
+PROBED = 2000
+"""Test images that probes read, stratified by class."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,8 @@ def read_unlabelled(
 ) -> Unlabelled:
     """Read a trained run's hidden layers on test images that carry no label.
 
+    See also `read_with_untrained`.
+
     Parameters
     ----------
     run
@@ -107,11 +113,47 @@ def read_unlabelled(
         If the data set could not be downloaded or found.
     """
     torch.set_num_threads(max(1, threads))
-    test = prepare(run["dataset"], "test", data, **recipe.images)
+    return _read(run["dataset"], recipe, data, load_weights(weights), images)
+
+
+def read_with_untrained(
+    run: Mapping[str, Any],
+    recipe: Recipe,
+    data: Mapping[str, Any],
+    weights: str | Path,
+    *,
+    images: int | None = PROBED,
+    threads: int = 1,
+) -> dict[str, Unlabelled]:
+    """Read the same of the net with its first weights too, a baseline of what training adds.
+
+    Returns
+    -------
+    dict
+        `trained` and `untrained`, on the same images; parameters and errors as for
+        `read_unlabelled`.
+    """
+    trained = read_unlabelled(run, recipe, data, weights, images=images, threads=threads)
+    inputs, n_labels = trained.layers[0].shape[1], len(DATASETS[run["dataset"]].classes)
+    first = initial_weights(recipe, int(run["seed"]), inputs, n_labels)
+    net = {name: values.numpy() for name, values in first.items()}
+    layers = hidden_unlabelled(net, recipe, trained.layers[0])
+    return {"trained": trained, "untrained": replace(trained, layers=layers)}
+
+
+def _read(
+    dataset: str,
+    recipe: Recipe,
+    data: Mapping[str, Any],
+    weights: Mapping[str, NDArray[np.float32]],
+    images: int | None,
+) -> Unlabelled:
+    """Read the hidden layers of a net on test images that carry no label."""
+    test = prepare(dataset, "test", data, **recipe.images)
     drawn = np.arange(len(test.labels))
     if images is not None and images < len(drawn):
         drawn = stratified(test.labels, images, random_stream(0, "images of probes"))
     drawn = drawn[np.argsort(test.labels[drawn], kind="stable")]
     x = test.x[drawn]
-    layers = {0: x, **hidden_unlabelled(load_weights(weights), recipe, x)}
+    layers = {0: x, **hidden_unlabelled(weights, recipe, x)}
     return Unlabelled(layers, test.labels[drawn], test.stimulus_id[drawn])

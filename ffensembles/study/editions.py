@@ -14,6 +14,7 @@ from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.plotting.registry import KINDS, Needs
 from ffensembles.publication.tables import ENDINGS, TABLE_KINDS
 from ffensembles.runs import Run
+from ffensembles.study.frames import applies, in_scope, run_frame_of
 from ffensembles.study.grid import Grid, one_of
 from ffensembles.study.paths import Paths
 
@@ -98,10 +99,12 @@ class Editions:
 
     def _variants(self, edition: str, parameters: Any) -> dict[str, Variant]:
         kind = KINDS[parameters.kind]
+        needs = kind.needs(parameters)
         examples = {
             dataset: run
             for dataset in self.config.datasets
             if (run := self._example(parameters, edition, dataset)) is not None
+            and self._has_frames(needs, edition, dataset)
         }
         own = getattr(parameters, "dataset", None)
         own = own if own in examples else next(iter(examples), None)
@@ -132,6 +135,30 @@ class Editions:
         for key, wanted in preferences.items():
             runs = [run for run in runs if getattr(run, key) == wanted] or runs
         return runs[0] if runs else None
+
+    def _has_frames(self, needs: Needs, edition: str, dataset: str) -> bool:
+        """Say whether a data set has a run that each frame which a figure needs is made of."""
+        protocol = self.config.editions[edition].protocol
+        for scope, frame in map(in_scope, needs.frames):
+            runs = applies(frame, self.grid.scope(scope))
+            if not any(run.dataset == dataset and run.of(protocol) for run in runs):
+                return False
+        return True
+
+    def showing(self, frame: str) -> list[Run]:
+        """Return the runs that a frame is measured on which only figures ask for.
+
+        They are those of the protocols whose edition has a figure that is drawn from the frame,
+        or from one that is made of it.
+        """
+        protocols = {
+            one.protocol
+            for name, one in self.all.items()
+            for figure in self.figures(name)
+            for needed in self.needs(name, figure).frames
+            if run_frame_of(needed) == run_frame_of(frame)
+        }
+        return applies(frame, self.grid.select(protocol=protocols))
 
     def label(self, edition: str, dataset: str) -> dict[str, Any]:
         """Return what captions call a data set, and the scale at which it was learnt."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from ffensembles.analyses import RUN_FRAMES
 from ffensembles.extensions import EXTENSIONS
 from ffensembles.runs import Run
-from ffensembles.study.grid import whole, without
+from ffensembles.study.grid import SCOPES, whole, without
 
 _OTHER_FILES = {
     "accuracy": "accuracy.csv",
@@ -15,10 +15,41 @@ _OTHER_FILES = {
     "similarity": "similarity.csv",
     "costs": "costs.csv",
     "sweep": "sweep.csv",
+    "rsa": "rsa.parquet",
+    "ceilings": "ceilings.csv",
 }
 """Frames that are not put together from the frames of single runs."""
 
 _FROM_RUN_FILES = ("accuracy", "history")
+
+_MADE_OF = {"rsa": "dissimilarities", "ceilings": "dissimilarities"}
+"""Frames that compare runs, and the frame of single runs that they are made of."""
+
+
+def run_frame_of(frame: str) -> str:
+    """Return the frame of single runs that a frame across runs is made of.
+
+    Examples
+    --------
+    >>> run_frame_of("sizes"), run_frame_of("rsa")
+    ('sizes', 'dissimilarities')
+    """
+    return _MADE_OF.get(frame, frame)
+
+
+def in_scope(frame: str) -> tuple[str, str]:
+    """Split the name of a frame that a figure needs into a scope and the frame's own name.
+
+    Examples
+    --------
+    >>> in_scope("control_sparsity"), in_scope("positive_weights")
+    (('control/', 'sparsity'), ('', 'positive_weights'))
+    """
+    for scope in filter(None, SCOPES):
+        prefix = scope.replace("/", "_")
+        if frame.startswith(prefix):
+            return scope, frame.removeprefix(prefix)
+    return "", frame
 
 
 def frame_file(frame: str) -> str:
@@ -42,7 +73,8 @@ def measured(file: str) -> str:
 
 def applies(frame: str, runs: Sequence[Run]) -> list[Run]:
     """Return the runs that a frame is measured on, of some runs."""
-    of = RUN_FRAMES[frame].of if frame in RUN_FRAMES else "all"
+    known = RUN_FRAMES.get(run_frame_of(frame))
+    of = known.of if known else "all"
     return {"all": list(runs), "whole": whole(runs), "held_out": without(runs)}[of]
 
 
@@ -51,7 +83,9 @@ def scope_frames(scope: str, runs: Sequence[Run]) -> list[str]:
     frames = [
         name
         for name, frame in RUN_FRAMES.items()
-        if (scope != "shuffled/" or frame.shuffled) and (scope != "untrained/" or frame.untrained)
+        if not frame.on_demand
+        and (scope != "shuffled/" or frame.shuffled)
+        and (scope != "untrained/" or frame.untrained)
     ]
     if scope not in ("untrained/", "shuffled/"):  # nulls of what ensembles and weights are
         frames = [*_FROM_RUN_FILES, *frames]

@@ -6,11 +6,12 @@ from dataclasses import replace
 from functools import cache, cached_property
 from typing import Any
 
-from ffensembles.config import Config, for_dataset, varied
+from ffensembles.config import Config, for_dataset, merged, varied
+from ffensembles.config.schema import Sweep
 from ffensembles.datasets import DATASETS
 from ffensembles.models.recipe import MODELS, Recipe
 from ffensembles.runs import WHOLE, Run
-from ffensembles.study.variations import Variation, settings, untrained
+from ffensembles.study.variations import Variation, base_of, concerned, settings, untrained
 
 SCOPES = ("", "untrained/", "shuffled/", "sweep/", "control/")
 """What tidy frames are of: the study's runs, untrained nets, labels shuffled, sweep, control."""
@@ -75,6 +76,7 @@ class Grid:
         found = {untrained(p): Variation(p, {}, models, trained=False) for p in config.protocols}
         for sweep in (config.sweep, config.control):
             if sweep.protocol in config.protocols:
+                found |= dict([base_of(sweep)])
                 found |= {name: one for name, one in settings(sweep).items() if not one.of_cut}
         return found
 
@@ -87,14 +89,11 @@ class Grid:
         sweep = {"sweep/": self.config.sweep, "control/": self.config.control}[scope]
         if sweep.protocol not in self.config.protocols:
             return ()
-        runs = [
-            Run(sweep.protocol, dataset, model, None, seed)
-            for dataset in self.config.datasets
-            for model in self.config.models
-            for seed in sweep.seeds
-        ]
-        runs += self._without(sweep.protocol, sweep.protocol, sweep.seeds)
-        for name, setting in settings(sweep).items():
+        varied = settings(sweep)
+        runs = self._bases(sweep)
+        if any(setting.of_unseen or setting.of_cut for setting in varied.values()):
+            runs += self._without(sweep.protocol, sweep.protocol, sweep.seeds)
+        for name, setting in varied.items():
             if setting.of_unseen:
                 runs += [
                     run
@@ -102,8 +101,29 @@ class Grid:
                     if run.model in setting.models
                 ]
             elif not setting.of_cut:
-                runs += self._varied(name, sweep.seeds)
+                runs += self._varied(name, sweep.seeds, self._datasets(sweep))
         return tuple(dict.fromkeys(runs))
+
+    def _datasets(self, sweep: Sweep) -> list[str]:
+        """Return the data sets of a sweep."""
+        chosen = self.config.datasets
+        return [name for name in chosen if sweep.datasets == "all" or name in sweep.datasets]
+
+    def _bases(self, sweep: Sweep) -> list[Run]:
+        """Return what a sweep's runs are compared with, of the models that it concerns.
+
+        They are the study's own runs wherever the sweep's `per_dataset` changes nothing.
+        """
+        name, _ = base_of(sweep)
+        own = sweep.protocol
+        return [
+            Run(own if same else name, dataset, model, None, seed)
+            for dataset in self._datasets(sweep)
+            for model in self.config.models
+            if model in concerned(sweep)
+            for same in [self._recipe(own, dataset, model) == self._recipe(name, dataset, model)]
+            for seed in sweep.seeds
+        ]
 
     @property
     def cut_runs(self) -> list[Run]:
@@ -134,8 +154,10 @@ class Grid:
                     if seeds is None or seed in seeds:
                         yield Run(name, entry.dataset, entry.model, label, seed)
 
-    def _varied(self, name: str, seeds: Iterable[int]) -> Iterator[Run]:
-        for dataset in self.config.datasets:
+    def _varied(
+        self, name: str, seeds: Iterable[int], datasets: Iterable[str] | None = None
+    ) -> Iterator[Run]:
+        for dataset in self.config.datasets if datasets is None else datasets:
             for model in self.config.models:
                 if model in self.variations[name].models:
                     yield from (Run(name, dataset, model, None, seed) for seed in seeds)
@@ -190,7 +212,11 @@ class Grid:
         variation = self.variations.get(protocol)
         base = variation.base if variation else protocol
         mathematics = for_dataset(self.config.recipes[base], dataset)
-        for key, value in (variation.changes if variation else {}).items():
+        if variation is None:
+            return mathematics
+        over = variation.per_dataset.get(dataset, {})
+        mathematics = type(mathematics).model_validate(merged(mathematics.model_dump(), over))
+        for key, value in variation.changes.items():
             mathematics = varied(mathematics, key, value)
         return mathematics
 

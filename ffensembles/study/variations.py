@@ -1,13 +1,13 @@
 """Protocols that are another one but for some keys: sweep, control, untrained nets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
 from ffensembles.config import OF_CUT, Config
 from ffensembles.config.schema import Sweep
-from ffensembles.runs import UNTRAINED
+from ffensembles.runs import UNTRAINED, variation_name
 
 OF_UNSEEN = ("unseen_label", "held_out_negatives")
 """Keys of a recipe that matter only to runs without a class."""
@@ -27,12 +27,15 @@ class Variation:
         The models that it concerns.
     trained
         Whether the nets are trained at all.
+    per_dataset
+        Other values of any key for single data sets; `changes` are laid over them.
     """
 
     base: str
     changes: Mapping[str, Any]
     models: tuple[str, ...]
     trained: bool = True
+    per_dataset: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def of_unseen(self) -> bool:
@@ -53,14 +56,31 @@ def untrained(protocol: str) -> str:
     >>> untrained("relu-l2")
     'relu-l2--untrained'
     """
-    return f"{protocol}--{UNTRAINED}"
+    return variation_name(protocol, UNTRAINED)
+
+
+def base_of(sweep: Sweep) -> tuple[str, Variation]:
+    """Return the name and the recipe of what a sweep varies, where that is not the protocol's own.
+
+    It is the protocol with the sweep's `per_dataset` laid over it, `relu-l2--base` for example.
+    """
+    changed = Variation(sweep.protocol, {}, concerned(sweep), per_dataset=sweep.per_dataset)
+    return variation_name(sweep.protocol, "base"), changed
+
+
+def concerned(sweep: Sweep) -> tuple[str, ...]:
+    """Return the models that some setting of a sweep concerns."""
+    return tuple(dict.fromkeys(model for setting in sweep.settings for model in setting.models))
 
 
 def settings(sweep: Sweep) -> dict[str, Variation]:
     """Return a sweep's variations by the names of their protocols; those of a cut among them."""
     return {
-        f"{sweep.protocol}--{setting.key}-{setting_text(value)}": Variation(
-            sweep.protocol, {setting.key: value}, tuple(setting.models)
+        variation_name(sweep.protocol, setting.key, setting_text(value)): Variation(
+            sweep.protocol,
+            {setting.key: value},
+            tuple(setting.models),
+            per_dataset=sweep.per_dataset,
         )
         for setting in sweep.settings
         for value in setting.values

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ffensembles.analyses.dissimilarities import ceilings, compare, dissimilarity_frame
 from ffensembles.analyses.sharing import sharing_frame
 from ffensembles.analyses.sizes import sizes_frame
 from ffensembles.analyses.tidy import with_keys
@@ -121,12 +122,46 @@ def history_frame(model: str, seed: int, layers=3) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
+def probes_frame(layers=3, categories=4, held_out=0, seed=0) -> pd.DataFrame:
+    """Return made-up scores of probes with the columns of the real frame."""
+    rng = np.random.default_rng(seed)
+    nets = [
+        ("pixels", 0),
+        *((net, k) for net in ("trained", "untrained") for k in range(1, layers + 1)),
+    ]
+    return pd.DataFrame(
+        {
+            "net": net, "layer": layer, "category": category, "unseen": category == held_out,
+            "balanced_accuracy": rng.uniform(0.5, 1), "auc": rng.uniform(0.5, 1),
+            "null_balanced_accuracy": 0.5, "null_auc": 0.5, "n_positive": 12,
+            "n_presentations": 48, "folds": 5,
+        }
+        for net, layer in nets
+        for category in range(categories)
+    )  # fmt: skip
+
+
+def control_frames(frames: dict[str, list[pd.DataFrame]]) -> dict[str, pd.DataFrame]:
+    """Return accuracy and sparsity of made-up control runs: the study's own, and two settings."""
+    base = pd.concat(frames["sparsity"], ignore_index=True)
+    own = str(base["protocol"].iloc[0])
+    varied = [own, f"{own}--BP.learning_rate-0.01", f"{own}--BP.l1_penalty-1e-07"]
+    sparsity = pd.concat([base.assign(protocol=name) for name in varied], ignore_index=True)
+    keys = ["protocol", "dataset", "model", "held_out", "seed"]
+    net = sparsity[keys].drop_duplicates().assign(layer=0)
+    accuracy = np.random.default_rng(0).uniform(0.7, 0.9, len(net))
+    return {"control_sparsity": sparsity, "control_accuracy": net.assign(accuracy=accuracy)}
+
+
 def study(
     datasets=("mnist", "fashionmnist"), models=("FF", "BPFF", "BP"), seeds=(0, 1), lost=(),
     layers=3, relu=False,
 ):  # fmt: skip
     """Return the tidy frames of all runs: sizes, weights by unit, sharing, unseen, and others."""
-    names = ("sizes", "positive_weights_by_unit", "sharing", "unseen", "sparsity", "history")
+    names = (
+        "sizes", "positive_weights_by_unit", "sharing", "unseen", "sparsity", "history",
+        "dissimilarities", "probes",
+    )  # fmt: skip
     frames: dict[str, list[pd.DataFrame]] = {name: [] for name in names}
     net = {"lost": lost, "layers": layers, "relu": relu}
     for dataset in datasets:
@@ -142,13 +177,18 @@ def study(
                 by_unit = weights_by_unit(weights(model, seed, layers=layers))
                 frames["positive_weights_by_unit"].append(with_keys(by_unit, keys(tree)))
                 frames["sparsity"].append(with_keys(sparsity_frame(tree), keys(tree)))
+                apart = dissimilarity_frame(tree, images=24, pairs=60)
+                frames["dissimilarities"].append(with_keys(apart, keys(tree)))
                 history = history_frame(model, seed, layers)
                 frames["history"].append(with_keys(history, keys(tree)))
             tree = activations(dataset, "FF", seed, held_out=0, **net)
             for x in (method2(tree), found(tree)["loo"]):
                 frames["unseen"].append(with_keys(unseen_frame(x), keys(tree)))
             frames["sizes"].append(with_keys(sizes_frame(method2(tree)), keys(tree)))
-    return {name: pd.concat(parts, ignore_index=True) for name, parts in frames.items()}
+            frames["probes"].append(with_keys(probes_frame(layers, seed=seed), keys(tree)))
+    whole = {name: pd.concat(parts, ignore_index=True) for name, parts in frames.items()}
+    apart = whole.pop("dissimilarities")
+    return whole | {"rsa": compare(apart), "ceilings": ceilings(apart)} | control_frames(frames)
 
 
 def shown(kind, parameters, frames, figure="figure1", held_out=None, labels=None, **net) -> Shown:

@@ -8,6 +8,7 @@ from scipy import stats
 from ffensembles.analyses.statistics import valley_depth
 from ffensembles.analyses.tidy import whole_numbers
 from ffensembles.publication.claims import CLAIMS, claims
+from ffensembles.publication.learning_rate import in_words
 from ffensembles.publication.numbers2025 import PROTOCOL_2025
 
 FASHION = "fashionmnist"
@@ -285,3 +286,47 @@ def test_nothing_run_says_so_for_every_claim() -> None:
     # what belongs to the other edition does not count
     old = sparsity_of({"FF": [0.8, 0.9], "BP": [0.1, 0.2]}, protocol="sigmoid-linf")
     assert set(claims({"sparsity": old}, "2025").verdict) == {"not run"}
+
+
+def words(frames: dict) -> str:
+    return in_words(claims(frames, "2025"), {"fashionmnist": "FashionMNIST"})
+
+
+def test_the_learning_rates_verdict_in_words() -> None:
+    assert words({}).startswith("**mnist.** At FF's learning rate: not run.")
+    frames = {
+        "accuracy": accuracy_of({"FF": [0.85, 0.86, 0.855]}),
+        "sparsity": sparsity_of({"FF": [0.83, 0.84, 0.85]}),
+    }
+    sparse = words({**frames, **control([0.875, 0.876, 0.874], [0.94, 0.95, 0.96])})
+    assert "by layer: layer 1 -0.110 (-0.13" in sparse
+    assert "(6 runs (3 FF, 3 BP at FF's rate); accuracy FF 0.855, BP 0.875)" in sparse
+    assert "BP is the sparser in every layer: the published difference is the" in sparse
+    assert "At the same accuracy, the sparsity" in sparse
+    dense = words({**frames, **control([0.875, 0.876, 0.874], [0.34, 0.35, 0.36])})
+    assert "FF is the sparser in every layer: the learning rate does not explain it." in dense
+    one = {
+        "accuracy": accuracy_of({"FF": [0.85]}),
+        "sparsity": sparsity_of({"FF": [0.83]}),
+        **control([0.875], [0.94]),
+    }
+    assert "In these runs BP is the sparser; they are too few for an interval" in words(one)
+
+
+def test_where_the_study_has_no_run_the_controls_base_is_compared() -> None:
+    """MNIST's control is trained shorter, and its base is a run of its own."""
+    bp = control([0.875, 0.876, 0.874], [0.94, 0.95, 0.96])
+    base = f"{PROTOCOL_2025}--base"
+    frames = {
+        "control_accuracy": pd.concat(
+            [bp["control_accuracy"], accuracy_of({"FF": [0.85, 0.86]}, protocol=base)]
+        ),
+        "control_sparsity": pd.concat(
+            [bp["control_sparsity"], sparsity_of({"FF": [0.83, 0.85]}, protocol=base)]
+        ),
+    }
+    assert tell(frames, "same_rate_1").value == pytest.approx(-0.11)
+    assert tell(frames, "same_accuracy_1").n == 2
+    # the study's own runs come first
+    own = {"sparsity": sparsity_of({"FF": [0.5, 0.5]}), "accuracy": accuracy_of({"FF": [0.8] * 2})}
+    assert tell({**frames, **own}, "same_rate_1").value == pytest.approx(-0.45)

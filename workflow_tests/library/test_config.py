@@ -271,7 +271,8 @@ def test_a_goodness_needs_a_threshold(model):
 
 def test_back_propagation_has_no_threshold():
     assert of(f"{RECIPE}.BP.theta", 0.5) == (
-        f"config.yaml: {RECIPE}.BP.theta: unknown key; allowed: learning_rate, epochs, batch_size"
+        f"config.yaml: {RECIPE}.BP.theta: unknown key; allowed: learning_rate, epochs, batch_size, "
+        "l1_penalty"
     )
 
 
@@ -425,6 +426,24 @@ def test_a_sweep_varies_what_there_is(section):
     line = of(f"{section}.settings", [{**setting, "key": "FF.theta", "values": [-1]}])
     said = "found -1; allowed: a number above 0"
     assert line == f"config.yaml: {section}.settings[0].values[0]: {said}"
+
+
+@pytest.mark.parametrize("section", ["sweep", "control"])
+def test_a_sweep_is_of_data_sets_there_are(section):
+    line = of(f"{section}.datasets", ["mnits"])
+    assert line.startswith(f"config.yaml: {section}.datasets[0]: found 'mnits'; allowed: ")
+    line = of(f"{section}.per_dataset", {"mnits": {}})
+    assert line.startswith(f"config.yaml: {section}.per_dataset.mnits: found 'mnits'; allowed: ")
+    line = of(f"{section}.per_dataset", {"mnist": {"FF": {"epochs": 0}}})
+    assert line == (
+        f"config.yaml: {section}.per_dataset.mnist.FF.epochs: found 0; "
+        "allowed: a whole number from 1"
+    )
+
+
+def test_sweep_and_control_of_one_protocol_train_alike():
+    line = of("sweep.protocol", "relu-l2")
+    assert line.startswith("config.yaml: control.per_dataset: found other values than in sweep")
 
 
 def test_all_problems_are_said_at_once():

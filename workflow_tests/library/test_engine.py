@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recipes import recipe_of
 
 from ffensembles.datasets.prepare import prepare
 from ffensembles.engine.adam import Adam
@@ -20,31 +21,17 @@ from ffensembles.engine.scatter import add_rows, add_rows_in_pieces
 from ffensembles.engine.stages import Solo, open_stage, stage_kind
 from ffensembles.engine.winner_stage import WinnerStage
 from ffensembles.errors import TrainingError
-from ffensembles.models.network import initial_weights, predict
+from ffensembles.models.network import hidden, initial_weights, predict
 from ffensembles.models.plain import PlainStage, Task
 from ffensembles.models.recipe import Recipe
 from ffensembles.training import devices, loop
 from ffensembles.training.evaluation import TestImages
 
 N_LABELS = 4
-FF = Recipe(
-    model="FF",
-    widths=(13, 11, 7),
-    activation="sigmoid",
-    goodness="linf",
-    normalisation="linf",
-    normalise_input=True,
-    label_value="dataset",
-    prediction="goodness",
-    negatives="once",
-    held_out_negatives="exclude",
-    theta=0.5,
-    learning_rate=0.01,
-    epochs=6,
-    batch_size=None,
-)
-BPFF = FF.but(model="BPFF", theta=1.5)
-BP = FF.but(model="BP", theta=None, batch_size=16)
+FF = recipe_of("FF", widths=(13, 11, 7), epochs=6)
+BPFF = recipe_of("BPFF", widths=FF.widths, epochs=6)
+BP = recipe_of("BP", widths=FF.widths, epochs=6, batch_size=16)
+PENALISED = [BP.but(l1_penalty=0.002), BP.but(l1_penalty=0.01, activation="relu")]
 RELU_L2: dict[str, Any] = {
     "activation": "relu", "goodness": "l2", "normalisation": "l2", "theta": 3.0
 }  # fmt: skip
@@ -79,8 +66,9 @@ VARIANTS = [
 def name_of(recipe: Recipe) -> str:
     changed = [str(getattr(recipe, key)) for key in recipe.as_json()
                if getattr(recipe, key) != getattr(FF, key)]  # fmt: skip
-    pooled = [recipe.negatives] if recipe.negatives == "pooled" else []
-    return "-".join([recipe.model, *changed[:4], *pooled])
+    ends = [recipe.negatives] if recipe.negatives == "pooled" else []
+    ends += ["l1"] if recipe.l1_penalty else []
+    return "-".join([recipe.model, *changed[:4], *ends])
 
 
 def make_task(
@@ -135,7 +123,9 @@ def assert_close(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], b
         torch.testing.assert_close(value, other[name], rtol=by, atol=by, msg=f"{name} differs")
 
 
-@pytest.mark.parametrize("recipe", [*VARIANTS, BP, BP.but(activation="relu")], ids=name_of)
+@pytest.mark.parametrize(
+    "recipe", [*VARIANTS, BP, BP.but(activation="relu"), *PENALISED], ids=name_of
+)
 @settings(deadline=None, max_examples=12)
 @given(rows=st.integers(3, 60), pixels=st.integers(N_LABELS, 40), seed=st.integers(0, 10**6))
 def test_gradients_are_the_references(recipe, rows, pixels, seed):
@@ -148,7 +138,52 @@ def test_gradients_are_the_references(recipe, rows, pixels, seed):
             assert_close(ours, theirs, tolerance)
 
 
-@pytest.mark.parametrize("recipe", [*VARIANTS, BP], ids=name_of)
+@pytest.mark.parametrize("kind", [PlainStage, BatchedStage])
+@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+def test_the_l1_penalty_and_its_gradient_are_those_worked_out_by_hand(kind, activation):
+    """Two hidden layers, in numpy: cross-entropy's mean, and the penalty's sum, over the batch."""
+    penalty, n = 0.03, 5
+    recipe = BP.but(widths=(4, 3), batch_size=None, l1_penalty=penalty, activation=activation)
+    task = make_task(recipe, n, 6)
+    net = {name: w[0].numpy().copy() for name, w in weights_of([task]).items()}
+    x = task.x.numpy()
+    labels = np.eye(N_LABELS)[task.labels.numpy()]
+
+    def act(z):
+        return np.maximum(z, 0) if activation == "relu" else 1 / (1 + np.exp(-z))
+
+    def slope(a):
+        return (a > 0).astype(float) if activation == "relu" else a * (1 - a)
+
+    a1 = act(x @ net["layer1.weight"].T + net["layer1.bias"])
+    a2 = act(a1 @ net["layer2.weight"].T + net["layer2.bias"])
+    raised = np.exp(a2 @ net["readout.weight"].T + net["readout.bias"])
+    p = raised / raised.sum(1, keepdims=True)
+    loss = -(labels * np.log(p)).sum() / n + penalty * (a1.sum() + a2.sum())
+    dz3 = (p - labels) / n
+    dz2 = (dz3 @ net["readout.weight"] + penalty) * slope(a2)
+    dz1 = (dz2 @ net["layer2.weight"] + penalty) * slope(a1)
+    by_hand = {}
+    for name, below, dz in (("layer1", x, dz1), ("layer2", a1, dz2), ("readout", a2, dz3)):
+        by_hand[f"{name}.weight"] = torch.from_numpy(dz.T @ below)
+        by_hand[f"{name}.bias"] = torch.from_numpy(dz.sum(0))
+    (found,) = first_gradients(kind, [task])
+    assert_close({name: found[name] for name in by_hand}, by_hand, 1e-10)
+    (measured,) = open_stage(kind, [task], weights_of([task]), 0, block_size=2).epoch(0)
+    assert measured.loss == pytest.approx(loss, rel=1e-12)
+
+
+def test_the_l1_penalty_makes_the_activity_of_bp_smaller():
+    def activity(penalty: float) -> float:
+        task = make_task(BP.but(l1_penalty=penalty, activation="relu", epochs=30))
+        learnt = loop.train(task, loop.Settings()).weights
+        weights = {name: torch.from_numpy(array).double() for name, array in learnt.items()}
+        return float(sum(h.sum() for h in hidden(weights, task.recipe, task.x)))
+
+    assert activity(0.01) < activity(0.001) < activity(0.0)
+
+
+@pytest.mark.parametrize("recipe", [*VARIANTS, BP, *PENALISED], ids=name_of)
 def test_a_block_of_runs_is_the_runs_one_by_one(recipe):
     recipe = recipe.but(epochs=3)
     tasks = [replace(make_task(recipe), seed=seed) for seed in (3, 4, 9)]
@@ -193,7 +228,7 @@ def test_rows_are_summed_by_unit_in_pieces_as_one_by_one(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", [*VARIANTS, BP], ids=name_of)
+@pytest.mark.parametrize("recipe", [*VARIANTS, BP, *PENALISED], ids=name_of)
 def test_whole_runs_are_the_references(recipe):
     task = make_task(recipe)
     test_images = images_of_test(task)

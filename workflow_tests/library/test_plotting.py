@@ -57,6 +57,9 @@ FIGURES = [
     ("methods", {}),
     ("sparsity", {}),
     ("learning_curves", {}),
+    ("rsa", {}),
+    ("probes", {}),
+    ("control", {}),
 ]
 OTHERS = [
     ("activity", {"method": "loo", "layer": 2}),
@@ -64,6 +67,8 @@ OTHERS = [
     ("sharing", {"categories": [0, 1], "method": "loo", "measure": "jaccard"}),
     ("unseen", {"method": "loo", "panel": "sharing"}),
     ("weights", {"sign": "positive", "layer": 1}),
+    ("rsa", {"of": "classes"}),
+    ("probes", {"score": "auc"}),
 ]
 """Drawn where parameters meet what runs may bring."""
 

@@ -6,17 +6,23 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recipes import recipe_of
 from safetensors.numpy import save_file
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
+from ffensembles.analyses import RUN_FRAMES, RunResults
 from ffensembles.analyses.probes import probe, probe_frame
 from ffensembles.datasets.prepare import prepare
 from ffensembles.models.network import initial_weights
 from ffensembles.models.recipe import Recipe
 from ffensembles.representations.readout import extract
-from ffensembles.representations.unlabelled import hidden_unlabelled, read_unlabelled
+from ffensembles.representations.unlabelled import (
+    hidden_unlabelled,
+    read_unlabelled,
+    read_with_untrained,
+)
 
 LABELS = np.repeat([0, 1, 2], [60, 30, 10])
 DATA = {
@@ -26,12 +32,7 @@ DATA = {
 
 
 def recipe(model: str = "FF") -> Recipe:
-    return Recipe(
-        model=model, widths=(9, 7), activation="relu", goodness="l2", normalisation="l2",
-        normalise_input=True, label_value="dataset", prediction="softmax", negatives="pooled",
-        held_out_negatives="exclude", theta=None if model == "BP" else 3.0, learning_rate=0.01,
-        epochs=1, batch_size=None,
-    )  # fmt: skip
+    return recipe_of(model, "relu-l2", widths=(9, 7), learning_rate=0.01, epochs=1, batch_size=None)
 
 
 def test_a_probe_finds_a_rare_class_as_well_as_a_common_one() -> None:
@@ -130,3 +131,31 @@ def test_no_label_pixel_is_lit(model: str, tmp_path: Path) -> None:
     small = hidden_unlabelled(weights, chosen, found.layers[0], block_size=7)
     for layer in (1, 2):
         np.testing.assert_allclose(small[layer], found.layers[layer], rtol=1e-5, atol=1e-6)
+
+
+def test_the_net_before_training_is_read_on_the_same_images(tmp_path: Path) -> None:
+    of = recipe()
+    n_pixels = prepare("digits", "test", DATA, **of.images).x.shape[1]
+    weights = initial_weights(of, 3, n_pixels, 10)
+    trained = {name: values.numpy() + 0.1 for name, values in weights.items()}
+    save_file(trained, tmp_path / "weights.safetensors")
+    run = {"protocol": "p", "dataset": "digits", "model": "FF", "held_out": 2, "seed": 3}
+    read = read_with_untrained(run, of, DATA, tmp_path / "weights.safetensors", images=60)
+    assert list(read) == ["trained", "untrained"]
+    assert list(read["trained"].layers) == [0, 1, 2]
+    assert list(read["untrained"].layers) == [1, 2]
+    x = read["trained"].layers[0]
+    first = {name: values.numpy() for name, values in weights.items()}
+    np.testing.assert_array_equal(read["untrained"].layers[2], hidden_unlabelled(first, of, x)[2])
+    assert not np.allclose(read["trained"].layers[1], read["untrained"].layers[1])
+    results = RunResults(
+        run,
+        unlabelled={net: one.layers for net, one in read.items()},
+        labels=read["trained"].labels,
+    )
+    frame = RUN_FRAMES["probes"].measure(results)
+    places = frame[["net", "layer"]].drop_duplicates().itertuples(index=False, name=None)
+    assert list(places) == [
+        ("pixels", 0), ("trained", 1), ("trained", 2), ("untrained", 1), ("untrained", 2),
+    ]  # fmt: skip
+    assert frame.loc[frame.unseen, "category"].unique().tolist() == [2]

@@ -47,6 +47,7 @@ def test_every_key_of_the_top_level_is_in_the_schema():
         ("recipes.relu-l2.FF.epochs", 0),
         ("recipes.relu-l2.per_dataset.mnist", {"widht": [3]}),
         ("recipes.relu-l2.per_dataset.mnits", {}),
+        ("control.per_dataset.mnist", {"FF": {"epochs": 0}}),
         ("ensembles.method1.quantiles", [1.5]),
         ("editions.2023.seed", -1),
         ("editions.2023.tables.table1", {"kind": "accuarcy"}),

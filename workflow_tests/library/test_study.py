@@ -124,6 +124,49 @@ def test_control_runs_vary_the_learning_rate(full):
     assert study(**FIRST).grid.scope("control/") == ()
 
 
+RATE = {"key": "FF.learning_rate", "values": [0.001], "models": ["FF"]}
+
+
+def controlled(**changes):
+    control = {"seeds": [0], "settings": [RATE], "per_dataset": {}, "datasets": "all", **changes}
+    return study(control={"protocol": "relu-l2", **control}).grid
+
+
+def test_a_control_takes_the_studys_own_runs_where_it_changes_nothing():
+    """On MNIST it trains shorter, so its base is another run there."""
+    grid = controlled(per_dataset={"mnist": {"FF": {"epochs": 200}}})
+    mnist, fashion = (
+        [run for run in grid.scope("control/") if run.dataset == name]
+        for name in ("mnist", "fashionmnist")
+    )
+    assert {run.protocol for run in fashion} == {"relu-l2", "relu-l2--FF.learning_rate-0.001"}
+    assert {run.protocol for run in mnist} == {"relu-l2--base", "relu-l2--FF.learning_rate-0.001"}
+    own = grid.recipe(Run("relu-l2", "mnist", "FF", None, 0))
+    assert own.epochs == 1200
+    base = grid.recipe(Run("relu-l2--base", "mnist", "FF", None, 0))
+    assert base == own.but(epochs=200)
+    slow = grid.recipe(Run("relu-l2--FF.learning_rate-0.001", "mnist", "FF", None, 0))
+    assert slow == base.but(learning_rate=0.001)
+    assert all(run.held_out is None for run in (*mnist, *fashion))
+
+
+def test_a_control_is_of_the_models_and_data_sets_that_it_concerns():
+    grid = controlled(datasets=["fashionmnist"])
+    assert {(run.dataset, run.model) for run in grid.scope("control/")} == {("fashionmnist", "FF")}
+
+
+def test_the_controls_of_the_configuration(full):
+    """The base of BP is the study's own on both data sets; names of runs that are kept."""
+    protocols = {(run.dataset, run.model, run.protocol) for run in full.grid.scope("control/")}
+    assert ("mnist", "BP", "relu-l2") in protocols
+    assert {one for _, model, one in protocols if model == "FF"} >= {
+        "relu-l2", "relu-l2--base", "relu-l2--FF.learning_rate-0.001",
+        "relu-l2--FF.learning_rate-0.0001",
+    }  # fmt: skip
+    penalised = [run for run in full.grid.scope("control/") if "l1_penalty" in run.protocol]
+    assert {full.grid.recipe(run).l1_penalty for run in penalised} == {1e-8, 1e-7, 1e-6}
+
+
 def test_thousands_of_runs_take_little_work(monkeypatch):
     everything = {"protocols": "all", "dataset": "mnist", "classes": "all", "seeds": "all"}
     entries = [{**everything, "model": model} for model in ("FF", "BPFF", "BP")]

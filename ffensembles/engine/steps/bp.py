@@ -1,4 +1,4 @@
-"""The gradients of BP: cross-entropy of the readout."""
+"""The gradients of BP: cross-entropy of the readout, and the l1 norm of activations."""
 
 from torch import Tensor
 
@@ -18,6 +18,9 @@ def add_gradients(stage: BatchedStage, rows: slice | Tensor, n: int) -> None:
     logits = linear(h[-1], *stage.parameters(0))
     log_probabilities = logits.log_softmax(-1)
     labels = stage.labels(True, rows)[..., None]
+    penalty = recipe.l1_penalty
+    if penalty:
+        stage.seen[0] += penalty * sum(a.abs().sum((-2, -1)) for a in h[1:])
     stage.seen[0] -= log_probabilities.gather(-1, labels)[..., 0].sum(1) / n
     dz = log_probabilities.exp_()
     dz.scatter_(-1, labels, dz.gather(-1, labels) - 1).div_(n)
@@ -25,4 +28,6 @@ def add_gradients(stage: BatchedStage, rows: slice | Tensor, n: int) -> None:
         stage.add(names[place], h[place], dz, None)
         if place:
             dh = product(dz, stage.parameters(names[place])[0])
+            if penalty:
+                dh.add_(h[place].sign(), alpha=penalty)
             dz = dh.mul_(activation_slope(h[place], recipe))

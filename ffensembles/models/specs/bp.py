@@ -1,6 +1,6 @@
 """BP: classification by backpropagation of the cross-entropy."""
 
-from ffensembles.models.fit import Fit
+from ffensembles.models.fit import ClassificationFit
 from ffensembles.models.spec import ModelSpec
 
 SPEC = ModelSpec(
@@ -12,7 +12,7 @@ SPEC = ModelSpec(
     normalises=False,
     layerwise=False,
     readout=True,
-    parameters=Fit,
+    parameters=ClassificationFit,
     plain_step="ffensembles.models.plain:classification_step",
     batched_step="ffensembles.engine.steps.bp:add_gradients",
 )

@@ -39,18 +39,18 @@ _CURVES: dict[str, tuple[str, dict[str, Any]]] = {
 """Columns of `curves` that are drawn, all between 0 and 1: their words and their lines."""
 
 
-class Dynamics(Group):
+class DynamicsCurves(Group):
     """Accuracy, ensembles and sparsity against epochs of training."""
 
     kind: Literal["dynamics"] = Field("dynamics", description="kind of figure")
 
 
-def needs(parameters: Dynamics) -> Needs:
+def needs(parameters: DynamicsCurves) -> Needs:
     """Say what the figure reads."""
     return Needs(frames=("dynamics",))
 
 
-def draw(shown: Shown, parameters: Dynamics) -> Figure:
+def draw(shown: Shown, parameters: DynamicsCurves) -> Figure:
     """Draw a row of panels for each data set and model, a column for each layer."""
     from matplotlib.lines import Line2D
 
@@ -77,7 +77,7 @@ def draw(shown: Shown, parameters: Dynamics) -> Figure:
     return figure
 
 
-def caption(shown: Shown, parameters: Dynamics) -> str:
+def caption(shown: Shown, parameters: DynamicsCurves) -> str:
     """Write the caption for these runs."""
     rows = _rows(shown)
     models = models_in(rows)
@@ -116,6 +116,6 @@ def _panel(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 register(
-    "Ensembles while a net trains", Dynamics, by_dataset=False, needs=needs, draw=draw,
+    "Ensembles while a net trains", DynamicsCurves, by_dataset=False, needs=needs, draw=draw,
     caption=caption,
 )  # fmt: skip
