@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     ExtensionName = str
 else:
     ModelName = Literal[tuple(MODELS)]
-    ExtensionName = Literal[tuple(EXTENSIONS) or ("",)]
+    ExtensionName = Literal[tuple(EXTENSIONS)]
 
 
 class OwnSeeds(Group):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from ffensembles.extensions.registry import EXTENSIONS
+from ffensembles.extensions.results import records
 from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.runtime.text import plural
 
@@ -50,5 +51,5 @@ def _runs(frame: pd.DataFrame, titles: Mapping[str, str]) -> str:
     return "; ".join(
         f"{MODEL_TITLES.get(row['model'], row['model'])} on "
         f"{titles.get(row['dataset'], row['dataset'])}: {plural(int(row['seed']), 'run')}"
-        for row in counts.to_dict("records")
+        for row in records(counts)
     )

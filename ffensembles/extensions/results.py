@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from ffensembles.analyses.statistics import CONFIDENCE
 from ffensembles.analyses.tidy import RUN_KEYS, whole_numbers
+from ffensembles.datasets import DATASETS
 from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.publication.tables import NOTHING, Table
 from ffensembles.runtime.text import plural
@@ -85,6 +86,80 @@ def estimates(
             row |= {"control_value": other.mean() if len(other) else np.nan, **difference}
         rows.append(row)
     return as_results(rows)
+
+
+def compared(
+    frame: pd.DataFrame, value: str, quantity: str, condition: str, control: str, words: str
+) -> pd.DataFrame:
+    """Estimate a column under one condition beside its control, class by class in each run.
+
+    Parameters
+    ----------
+    frame
+        Rows with the run's keys, `layer`, `category` and `condition`.
+    value, quantity
+        As for `estimates`.
+    condition, control
+        The two values of `condition`; classes that lack either do not count.
+    words
+        The control, in words.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of `COLUMNS`.
+    """
+    on = [*RUN_KEYS, "layer", "category"]
+    one, other = (
+        frame.loc[frame["condition"] == name, [*on, value]].dropna(subset=[value])
+        for name in (condition, control)
+    )
+    pairs = one.merge(other, on=on, suffixes=("", "_control"))
+    if pairs.empty:
+        return as_results([])
+    return estimates(pairs, value, quantity, control=words, control_value=f"{value}_control")
+
+
+def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows as mappings from columns to values."""
+    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+
+
+def groups(results: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the results of each data set and model of one protocol, with their names in print."""
+    order = list(MODEL_TITLES)
+    for dataset, rows in results.groupby("dataset", sort=False):
+        for model in sorted(rows["model"].unique(), key=order.index):
+            known = DATASETS.get(str(dataset))
+            yield (
+                f"{MODEL_TITLES[model]} on {known.title if known else str(dataset)}",
+                rows[rows["model"] == model],
+            )
+
+
+def decided(rows: pd.DataFrame, what: str, than: str) -> str:
+    """Say in which layers an estimate is above its control, by the interval of the difference.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"layer": [1, 2], "difference_low": [0.1, -0.2]})
+    >>> decided(rows, "The loss", "that of random units")
+    'The loss is above that of random units in layer 1 of 1, 2 (interval above 0).'
+    """
+    known = rows.dropna(subset=["difference_low"])
+    if known.empty:
+        return (
+            f"Whether {what[:1].lower()}{what[1:]} is above {than} is undecided: one run, or no "
+            "spread between runs."
+        )
+    layers = [str(layer) for layer in known["layer"]]
+    above = [str(layer) for layer in known.loc[known["difference_low"] > 0, "layer"]]
+    if not above:
+        return f"{what} is not above {than} in any of layers {', '.join(layers)}."
+    return (
+        f"{what} is above {than} in layer {', '.join(above)} of {', '.join(layers)} (interval "
+        "above 0)."
+    )
 
 
 def as_results(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ffensembles.models.network import embed, hidden, layer_output, norm, readout, vote
+from ffensembles.models.network import embed, hidden, norm, readout, vote
 from ffensembles.models.plain import Task
 from ffensembles.runtime.random import random_stream
 from ffensembles.training.evaluation import TestImages
@@ -172,15 +172,15 @@ class Readings:
         goodness = [goodness_below]
         own = [self._x.new_empty(len(self._x), recipe.widths[k - 1]) for k in layers]
         for label in range(n_labels):
-            h, seen = shown[label], []
-            rows = self._labels == label
-            for place, k in enumerate(layers):
-                h = layer_output(net, recipe, h, k)
+            seen, rows = [], self._labels == label
+            above = hidden(net, recipe, shown[label], layers[-1], first - 1)
+            for place, h in enumerate(above):
                 seen.append(norm(h, recipe.goodness))
                 own[place][rows] = h[rows]
             goodness.append(torch.stack(seen)[..., None])
         of_layers = torch.cat(goodness[1:], dim=2)  # (layers, images, labels)
-        predicted, alone = vote(torch.cat([goodness_below, of_layers]), recipe)
+        every = torch.cat([goodness_below, of_layers])
+        predicted, alone = vote(every, recipe), every.argmax(2)
         return {k: (own[place], alone[k - 1], predicted) for place, k in enumerate(layers)}
 
     def _labelled(self, net: Mapping[str, Tensor], upto: int) -> tuple[list[Tensor], Tensor]:
@@ -190,11 +190,9 @@ class Readings:
         for label in range(task.n_labels):
             carried = torch.full_like(self._labels, label)
             h = embed(self._x, carried, self._label_value, task.positions)
-            seen = []
-            for layer in range(1, upto + 1):
-                h = layer_output(net, recipe, h, layer)
-                seen.append(norm(h, recipe.goodness))
-            shown.append(h)
+            layers = hidden(net, recipe, h, upto) if upto else []
+            seen = [norm(above, recipe.goodness) for above in layers]
+            shown.append(layers[-1] if layers else h)
             goodness.append(torch.stack(seen) if seen else h.new_empty(0, len(h)))
         return shown, torch.stack(goodness, dim=2)
 
