@@ -252,8 +252,10 @@ def readings_of(layers: dict[int, dict[int, list[list[int]]]], **given: Any) -> 
     for layer, epochs in layers.items():
         for epoch, active in epochs.items():
             n = len(active)
-            own = {name: np.zeros(n) for name in
-                   ("layer_accuracy", "network_accuracy", "sparsity", "silent", "images")}  # fmt: skip
+            own = {
+                name: np.zeros(n)
+                for name in ("layer_accuracy", "network_accuracy", "sparsity", "silent", "images")
+            }
             own |= {name: np.full(n, values[epoch]) for name, values in given.items()}
             own["active-loo"] = np.array(active, bool)
             arrays |= {f"{layer}/{epoch}/{name}": value for name, value in own.items()}
