@@ -64,7 +64,7 @@ rule tidy_extension:
     input:
         files=lambda wildcards: paths.each(
             "extension",
-            study.extensions.runs(wildcards.extension),
+            study.extensions.some_runs(wildcards.extension),
             extension=wildcards.extension,
         ),
         listed=runs_listed(),
@@ -76,7 +76,7 @@ rule tidy_extension:
     conda:
         "../envs/analysis.yaml"
     params:
-        runs=lambda wildcards: keys(study.extensions.runs(wildcards.extension)),
+        runs=lambda wildcards: keys(study.extensions.some_runs(wildcards.extension)),
     message:
         "Putting together {wildcards.extension}"
     script:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from ffensembles.extensions.registry import EXTENSIONS
+from ffensembles.extensions.registry import EXTENSIONS, NOTHING_MEASURED, Extension
 from ffensembles.extensions.results import records
 from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.runtime.text import plural
@@ -37,12 +37,18 @@ def page(frames: Mapping[str, pd.DataFrame], titles: Mapping[str, str] | None = 
             [NOT_RUN]
             if frame is None or frame.empty
             else [
-                f"**{protocol}** ({_runs(rows, titles or {})}). {one.verdict(one.results(rows))}"
+                f"**{protocol}** ({_runs(rows, titles or {})}). {_said(one, rows)}"
                 for protocol, rows in frame.groupby("protocol", sort=False)
             ]
         )
         parts += [f"## {one.title}", f"*{one.question}* Target: `{name}`.", *said]
     return "\n\n".join(parts) + "\n"
+
+
+def _said(one: Extension, frame: pd.DataFrame) -> str:
+    """Return an extension's paragraph on the runs of one protocol."""
+    results = one.results(frame)
+    return one.verdict(results) if len(results) else NOTHING_MEASURED
 
 
 def _runs(frame: pd.DataFrame, titles: Mapping[str, str]) -> str:

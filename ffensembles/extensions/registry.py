@@ -72,6 +72,8 @@ class Extension:
         return self.measure.__module__
 
 
+NOTHING_MEASURED = "Nothing was measured."
+
 EXTENSIONS: dict[str, Extension] = {}
 """Every extension by name; filled when `ffensembles.extensions` is imported."""
 
@@ -114,5 +116,6 @@ def make_table(
 ) -> ResultsTable:
     """Make an extension's table from its frame across the runs of one protocol."""
     results = one.results(frame)
-    note = " ".join(filter(None, [one.verdict(results), one.note]))
+    said = one.verdict(results) if len(results) else NOTHING_MEASURED
+    note = " ".join(filter(None, [said, one.note]))
     return results_table(one.title, results, note, titles or {})

@@ -143,8 +143,8 @@ def decided(rows: pd.DataFrame, what: str, than: str) -> str:
     Examples
     --------
     >>> rows = pd.DataFrame({"layer": [1, 2], "difference_low": [0.1, -0.2]})
-    >>> decided(rows, "The loss", "that of random units")
-    'The loss is above that of random units in layer 1 of 1, 2 (interval above 0).'
+    >>> print(decided(rows, "The loss", "that of chance"))
+    The loss is above that of chance in layer 1 of 1, 2 (interval of the difference).
     """
     known = rows.dropna(subset=["difference_low"])
     if known.empty:
@@ -155,11 +155,36 @@ def decided(rows: pd.DataFrame, what: str, than: str) -> str:
     layers = [str(layer) for layer in known["layer"]]
     above = [str(layer) for layer in known.loc[known["difference_low"] > 0, "layer"]]
     if not above:
-        return f"{what} is not above {than} in any of layers {', '.join(layers)}."
+        return f"{what} is not clearly above {than} in any of layers {', '.join(layers)}."
     return (
-        f"{what} is above {than} in layer {', '.join(above)} of {', '.join(layers)} (interval "
-        "above 0)."
+        f"{what} is above {than} in layer {', '.join(above)} of {', '.join(layers)} (interval of "
+        "the difference)."
     )
+
+
+def decided_pairs(rows: pd.DataFrame) -> str:
+    """Say which controls an estimate of the whole net is above, by intervals of differences.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"control": ["random units", "large units"],
+    ...                      "difference_low": [0.1, -0.2]})
+    >>> decided_pairs(rows)
+    'That is above random units, and not clearly above large units (intervals of the difference).'
+    """
+    known = rows[rows["control"] != ""]
+    if known.empty:
+        return ""
+    if known["difference_low"].isna().all():
+        names = ", ".join(known["control"])
+        return f"Whether that is above {names} is undecided: one run, or no spread between runs."
+    above = known["difference_low"] > 0
+    said = [
+        f"{word} {', '.join(part['control'])}"
+        for word, part in (("above", known[above]), ("not clearly above", known[~above]))
+        if len(part)
+    ]
+    return f"That is {', and '.join(said)} (intervals of the difference)."
 
 
 def as_results(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

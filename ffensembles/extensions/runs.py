@@ -14,8 +14,10 @@ from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
 from ffensembles.analyses.registry import RunResults
+from ffensembles.datasets import DATASETS
 from ffensembles.datasets.prepare import Presentations, prepare
 from ffensembles.ensembles import METHODS, find_ensembles
+from ffensembles.errors import StoreError
 from ffensembles.models.recipe import Recipe
 from ffensembles.runtime.keys import Allowed, Field, Group, Quantile
 
@@ -72,8 +74,6 @@ class ExtensionRun(RunResults):
     @property
     def categories(self) -> tuple[str, ...]:
         """Names of the classes, in the order of their labels."""
-        from ffensembles.datasets import DATASETS
-
         return tuple(DATASETS[str(self.run["dataset"])].classes)
 
     def found(self, tree: xr.DataTree, method: str, quantile: float | None) -> xr.DataTree:
@@ -107,6 +107,23 @@ def sorted_by_class(images: Presentations) -> Presentations:
         images.x[order], images.labels[order], images.stimulus_id[order], images.on[order],
         images.positions,
     )  # fmt: skip
+
+
+def aligned(run: ExtensionRun) -> NDArray[np.int64]:
+    """Return the class of each test image, in the order that images and activations share.
+
+    Raises
+    ------
+    StoreError
+        If the activations are of other images.
+    """
+    layer = next(iter(run.activations.children.values())).to_dataset()
+    if not np.array_equal(layer["stimulus_id"].values, run.test_images.stimulus_id):
+        raise StoreError(
+            f"{run.files['activations']}: is not of the test images that are configured; delete it "
+            "and make it again."
+        )
+    return run.test_images.labels
 
 
 def halves(labels: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -90,7 +90,7 @@ def logits(weights: Weights, recipe: Recipe, x: Tensor) -> Tensor:
 
 
 def readout(weights: Weights, last: Tensor) -> Tensor:
-    """Return BP's readout of the last layer's activations, (presentations, labels)."""
+    """Return BP's readout of the last hidden layer's activations, (presentations, labels)."""
     return torch.nn.functional.linear(last, weights["readout.weight"], weights["readout.bias"])
 
 

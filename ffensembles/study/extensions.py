@@ -31,11 +31,6 @@ class Extensions:
 
         Where results are kept, only those whose weights or frame of the extension are there: no
         run is trained for an extension.
-
-        Raises
-        ------
-        ConfigError
-            If there is none.
         """
         runs = whole(self.grid.runs)
         if self.config.keep:
@@ -45,6 +40,17 @@ class Extensions:
                 if Path(self.paths.one("weights", run)).exists()
                 or Path(self.paths.one("extension", run, extension=name)).exists()
             ]
+        return runs
+
+    def some_runs(self, name: str) -> list[Run]:
+        """Return the runs that an extension is measured on, if there are any; see `runs`.
+
+        Raises
+        ------
+        ConfigError
+            If there is none.
+        """
+        runs = self.runs(name)
         if not runs:
             raise ConfigError(
                 f"{name}: no run has its weights or this frame; ask for `training` first, since "
@@ -74,7 +80,12 @@ class Extensions:
 
     def files(self, name: str, edition: str | None = None) -> list[str]:
         """Return an extension's results: frame across runs, tables, figures of its editions."""
-        editions = self.editions.all if edition is None else [edition]
+        protocols = {run.protocol for run in self.runs(name)}
+        editions = [
+            one
+            for one, content in self.editions.all.items()
+            if content.protocol in protocols and edition in (None, one)
+        ]
         parts = [
             path
             for one in editions

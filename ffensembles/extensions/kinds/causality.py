@@ -14,12 +14,12 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from ffensembles.errors import StoreError
 from ffensembles.extensions.registry import extension
 from ffensembles.extensions.results import compared, decided, estimate_text, groups, records, said
 from ffensembles.extensions.runs import (
     ExtensionRun,
     OfEnsembles,
+    aligned,
     halves,
     part_of,
     some_of_each,
@@ -83,13 +83,7 @@ def measure(run: ExtensionRun, parameters: Causality) -> pd.DataFrame:
     from ffensembles.extensions.nets import Images, Net
 
     tree, images = run.activations, run.test_images
-    first_layer = tree["layer1"].to_dataset()
-    labels = first_layer["label"].values
-    if not np.array_equal(first_layer["stimulus_id"].values, images.stimulus_id):
-        raise StoreError(
-            f"{run.files['activations']}: is not of the test images that are configured; delete it "
-            "and make it again."
-        )
+    labels = aligned(run)
     first, second = halves(labels)
     found = run.found(part_of(tree, first), str(parameters.method), parameters.quantile)
     net = Net.of(run.weights, run.recipe, images)
@@ -296,15 +290,22 @@ def verdict(results: pd.DataFrame) -> str:
         parts = []
         if SELECTIVITY in of:
             parts.append(_selective(of))
-        filled = of.get(IDENTIFIED.format(images=IMAGES["other"]))
-        if filled is not None:
-            parts += [
-                f"Stimulated in layer 1 on images of other classes, it brings up the class's "
-                f"pattern in layer {row['layer']} on a share of {estimate_text(row)} of them."
-                for row in records(filled)
-            ]
+        parts += [
+            _completed(of[quantity], words)
+            for words in IMAGES.values()
+            if (quantity := IDENTIFIED.format(images=words)) in of
+        ]
         sentences.append(f"{name}: {' '.join(parts)}")
     return " ".join(sentences)
+
+
+def _completed(rows: pd.DataFrame, images: str) -> str:
+    """Say how often a stimulated ensemble brings up its class's pattern above."""
+    shares = [f"{estimate_text(row)} in layer {row['layer']}" for row in records(rows)]
+    return (
+        f"Stimulated in layer 1, {images}, it brings up the class's pattern with a share of "
+        f"{', '.join(shares)}. {decided(rows, 'This share', 'that with random units')}"
+    )
 
 
 def _selective(of: dict[str, pd.DataFrame]) -> str:

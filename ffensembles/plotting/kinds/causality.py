@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from ffensembles.analyses.tidy import RUN_KEYS
+from ffensembles.extensions import EXTENSIONS
 from ffensembles.plotting.captions import differences, n_of_runs, paragraph
 from ffensembles.plotting.models import colour_of, marker_of, model_handles, models_in
 from ffensembles.plotting.points import mean_handle, points_by_model
 from ffensembles.plotting.registry import Needs, Shown, register
-from ffensembles.plotting.runs import whole
+from ffensembles.plotting.runs import labels_in, whole
 from ffensembles.plotting.style import (
     FULL_WIDTH,
     GREY,
@@ -35,24 +36,24 @@ _CONDITIONS = {"ensemble": "ensemble", "next": "next strongest", "random": "rand
 _LINES: dict[str, Any] = {"ensemble": "-", "random": (0, (2, 2))}
 
 
-class Causality(Group):
+class CausalityFigure(Group):
     """Silencing and stimulating ensembles."""
 
     kind: Literal["causality"] = Field("causality", description="kind of figure")
 
 
-def needs(parameters: Causality) -> Needs:
+def needs(parameters: CausalityFigure) -> Needs:
     """Say what the figure reads."""
     return Needs(frames=("causality",))
 
 
-def draw(shown: Shown, parameters: Causality) -> Figure:
+def draw(shown: Shown, parameters: CausalityFigure) -> Figure:
     """Draw for each data set what silencing costs (A) and what stimulating brings up (B)."""
     frame = _rows(shown)
-    models = models_in(frame)
-    figure = new_figure(FULL_WIDTH, 0.4 + 3.6 * len(shown.labels))
+    models, labels = models_in(frame), labels_in(shown, frame)
+    figure = new_figure(FULL_WIDTH, 0.4 + 3.6 * len(labels))
     for part, (dataset, label) in zip(
-        stacked(figure, *[1.0] * len(shown.labels)), shown.labels.items(), strict=True
+        stacked(figure, *[1.0] * len(labels)), labels.items(), strict=True
     ):
         rows = frame[frame.dataset == dataset]
         above, below = stacked(part, 1.0, 1.0)
@@ -99,7 +100,7 @@ def _stimulated(part: SubFigure, rows: pd.DataFrame, models: list[str]) -> None:
         return
     halves = side_by_side(part, *[1.0] * 2)
     for half, (images, words) in zip(
-        halves, (("blank", "blank image"), ("other", "images of other classes")), strict=True
+        halves, (("blank", "blank image"), ("other", "other classes")), strict=True
     ):
         line = half.subplots(1, len(layers), sharey=True, squeeze=False)[0]
         for axes, layer in zip(line, layers, strict=True):
@@ -107,17 +108,16 @@ def _stimulated(part: SubFigure, rows: pd.DataFrame, models: list[str]) -> None:
             for model in models:
                 for condition, style in _LINES.items():
                     _curve(axes, here, model, condition, style)
-            axes.axhline(
-                1 / max(rows["category"].nunique(), 1), color=GREY, linewidth=0.6,
-                linestyle=(0, (1, 2)),
-            )  # fmt: skip
+            if images == "blank":
+                chance = 1 / max(rows["category"].nunique(), 1)
+                axes.axhline(chance, color=GREY, linewidth=0.6, linestyle=(0, (1, 2)))
             axes.set_title(plain(f"{words}, layer {layer}"))
             axes.set_xlabel("Units stimulated")
             axes.set_ylim(-0.03, 1.03)
             axes.set_xscale("symlog", linthresh=1, linscale=0.4)
             _unit_ticks(axes)
         if images == "blank":
-            line[0].set_ylabel("Share with the class's pattern")
+            line[0].set_ylabel("Share of images")
 
 
 def _unit_ticks(axes: Axes) -> None:
@@ -173,10 +173,8 @@ def _rows(shown: Shown) -> pd.DataFrame:
     return rows[rows.dataset.isin(list(shown.labels))]
 
 
-def caption(shown: Shown, parameters: Causality) -> str:
+def caption(shown: Shown, parameters: CausalityFigure) -> str:
     """Write the caption for these runs."""
-    from ffensembles.extensions import EXTENSIONS
-
     rows = _rows(shown)
     models = models_in(rows)
     runs = rows.groupby(["dataset", "model"])["seed"].nunique()
@@ -197,8 +195,8 @@ def caption(shown: Shown, parameters: Causality) -> str:
         "*B*: units of a class's ensemble in layer 1 are clamped to their mean activation for the "
         "class, strongest first, on a blank image or on images of other classes; how often the "
         "activations of a layer above correlate most with the mean activations of that class. "
-        "Broken lines: as many random units at the same activations. Dotted: chance. Lines are "
-        "means over runs, of the classes whose ensemble has as many units.",
+        "Broken lines: as many random units at the same activations. Dotted: chance, where an "
+        "image has no class. Lines are means over runs, of the classes whose ensemble has as many units.",
         f"{len(empty):,} of {len(sizes):,} ensembles are empty and do not count."
         if len(empty)
         else "",
@@ -208,6 +206,6 @@ def caption(shown: Shown, parameters: Causality) -> str:
 
 
 register(
-    "Silencing and stimulating ensembles", Causality, by_dataset=False, needs=needs, draw=draw,
-    caption=caption,
+    "Silencing and stimulating ensembles", CausalityFigure, by_dataset=False, needs=needs,
+    draw=draw, caption=caption,
 )  # fmt: skip
