@@ -2,8 +2,17 @@
 
 from typing import Any
 
+import hypothesis
 import pytest
 from _pytest.doctest import DoctestItem
+
+# no verdict hangs on how fast or busy a machine is
+hypothesis.settings.register_profile(
+    "any-machine",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("any-machine")
 
 
 @pytest.fixture(autouse=True)
