@@ -277,4 +277,8 @@ class Config(Group):
     )
     sweep: Sweep = Field(description="settings that were never published, varied")
     control: Sweep = Field(description="control runs: settings as no publication has them")
+    # with a default, as `extensions`
+    sleep_wake: Sweep | None = Field(
+        None, description="runs of the extension `sleep_wake`: phases varied; null: none"
+    )
     reproduction: Reproduction = Field(description="every published number beside ours")
