@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,15 @@ from numpy.typing import NDArray
 
 from ffensembles.analyses.tidy import RUN_KEYS, read_frame, whole_numbers
 from ffensembles.extensions.registry import extension
-from ffensembles.extensions.results import COLUMNS, as_results, estimates, said
+from ffensembles.extensions.results import (
+    COLUMNS,
+    as_results,
+    estimates,
+    groups,
+    records,
+    said,
+)
 from ffensembles.extensions.runs import ExtensionRun, OfEnsembles
-from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.models.spec import MODELS
 from ffensembles.runtime.text import plural
 from ffensembles.training.cache import Cache
@@ -175,12 +181,11 @@ def results(frame: pd.DataFrame) -> pd.DataFrame:
 def verdict(results: pd.DataFrame) -> str:
     """Say which comes first, accuracy or ensembles, and whether units change class."""
     parts = []
-    for (dataset, model), rows in results.groupby(["dataset", "model"], sort=False):
-        name = f"{MODEL_TITLES.get(str(model), model)} on {dataset}"
-        order = [_order(row) for row in rows[rows.quantity == _ACCURACY].to_dict("records")]
+    for name, rows in groups(results):
+        order = [_order(row) for row in records(rows[rows.quantity == _ACCURACY])]
         moved = [
             f"{said(row['value'])} in layer {row['layer']} (chance {said(row['control_value'])})"
-            for row in rows[rows.quantity == _MOVED].to_dict("records")
+            for row in records(rows[rows.quantity == _MOVED])
             if not pd.isna(row["value"])
         ]
         text = f"{name}: {'; '.join(order)}."
@@ -193,7 +198,7 @@ def verdict(results: pd.DataFrame) -> str:
     return " ".join(parts) or "No run was read while it trained."
 
 
-def _order(row: Mapping[Hashable, Any]) -> str:
+def _order(row: Mapping[str, Any]) -> str:
     """Say of one layer which comes first."""
     place, runs = f"layer {row['layer']}", plural(int(row["n_runs"]), "run")
     value, other = row["value"], row["control_value"]

@@ -9,9 +9,15 @@ from ffensembles.analyses.sparsity import sparsity_by_image
 from ffensembles.analyses.tidy import whole_numbers
 from ffensembles.analyses.weights import weights_frame
 from ffensembles.extensions.registry import extension
-from ffensembles.extensions.results import COLUMNS, as_results, estimates, said
+from ffensembles.extensions.results import (
+    COLUMNS,
+    as_results,
+    estimates,
+    groups,
+    records,
+    said,
+)
 from ffensembles.extensions.runs import ExtensionRun
-from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.representations.layers import layer_names
 from ffensembles.runs import variation_of
 from ffensembles.runtime.keys import Group
@@ -66,7 +72,7 @@ def results(frame: pd.DataFrame) -> pd.DataFrame:
         joint = here[here.phases == JOINT].set_index(keys)[value].rename("joint")
         beside = here.merge(joint.reset_index(), on=keys, how="left")
         for phases, of_phases in beside.groupby("phases", sort=False):
-            name = f"{words}; {phases}"
+            name = f"{words}; {phases!s}"
             if phases == JOINT:
                 parts.append(estimates(of_phases, value, name))
             else:
@@ -79,9 +85,8 @@ def results(frame: pd.DataFrame) -> pd.DataFrame:
 def verdict(results: pd.DataFrame) -> str:
     """Say what phases cost in accuracy, and where training collapses."""
     parts = []
-    for (dataset, model), rows in results.groupby(["dataset", "model"], sort=False):
-        name = f"{MODEL_TITLES.get(str(model), str(model))} on {dataset!s}"
-        values = {row["quantity"]: row for row in rows[rows.layer.isna()].to_dict("records")}
+    for name, rows in groups(results):
+        values = {row["quantity"]: row for row in records(rows[rows.layer.isna()])}
         accuracies, collapsed = [], []
         for quantity, row in values.items():
             what, _, phases = str(quantity).partition("; ")
