@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from ffensembles.analyses.tidy import read_frame
 from ffensembles.config import load_config
+from ffensembles.datasets import DATASETS
 from ffensembles.errors import ConfigError
 from ffensembles.extensions import EXTENSIONS
 from ffensembles.extensions.page import NOT_RUN, page
@@ -160,6 +162,7 @@ def test_rows_of_a_run_are_averaged_before_runs_are_the_sample():
     assert np.isnan(found["p"])
 
 
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.floats(-1, 1), min_size=3, max_size=8), st.floats(-1, 1))
 def test_a_difference_is_paired_within_runs(values, shift):
     frame = pd.DataFrame(
@@ -214,6 +217,7 @@ def _columns(name: str) -> tuple[str, ...]:
 # --- images, page
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 4), max_size=40))
 def test_halves_are_disjoint_and_balanced(labels):
     labels = np.array(labels, np.int64)
@@ -224,6 +228,7 @@ def test_halves_are_disjoint_and_balanced(labels):
         assert 0 <= counts[0] - counts[1] <= 1
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 3), max_size=30), st.integers(1, 5))
 def test_some_of_each_class(labels, per_class):
     labels = np.array(labels, np.int64)
@@ -231,6 +236,14 @@ def test_some_of_each_class(labels, per_class):
     for label in range(4):
         assert (labels[rows] == label).sum() == min(per_class, (labels == label).sum())
     assert some_of_each(labels, range(len(labels)), None).tolist() == list(range(len(labels)))
+
+
+def test_the_committed_page_is_that_of_the_committed_frames():
+    folder = ROOT / "results/reference/tidy/extensions"
+    frames = {path.stem: read_frame(path) for path in folder.glob("*.parquet")}
+    titles = {name: entry.title for name, entry in DATASETS.items()}
+    said = "write it again: snakemake beyond, and copy results/reproduction/beyond.md to docs"
+    assert (ROOT / "docs/beyond.md").read_text() == page(frames, titles), said
 
 
 def test_the_page_says_what_was_not_run():

@@ -10,11 +10,12 @@ ASKED = ("causality", "pruning", "dynamics")
 
 
 @pytest.fixture(scope="module")
-def extended(finished: Workplace) -> Workplace:
-    done = finished.start(*ASKED, "beyond", reproduction={"results": None}, extensions=[*ASKED])
+def extended(finished: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    place = finished.copy(tmp_path_factory.mktemp("extended") / "study")
+    done = place.start(*ASKED, "beyond", reproduction={"results": None}, extensions=[*ASKED])
     assert done.returncode == 0, done.stdout[-4000:]
     assert "train_run" not in done.stdout
-    return finished
+    return place
 
 
 @pytest.mark.parametrize("name", ASKED)

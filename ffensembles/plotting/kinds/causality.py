@@ -196,7 +196,8 @@ def caption(shown: Shown, parameters: CausalityFigure) -> str:
         "class, strongest first, on a blank image or on images of other classes; how often the "
         "activations of a layer above correlate most with the mean activations of that class. "
         "Broken lines: as many random units at the same activations. Dotted: chance, where an "
-        "image has no class. Lines are means over runs, of the classes whose ensemble has as many units.",
+        "image has no class. Lines are means over runs, of the classes whose ensemble has as many "
+        "units.",
         f"{len(empty):,} of {len(sizes):,} ensembles are empty and do not count."
         if len(empty)
         else "",
