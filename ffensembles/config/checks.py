@@ -328,8 +328,9 @@ def _sleep_wake(
 
 def _sweep_and_control(sweep: Sweep, control: Sweep, sleep_wake: Sweep | None) -> Iterator[Problem]:
     """All name their runs by protocol and setting alone."""
-    sections = {"sweep": sweep, "control": control, "sleep_wake": sleep_wake}
-    known = [(name, one) for name, one in sections.items() if one is not None]
+    known = [("sweep", sweep), ("control", control)]
+    if sleep_wake is not None and sleep_wake.per_dataset:
+        known.append(("sleep_wake", sleep_wake))
     for (earlier, one), (name, other) in combinations(known, 2):
         if one.protocol == other.protocol and one.per_dataset != other.per_dataset:
             yield Problem(

@@ -76,7 +76,7 @@ class Grid:
         found = {untrained(p): Variation(p, {}, models, trained=False) for p in config.protocols}
         for sweep in (config.sweep, config.control, config.sleep_wake):
             if sweep is not None and sweep.protocol in config.protocols:
-                found |= dict([base_of(sweep)])
+                found |= dict([base_of(sweep)] if sweep.per_dataset else [])
                 found |= {name: one for name, one in settings(sweep).items() if not one.of_cut}
         return found
 
@@ -124,7 +124,10 @@ class Grid:
             for dataset in self._datasets(sweep)
             for model in self.config.models
             if model in concerned(sweep)
-            for same in [self._recipe(own, dataset, model) == self._recipe(name, dataset, model)]
+            for same in [
+                dataset not in sweep.per_dataset
+                or self._recipe(own, dataset, model) == self._recipe(name, dataset, model)
+            ]
             for seed in sweep.seeds
         ]
 

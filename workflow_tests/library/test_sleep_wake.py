@@ -137,7 +137,7 @@ def test_its_runs_are_those_of_its_section_and_joint_training():
     [
         ({"settings": [{"key": "FF.theta", "values": [1.0], "models": ["FF"]}]}, "FF.phases"),
         ({"settings": [{"key": "FF.phases", "values": ["2"], "models": ["FF"]}]}, "hyphen"),
-        ({"per_dataset": {"digits": {"FF": {"epochs": 3}}}}, "control.per_dataset"),
+        ({"per_dataset": {"digits": {"FF": {"epochs": 3}}}}, "other values than in control"),
     ],
 )
 def test_what_is_wrong_with_the_section_is_told(over: dict[str, Any], said: str):
