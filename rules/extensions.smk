@@ -2,35 +2,6 @@
 # and figures are made by the rules of editions.
 
 
-def code_of_table(table):
-    """Return the modules that make a table of an extension; none for another table."""
-    return [EXTENSIONS[table].module] if table in EXTENSIONS else []
-
-
-def extension_inputs(wildcards):
-    """Return the files of a run that an extension reads, by what they are."""
-    run = Run.from_wildcards(wildcards)
-    found = {}
-    for name in EXTENSIONS[wildcards.extension].needs:
-        if name == "data":
-            found[name] = kept(paths.one("data", dataset=run.dataset))
-        elif name == "ensembles":
-            found["stores"] = [
-                paths.one("ensembles", run, method=method) for method in methods()
-            ]
-        else:
-            found[name] = paths.one(name, run)
-    return found
-
-
-def extension_resource(name):
-    """Return a resource of a job that measures an extension, more with every attempt."""
-    return (
-        lambda wildcards, attempt: getattr(EXTENSIONS[wildcards.extension], name)
-        * attempt
-    )
-
-
 rule measure_extension:
     input:
         unpack(extension_inputs),
@@ -81,17 +52,6 @@ rule tidy_extension:
         "Putting together {wildcards.extension}"
     script:
         "../scripts/tidy_frame.py"
-
-
-def judged_extensions():
-    """Return the frames of extensions of the results that are judged, by name.
-
-    Of results made elsewhere those that there are; of this study's own those it includes.
-    """
-    own = study.config.reproduction.results is None
-    names = study.config.extensions if own else EXTENSIONS
-    files = {name: f"{judged}/tidy/{frame_file(name)}" for name in names}
-    return {name: file for name, file in files.items() if own or Path(file).exists()}
 
 
 rule beyond:

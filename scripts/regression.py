@@ -1,6 +1,6 @@
 """Regress sizes by Method 1 on sizes by Method 2."""
 
-from ffensembles.analyses.regression import paired_sizes, regress
+from ffensembles.analyses.regression import paired_sizes, regress_protocols
 from ffensembles.analyses.tidy import read_frame, write_frame
 from ffensembles.publication.numbers import REGRESSION_QUANTILE
 from ffensembles.runtime.jobs import logged
@@ -8,4 +8,4 @@ from ffensembles.runtime.jobs import logged
 with logged(snakemake.log[0], snakemake.output[0]):
     sizes = read_frame(snakemake.input.sizes)
     pairs = paired_sizes(sizes[sizes.held_out.isna()], REGRESSION_QUANTILE)
-    write_frame(regress(pairs), snakemake.output[0])
+    write_frame(regress_protocols(pairs), snakemake.output[0])

@@ -76,6 +76,21 @@ def regress(pairs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     return pd.DataFrame([row])[[*columns, "r", "n", "n_missing", "confidence"]]
 
 
+def regress_protocols(pairs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
+    """Fit sizes as `regress` does, for the runs of each protocol alone.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per protocol: `protocol` and the columns of `regress`.
+    """
+    fits = [
+        regress(rows, confidence).assign(protocol=name) for name, rows in pairs.groupby("protocol")
+    ]
+    found = pd.concat(fits or [regress(pairs, confidence).assign(protocol=None)[:0]])
+    return found[["protocol", *found.columns.drop("protocol")]].reset_index(drop=True)
+
+
 def regression_band(pairs: pd.DataFrame, at: ArrayLike, confidence: float = 0.95) -> pd.DataFrame:
     """Return the fitted line and the confidence band of its mean at sizes `at` by Method 2.
 

@@ -127,9 +127,8 @@ def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 def groups(results: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield the results of each data set and model of one protocol, with their names in print."""
-    order = list(MODEL_TITLES)
     for dataset, rows in results.groupby("dataset", sort=False):
-        for model in sorted(rows["model"].unique(), key=order.index):
+        for model in sorted(rows["model"].unique(), key=model_rank):
             known = DATASETS.get(str(dataset))
             yield (
                 f"{MODEL_TITLES[model]} on {known.title if known else str(dataset)}",
@@ -137,29 +136,39 @@ def groups(results: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
             )
 
 
-def decided(rows: pd.DataFrame, what: str, than: str) -> str:
+def decided(rows: pd.DataFrame, what: str, than: str, *, below: bool = False) -> str:
     """Say in which layers an estimate is above its control, by the interval of the difference.
+
+    With `below`, in which it is below it.
 
     Examples
     --------
-    >>> rows = pd.DataFrame({"layer": [1, 2], "difference_low": [0.1, -0.2]})
+    >>> rows = pd.DataFrame({"layer": [1, 2], "difference_low": [0.1, -0.2],
+    ...                      "difference_high": [0.3, 0.4]})
     >>> print(decided(rows, "The loss", "that of chance"))
     The loss is above that of chance in layer 1 of 1, 2 (interval of the difference).
+    >>> print(decided(rows, "The loss", "that of chance", below=True))
+    The loss is not clearly below that of chance in any of layers 1, 2.
     """
-    known = rows.dropna(subset=["difference_low"])
+    word, end, sign = ("below", "difference_high", -1) if below else ("above", "difference_low", 1)
+    known = rows.dropna(subset=[end])
     if known.empty:
         return (
-            f"Whether {what[:1].lower()}{what[1:]} is above {than} is undecided: one run, or no "
+            f"Whether {what[:1].lower()}{what[1:]} is {word} {than} is undecided: one run, or no "
             "spread between runs."
         )
     layers = [str(layer) for layer in known["layer"]]
-    above = [str(layer) for layer in known.loc[known["difference_low"] > 0, "layer"]]
-    if not above:
-        return f"{what} is not clearly above {than} in any of layers {', '.join(layers)}."
-    return (
-        f"{what} is above {than} in layer {', '.join(above)} of {', '.join(layers)} (interval of "
+    clear = [str(layer) for layer in known.loc[sign * known[end] > 0, "layer"]]
+    open_ones = [str(layer) for layer in rows.loc[rows[end].isna(), "layer"]]
+    among = "any of layers" if len(layers) > 1 else "layer"
+    undecided = f" Undecided in layer {', '.join(open_ones)}: no spread between runs."
+    said_of = (
+        f"{what} is {word} {than} in layer {', '.join(clear)} of {', '.join(layers)} (interval of "
         "the difference)."
+        if clear
+        else f"{what} is not clearly {word} {than} in {among} {', '.join(layers)}."
     )
+    return said_of + (undecided if open_ones else "")
 
 
 def decided_pairs(rows: pd.DataFrame) -> str:
@@ -247,6 +256,54 @@ def estimate_text(row: Mapping[str, Any], digits: int = 2) -> str:
     return f"{said(row['value'], digits=digits)} ({'; '.join(inside)})"
 
 
+def by_layer(
+    rows: pd.DataFrame, column: str, digits: int = 2, *, ends: bool = False, named: bool = True
+) -> str:
+    """Write a column of results layer by layer, as a sentence has it.
+
+    Parameters
+    ----------
+    rows
+        Results of one quantity, one row a layer.
+    column
+        What to write.
+    digits
+        Decimals.
+    ends
+        Whether to write the intervals.
+    named
+        Whether to say which layers these are.
+
+    Examples
+    --------
+    >>> by_layer(pd.DataFrame({"layer": [2, 1], "value": [0.5, 0.25]}), "value")
+    '0.25 / 0.50 in layers 1 / 2'
+    """
+    ordered = rows.sort_values("layer")
+    columns = [column, *(("low", "high") if ends else ())]
+    values = " / ".join(said(*of, digits=digits) for of in ordered[columns].to_numpy(dtype=float))
+    layers = " / ".join(str(layer) for layer in ordered["layer"])
+    return f"{values} in {'layer' if len(ordered) == 1 else 'layers'} {layers}" if named else values
+
+
+def model_rank(model: str) -> int:
+    """Return the place of a model in the study's order; unknown ones come last."""
+    known = list(MODEL_TITLES)
+    return known.index(model) if model in known else len(known)
+
+
+def spoken_runs(rows: pd.DataFrame) -> str:
+    """Say on how many runs rows of results rest.
+
+    Examples
+    --------
+    >>> spoken_runs(pd.DataFrame({"n_runs": [2, 3]})), spoken_runs(pd.DataFrame({"n_runs": [1]}))
+    ('2 to 3 runs', '1 run')
+    """
+    low, high = int(rows["n_runs"].min()), int(rows["n_runs"].max())
+    return plural(high, "run") if low == high else f"{low} to {high} runs"
+
+
 @dataclass(frozen=True)
 class ResultsTable(Table):
     """A table of results: one row for each estimate. Its cells are rows of `COLUMNS`."""
@@ -294,8 +351,7 @@ def results_table(
     title: str, results: pd.DataFrame, note: str, titles: Mapping[str, str]
 ) -> ResultsTable:
     """Make the table of an extension's results; `titles` are those of data sets."""
-    order = {name: place for place, name in enumerate(MODEL_TITLES)}
-    ranks = results["model"].map(lambda name: order.get(name, len(order)))
+    ranks = results["model"].map(model_rank)
     cells = results.assign(rank=ranks).sort_values(
         ["protocol", "dataset", "quantity", "rank", "layer"], kind="stable"
     )

@@ -69,9 +69,38 @@ def round_mantissa(values: NDArray[np.float32], bits: int) -> NDArray[np.float32
     one = np.float32(1)
     gap = one - values  # exact from 0.5 to 1, and so is the way back
     # where the two roundings meet their steps are the same
-    saturating = (gap > 0) & (gap < min(0.5, 2.0 ** (_GAP_BITS - 1 - bits)))
-    near = np.where(saturating, one - _drop_bits(gap, _GAP_BITS), _drop_bits(values, bits))
+    near = np.where(
+        _saturating(gap, bits), one - _drop_bits(gap, _GAP_BITS), _drop_bits(values, bits)
+    )
     return np.where(np.isfinite(values), near, values)
+
+
+def rounding_bound(values: NDArray[np.floating], bits: int) -> NDArray[np.float64]:
+    """Return the largest error that `round_mantissa` can have made of each value.
+
+    Parameters
+    ----------
+    values
+        Values as they were stored, any shape.
+    bits
+        Mantissa bits that were kept.
+
+    Examples
+    --------
+    >>> rounding_bound(np.array([1.0, 0.0]), bits=3).tolist()
+    [0.0625, 0.0]
+    """
+    size = np.abs(np.asarray(values, dtype=np.float64))
+    bound = size * 2.0 ** -(bits + 1)
+    if bits == _FLOAT32_MANTISSA_BITS:
+        return np.zeros_like(size)
+    gap = 1 - np.asarray(values, dtype=np.float64)
+    return np.where(_saturating(gap, bits), gap * 2.0 ** -(_GAP_BITS + 1), bound)
+
+
+def _saturating(gap: NDArray[Any], bits: int) -> NDArray[np.bool_]:
+    """Say which values are so close below 1 that their distance to it is what is rounded."""
+    return (gap > 0) & (gap < min(0.5, 2.0 ** (_GAP_BITS - 1 - bits)))
 
 
 def _drop_bits(values: NDArray[np.float32], bits: int) -> NDArray[np.float32]:

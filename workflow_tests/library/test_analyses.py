@@ -15,7 +15,12 @@ from safetensors.numpy import save_file
 from synthetic import QUANTILES, activations, method1
 
 from ffensembles.analyses.accuracy import accuracy_frame
-from ffensembles.analyses.regression import paired_sizes, regress, regression_band
+from ffensembles.analyses.regression import (
+    paired_sizes,
+    regress,
+    regress_protocols,
+    regression_band,
+)
 from ffensembles.analyses.sharing import pair, shared_units, sharing_frame
 from ffensembles.analyses.sizes import at_quantile, sizes_frame
 from ffensembles.analyses.tidy import (
@@ -259,6 +264,21 @@ def test_accuracy_of_net_and_layers() -> None:
 
 
 # ------------------------------------------------------------------------------------ regression
+
+
+def test_runs_of_two_protocols_give_two_regressions() -> None:
+    pairs = pd.DataFrame({"size2": [0.0, 1, 2, 3]})
+    both = pd.concat([
+        pairs.assign(protocol="one", size1=pairs.size2 * 2 + [0, 0.1, 0, -0.1]),
+        pairs.assign(protocol="two", size1=9 - pairs.size2),
+    ])  # fmt: skip
+    found = regress_protocols(both).set_index("protocol")
+    assert found["n"].to_dict() == {"one": 4, "two": 4}
+    for name, rows in both.groupby("protocol"):
+        assert found.loc[name, "slope"] == regress(rows).slope.item()
+    empty = regress_protocols(both[:0])
+    assert empty.empty
+    assert list(empty) == ["protocol", *regress(both)]
 
 
 def test_regression_is_that_of_statsmodels() -> None:

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from extension_runs import run_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ffensembles.analyses.tidy import read_frame
+from ffensembles.analyses.tidy import read_frame, with_keys
 from ffensembles.config import load_config
 from ffensembles.datasets import DATASETS
 from ffensembles.errors import ConfigError
@@ -28,7 +29,9 @@ from ffensembles.extensions.results import (
     results_table,
 )
 from ffensembles.extensions.runs import halves, some_of_each
-from ffensembles.plotting.registry import KINDS
+from ffensembles.plotting.captions import DatasetLabel
+from ffensembles.plotting.registry import KINDS, Shown
+from ffensembles.plotting.saving import save_figure
 from ffensembles.publication.tables import TABLE_KINDS, html, latex, markdown
 from ffensembles.study import Study
 from ffensembles.study.paths import PATTERNS
@@ -208,6 +211,40 @@ def test_a_table_of_nothing_says_so(name):
     assert markdown(table)
     assert html(table)
     assert latex(table)
+
+
+@pytest.mark.parametrize("name", EXTENSIONS)
+def test_a_figure_of_nothing_is_drawn(name):
+    frame = pd.DataFrame(columns=[*KEYS, "seed", *_columns(name)])
+    labels = {"digits": DatasetLabel("Digits", tuple("0123456789"))}
+    shown = Shown(name, "2023", labels, frames={name: frame})
+    kind = KINDS[name]
+    assert kind.draw(shown, kind.parameters()).axes
+    assert kind.caption(shown, kind.parameters()).startswith("**")
+
+
+@pytest.mark.parametrize("name", ["causality", "pruning"])
+def test_a_figure_and_a_table_of_every_model(name, tmp_path):
+    one = EXTENSIONS[name]
+    frames = []
+    for model in ("FF", "BP"):
+        for seed in (0, 1):
+            run = run_of(model, seed=seed)
+            frame = one.measure(run, one.parameters(method="loo"))
+            frames.append(with_keys(frame, run.run))
+    whole = pd.concat(frames, ignore_index=True)
+    labels = {"digits": DatasetLabel("Digits", tuple("0123456789"))}
+    shown = Shown(name, "2023", labels, frames={name: whole})
+    kind = KINDS[name]
+    figure = kind.draw(shown, kind.parameters())
+    caption = kind.caption(shown, kind.parameters())
+    save_figure(figure, tmp_path / name, caption, {})
+    assert (tmp_path / f"{name}.pdf").stat().st_size < 2**20
+    assert "FF on Digits" in caption
+    assert "BP on Digits" in caption
+    table = TABLE_KINDS[name].make(whole, TABLE_KINDS[name].parameters(), titles={}, look_up=None)
+    assert {*table.cells.model} == {"FF", "BP"}
+    assert "FF on Digits" in page({name: whole})
 
 
 def _columns(name: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from workplace import Workplace
 
 from ffensembles.analyses.tidy import RUN_KEYS, read_frame
 
-ASKED = ("causality", "pruning", "dynamics")
+ASKED = ("causality", "pruning", "dimension", "microstructure", "dynamics")
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,27 @@ def test_pruning_to_enough_units_gives_the_net(extended: Workplace):
     assert everything.strongest.max() == 100  # more than the tiny net has
     assert np.isclose(everything.accuracy_fraction, 1).all()
     assert frame.parameters_fraction.between(0, 1).all()
+
+
+def test_dimensions_are_those_of_classes_with_enough_images(extended: Workplace):
+    frame = read_frame(extended.results / "tidy/extensions/dimension.parquet")
+    assert (
+        frame.groupby([*RUN_KEYS, "category"], dropna=False)["layer"].unique().map(len) == 4
+    ).all()
+    known = frame[frame.dimension.notna()]
+    assert len(known)
+    assert known.dimension.gt(0).all()
+    assert (known.n_presentations - known.silent - known.duplicates).ge(8).all()
+    assert frame[frame.layer == 0][["size", "sparsity"]].isna().all(axis=None)
+
+
+def test_patterns_have_images_and_a_class_has_none_or_several(extended: Workplace):
+    frame = read_frame(extended.results / "tidy/extensions/microstructure.parquet")
+    assert (frame.pattern.map(len) == frame.n_presentations).all()
+    assert frame.patterns.ne(1).all()
+    assert frame[["shuffled", "cloud"]].stack().between(0, 1).all()
+    of_images = frame[frame.layer == 0]
+    assert (of_images.stimulus_id.map(len) == of_images.n_presentations).all()
 
 
 def test_an_extension_that_was_made_is_not_made_again(extended: Workplace):

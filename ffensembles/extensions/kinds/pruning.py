@@ -64,7 +64,8 @@ COLUMNS = (
 means; missing for the union of all ensembles. `fraction` is the share of hidden units,
 `parameters` counts weights and biases, `multiply_adds` those to predict one image,
 `accuracy_fraction` is the share of the whole net's accuracy, `seconds` the time to predict one
-image in a batch, the least of several; it is measured for `ensemble` and the whole net.
+image in a batch, the least of several; it is measured for `ensemble` and the whole net, and is the
+one number that another machine or load changes.
 """
 
 

@@ -1,0 +1,288 @@
+"""Intrinsic dimension of each class in each layer, beside the size and sparsity of ensembles."""
+
+from itertools import combinations
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from ffensembles.analyses.sparsity import hoyer
+from ffensembles.analyses.statistics import contrasts
+from ffensembles.analyses.tidy import whole_numbers
+from ffensembles.ensembles import ensemble_sizes
+from ffensembles.extensions.classes import IMAGES, ClassMatrix, class_matrices
+from ffensembles.extensions.intrinsic_dimension import (
+    RESOLVED,
+    dimension_by_scale,
+    distinct,
+    rounding_of_distances,
+)
+from ffensembles.extensions.mixed_model import FEW_RUNS, Slope, mixed_slopes
+from ffensembles.extensions.patterns import shuffled_units
+from ffensembles.extensions.registry import extension
+from ffensembles.extensions.results import (
+    as_results,
+    by_layer,
+    decided,
+    estimates,
+    groups,
+    interval,
+    model_rank,
+    said,
+    spoken_runs,
+)
+from ffensembles.extensions.runs import ExtensionRun, OfEnsembles
+from ffensembles.models.recipe import MODEL_TITLES
+from ffensembles.runtime.keys import Count, Field
+from ffensembles.runtime.random import random_stream
+
+DIMENSION = "dimension, neighbours"
+COLUMNS = (
+    "layer", "category", "order", "main", "dimension", "se", "shuffled", "radius", "resolved",
+    "n_presentations", "silent", "duplicates", "size", "sparsity",
+)  # fmt: skip
+"""Columns of the frame of a run."""
+
+RATIO = "dimension as a multiple of that of"
+TWO_NN = "dimension by TwoNN"
+SLOPES = {
+    "doublings": "log2 of the dimension for each doubling of the ensemble",
+    "sparsity_tenths": "log2 of the dimension for each 0.1 of Hoyer sparsity",
+}
+"""Variables of the mixed model: what their slopes are in words."""
+BY_RUN = "; slopes of single runs"
+LEFT_OUT = "classes whose distances are no larger than rounding, share"
+EQUAL = "images equal to another one or silent, share"
+SHUFFLED = "each unit shuffled over images"
+
+
+class Dimension(OfEnsembles):
+    """Intrinsic dimension of each class and layer, by TwoNN and at larger scales by Gride."""
+
+    neighbours: Literal[1, 2, 4, 8, 16, 32] = Field(
+        4, description="order of the nearer of two neighbours in main results; 1: TwoNN"
+    )
+    largest: Count = Field(128, description="largest order of a neighbour")
+    subsamples: Count = Field(10, description="half samples for the error of each estimate")
+
+
+def measure(run: ExtensionRun, parameters: Dimension) -> pd.DataFrame:
+    """Measure the dimension of each class in each layer and in the images themselves.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each layer (0: the images), class and scale. Columns `layer`, `category`,
+        `order` (of the nearer neighbour; the farther one's is twice it), `main` (the scale of
+        main results), `dimension`, `se` (from half samples), `shuffled` (dimension with each unit
+        shuffled over images), `radius` (mean distance to the farther neighbour), `resolved`
+        (whether it is 10 times what rounding adds), `n_presentations`, `silent`, `duplicates`
+        (left out), `size` (units of the ensemble) and `sparsity` (Hoyer), both missing for the
+        images. A dimension is missing where there are too few images for the scale.
+    """
+    found = run.found(run.activations, str(parameters.method), parameters.quantile)
+    sizes = {
+        int(name.removeprefix("layer")): ensemble_sizes(layer.to_dataset())
+        for name, layer in found.children.items()
+    }
+    rows: list[dict[str, Any]] = []
+    for one in class_matrices(run):
+        size, sparsity = np.nan, np.nan
+        if one.layer != IMAGES:
+            size = float(sizes[one.layer].sel(category=one.category))
+            known = hoyer(one.x) if len(one.x) else np.array([])
+            sparsity = float(np.nanmean(known)) if np.isfinite(known).any() else np.nan
+        rows += [
+            {**row, "size": size, "sparsity": sparsity}
+            for row in _by_scale(one, parameters, int(run.run["seed"]))
+        ]
+    return whole_numbers(pd.DataFrame(rows, columns=list(COLUMNS)))
+
+
+def _by_scale(one: ClassMatrix, parameters: Dimension, seed: int) -> list[dict[str, Any]]:
+    """Return a row for each scale, those that cannot be estimated among them."""
+    rng = random_stream(seed, "dimension", 1000 * one.layer + one.category)
+    points = distinct(one.x)
+    real = dimension_by_scale(points.x, parameters.largest, parameters.subsamples, rng)
+    null = distinct(shuffled_units(one.x, rng))
+    null_by = dimension_by_scale(null.x, parameters.largest, 0, rng)
+    shuffled = dict(zip(null_by.orders.tolist(), null_by.dimension, strict=True))
+    rounding = rounding_of_distances(points.x, one.mantissa_bits)
+    place = {order: where for where, order in enumerate(real.orders.tolist())}
+    rows = []
+    for order in (2**k for k in range(max(1, int(np.log2(max(parameters.largest, 2)))))):
+        where = place.get(order)
+        radius = np.nan if where is None else float(real.radius[where])
+        rows.append(
+            {
+                **{"layer": one.layer, "category": one.category, "order": order},
+                "main": order == parameters.neighbours,
+                "dimension": np.nan if where is None else float(real.dimension[where]),
+                "se": np.nan if where is None else float(real.se[where]),
+                "shuffled": shuffled.get(order, np.nan),
+                **{"radius": radius, "resolved": radius >= RESOLVED * rounding},
+                **{"n_presentations": len(one.x), "silent": points.silent},
+                "duplicates": points.duplicates,
+            }
+        )
+    return rows
+
+
+def results(frame: pd.DataFrame) -> pd.DataFrame:
+    """Turn the frame across runs into estimates over runs and slopes of the mixed model."""
+    if frame.empty:
+        return as_results([])
+    main = frame[frame["main"]]
+    known = _resolved(main)
+    parts = []
+    for order in sorted(map(int, known["order"].unique())):
+        rows, quantity = known[known["order"] == order], f"{DIMENSION} {order} and {2 * order}"
+        parts.append(
+            estimates(rows, "dimension", quantity, control=SHUFFLED, control_value="shuffled")
+        )
+    two_nn = frame[(frame["order"] == 1) & ~frame["main"]]
+    parts.append(
+        estimates(
+            _resolved(two_nn), "dimension", TWO_NN, control=SHUFFLED, control_value="shuffled"
+        )
+    )
+    lost = main[main["n_presentations"] > 0].assign(
+        hidden=lambda rows: (~rows["resolved"] & rows["radius"].notna()).astype(float),
+        equal=lambda rows: (rows["duplicates"] + rows["silent"]) / rows["n_presentations"],
+    )
+    for name, quantity in (("hidden", LEFT_OUT), ("equal", EQUAL)):
+        share = estimates(lost, name, quantity)
+        parts.append(share[share["value"] > 0])
+    parts.append(as_results(_ratios(known)))
+    parts.append(as_results(_slopes(known)))
+    return pd.concat([part for part in parts if len(part)], ignore_index=True)
+
+
+def _resolved(rows: pd.DataFrame) -> pd.DataFrame:
+    """Leave out dimensions at distances that rounding may have made."""
+    return rows.assign(dimension=rows["dimension"].where(rows["resolved"]))
+
+
+def _ratios(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows of results: the dimension of a model as a multiple of another's."""
+    models = sorted(rows["model"].unique(), key=model_rank)
+    compared = contrasts(rows, "dimension", list(combinations(models, 2)))
+    return [
+        {
+            **{name: row[name] for name in ("protocol", "dataset", "layer")},
+            **{"model": row["one"], "control": ""},
+            "quantity": f"{RATIO} {MODEL_TITLES.get(row['other'], row['other'])}",
+            **{"value": row["ratio"], "low": row["ratio_low"], "high": row["ratio_high"]},
+            **{"p": row["p"], "n_runs": min(row["n_one"], row["n_other"])},
+        }
+        for row in compared.to_dict("records")
+    ]
+
+
+def _slopes(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows of results: slopes of the mixed model, and those of single runs."""
+    rows = rows[rows["layer"] != IMAGES].assign(
+        log_dimension=lambda one: np.log2(one["dimension"]),
+        doublings=lambda one: np.log2(1 + one["size"]),
+        sparsity_tenths=lambda one: 10 * one["sparsity"],
+    )
+    found = []
+    by = ["protocol", "dataset", "model"]
+    for key, group in rows.groupby(by, sort=False):
+        for name, slope in mixed_slopes(group, "log_dimension", list(SLOPES)).items():
+            head = {**dict(zip(by, key, strict=True)), "layer": pd.NA, "control": ""}
+            head["n_runs"] = len(slope.by_run)
+            found += [
+                {**head, "quantity": SLOPES[name], **_numbers(slope)},
+                {
+                    **{**head, "quantity": SLOPES[name] + BY_RUN},
+                    **dict(zip(("value", "low", "high", "p"), interval(slope.by_run), strict=True)),
+                },
+            ]
+    return found
+
+
+def _numbers(slope: Slope) -> dict[str, float]:
+    return {"value": slope.value, "low": slope.low, "high": slope.high, "p": slope.p}
+
+
+def verdict(found: pd.DataFrame) -> str:
+    """Say what the results of one protocol show."""
+    parts, few = [], np.inf
+    for where, here in groups(found):
+        main = here[here["quantity"].str.startswith(DIMENSION)]
+        images, hidden = main[main["layer"] == IMAGES], main[main["layer"] != IMAGES]
+        if hidden.empty:
+            continue
+        if hidden["value"].isna().all():
+            parts.append(
+                f"{where}: no dimension can be told, since classes have too few images for these "
+                "neighbours, or distances no larger than rounding."
+            )
+            continue
+        few = min(few, int(main["n_runs"].min()))
+        of_images = said(images["value"].mean(), digits=1)
+        shuffled = by_layer(hidden, "control_value", 1, named=False)
+        parts.append(
+            f"{where}, {spoken_runs(main)}: a class's dimension is "
+            f"{by_layer(hidden, 'value', 1)}; that of the images themselves is {of_images}, and "
+            f"with each unit shuffled over images {shuffled}."
+        )
+        parts.append(decided(hidden, "It", "that with units shuffled", below=True))
+        for quantity in here["quantity"].unique():
+            if quantity.startswith(RATIO):
+                ratios = here[(here["quantity"] == quantity) & (here["layer"] != IMAGES)]
+                other = quantity.removeprefix(RATIO).strip()
+                times = by_layer(ratios, "value", ends=True, named=False)
+                parts.append(f"Layer by layer it is {times} times that of {other}.")
+        parts.append(_slope_text(here))
+    if 0 < few < FEW_RUNS:
+        parts.append(
+            f"With fewer than {FEW_RUNS} runs the variance between runs is hardly known: a slope "
+            "of the mixed model then rests on classes more than on runs."
+        )
+    return " ".join(filter(None, parts)) or "There are no runs."
+
+
+def _slope_text(rows: pd.DataFrame) -> str:
+    """Say how dimension goes with size and sparsity in one model on one data set."""
+    texts = []
+    for name, words in (
+        ("doublings", "doubling of the ensemble"),
+        ("sparsity_tenths", "0.1 of sparsity"),
+    ):
+        row = rows[rows["quantity"] == SLOPES[name]]
+        if not len(row) or row["value"].isna().all():
+            continue
+        slope = row.iloc[0]
+        clear = slope["low"] > 0 or slope["high"] < 0
+        factor = said(*(2.0 ** float(slope[end]) for end in ("value", "low", "high")))
+        texts.append(f"{factor} for each {words}{'' if clear else ', which includes no change'}")
+    if not texts:
+        return ""
+    return (
+        f"Within a layer, a class's dimension changes by a factor of {'; of '.join(texts)} "
+        "(mixed model)."
+    )
+
+
+extension(
+    "dimension",
+    "Intrinsic dimension",
+    Dimension,
+    needs=("activations", "data"),
+    question=(
+        "How many dimensions has a class in each layer, and has it fewer where its ensemble is "
+        "small or activity sparse?"
+    ),
+    results=results,
+    verdict=verdict,
+    note=(
+        "Layer 0 is the images as the net reads them. Dimension by Gride from the distances to two "
+        "neighbours of each image (TwoNN: the first two), correctly classified images, means over "
+        "classes. Slopes: linear mixed model over classes with a level for each layer, runs as "
+        "groups; classes of a run count as independent."
+    ),
+    minutes=20,
+    memory=4000,
+)(measure)
