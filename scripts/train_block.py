@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ffensembles.extensions.observing import DynamicsObserver
 from ffensembles.models.recipe import Recipe
 from ffensembles.runtime.jobs import logged
 from ffensembles.training.cache import Cache, code_digest
@@ -18,4 +19,5 @@ with logged(snakemake.log[0], snakemake.output[0]):
         [Path(path) for path in params.checkpoints],
         Path(snakemake.output[0]),
         threads=snakemake.threads,
+        observer=DynamicsObserver.configured(snakemake.config),
     )

@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 from pydantic import ValidationError
@@ -31,6 +31,9 @@ from ffensembles.runtime.keys import shown as _text
 
 OF_CUT = "ensembles.method2."
 """How the sweep's keys of Method 2's cut begin; they change what is found, not what is learnt."""
+
+PHASES = "phases"
+"""The key of a model's recipe that the runs of `sleep_wake` vary."""
 
 _PROTOCOL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
 _EDITION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
@@ -310,14 +313,31 @@ def _control(control: Sweep, recipes: dict[str, Protocol], ensembles: Any) -> It
     yield from _of_datasets("control", control, recipes)
 
 
-def _sweep_and_control(sweep: Sweep, control: Sweep) -> Iterator[Problem]:
-    """Both name their runs by protocol and setting alone."""
-    if sweep.protocol == control.protocol and sweep.per_dataset != control.per_dataset:
-        yield Problem(
-            ("control", "per_dataset"),
-            f"found other values than in sweep.per_dataset, although both vary {sweep.protocol}; "
-            "allowed: the same, since their runs have the same names",
-        )
+def _sleep_wake(
+    sleep_wake: Sweep | None, recipes: dict[str, Protocol], ensembles: Any
+) -> Iterator[Problem]:
+    if sleep_wake is None:
+        return
+    yield from _settings("sleep_wake", sleep_wake, recipes, ensembles)
+    yield from _of_datasets("sleep_wake", sleep_wake, recipes)
+    for place, setting in enumerate(sleep_wake.settings):
+        if not setting.key.endswith(f".{PHASES}"):
+            path: Path = ("sleep_wake", "settings", place, "key")
+            yield wrong(path, setting.key, f"the phases of a model: FF.{PHASES}")
+
+
+def _sweep_and_control(sweep: Sweep, control: Sweep, sleep_wake: Sweep | None) -> Iterator[Problem]:
+    """All name their runs by protocol and setting alone."""
+    known = [("sweep", sweep), ("control", control)]
+    if sleep_wake is not None and sleep_wake.per_dataset:
+        known.append(("sleep_wake", sleep_wake))
+    for (earlier, one), (name, other) in combinations(known, 2):
+        if one.protocol == other.protocol and one.per_dataset != other.per_dataset:
+            yield Problem(
+                (name, "per_dataset"),
+                f"found other values than in {earlier}.per_dataset, although both vary "
+                f"{one.protocol}; allowed: the same, since their runs have the same names",
+            )
 
 
 def _of_datasets(section: str, sweep: Sweep, recipes: dict[str, Protocol]) -> Iterator[Problem]:
@@ -385,5 +405,6 @@ _CHECKS: tuple[Callable[..., Iterator[Problem]], ...] = (
     _extension_settings,
     _sweep,
     _control,
+    _sleep_wake,
     _sweep_and_control,
 )

@@ -22,6 +22,7 @@ from ffensembles.runtime.keys import (
     Seed,
     Some,
     Unique,
+    Whole,
 )
 
 if TYPE_CHECKING:
@@ -74,6 +75,16 @@ class Images(Group):
     split_seed: Seed = Field(description="draws which images are used, and the split of `digits`")
 
 
+class Readings(Group):
+    """Readings of nets while they train, for the extension `dynamics`."""
+
+    epochs: Annotated[Whole, Ge(0)] = Field(
+        12, description="log-spaced epochs after which a net is read, first and last included; "
+        "0: never"
+    )  # fmt: skip
+    images: Count = Field(50, description="test images of each class that are read")
+
+
 class Training(Group):
     """How to compute; what is learnt does not depend on it."""
 
@@ -86,6 +97,9 @@ class Training(Group):
     record_every: Count = Field(description="epochs between two rows of a history")
     dead_floor: Annotated[Number, Ge(0)] = Field(
         description="a layer no unit of which ever exceeds this activation is reported as dead"
+    )
+    readings: Readings = Field(
+        default_factory=Readings, description="readings of nets while they train"
     )
 
 
@@ -263,4 +277,8 @@ class Config(Group):
     )
     sweep: Sweep = Field(description="settings that were never published, varied")
     control: Sweep = Field(description="control runs: settings as no publication has them")
+    # with a default, as `extensions`
+    sleep_wake: Sweep | None = Field(
+        None, description="runs of the extension `sleep_wake`: phases varied; null: none"
+    )
     reproduction: Reproduction = Field(description="every published number beside ours")

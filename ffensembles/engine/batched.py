@@ -83,6 +83,10 @@ class BatchedStage:
         if layer <= 1:
             self.x, self.label_value = images(self.task, block_size)
         units = self.recipe.widths[layer - 1] if layer else self.recipe.widths[-1]
+        # of positive and negative data in the loss of a step, where steps learn from one alone
+        self.shares: Tensor | None = None
+        if any(self.recipe.steps_of_phases):
+            self.shares = torch.zeros(2, dtype=self.task.x.dtype, device=device)
         self.won = torch.zeros((self.runs, units + 1), dtype=torch.bool, device=device)
         self.seen = torch.zeros((3, self.runs), dtype=self.task.x.dtype, device=device)
         self._add_gradients = resolve(self.recipe.spec.batched_step)
@@ -95,7 +99,10 @@ class BatchedStage:
         self._draw_negatives(index)
         orders = [task.batches(index) for task in self.tasks]
         batches: list[list[Measures]] = []
-        for batch in zip(*orders, strict=True):
+        for place, batch in enumerate(zip(*orders, strict=True)):
+            if self.shares is not None:
+                phase = float(bool(self.task.phase(index, place)))
+                self.shares.copy_(torch.tensor([phase, 1 - phase]))  # a captured step reads it
             whole = isinstance(batch[0], slice)
             rows = None if whole else torch.stack([b for b in batch if isinstance(b, Tensor)])
             self.steps.take(rows)
@@ -171,8 +178,12 @@ class BatchedStage:
         terms, slope = (f(goodness, positive, theta) for f in (loss_terms, loss_slope))
         if pooled is not None and pooled.real is not None:
             terms, slope, goodness = (value * pooled.real for value in (terms, slope, goodness))
-        self.seen[0] += terms.sum(1) / (2 * n)
         self.seen[1 if positive else 2] += goodness.sum(1) / n
+        if self.shares is not None:
+            share = self.shares[0 if positive else 1]
+            self.seen[0] += share * terms.sum(1) / n
+            return slope * share / n
+        self.seen[0] += terms.sum(1) / (2 * n)
         return slope / (2 * n)
 
     def parameters(self, layer: int) -> tuple[Tensor, Tensor]:

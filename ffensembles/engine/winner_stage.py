@@ -53,20 +53,26 @@ class WinnerStage:
                 self.search.replace_labels(0, 1, wrong)
             else:
                 self.search.replace_inputs(1, self._below(wrong, None))
-        recipe, n = self.task.recipe, 2 * len(self.task.x)
+        recipe, phase = self.task.recipe, self.task.phase(index, 0)
+        n = 2 * len(self.task.x) if phase is None else len(self.task.x)
         theta = recipe.theta
         assert theta is not None
 
         def slope(z: Tensor, positive: bool) -> Tensor:
+            if phase not in (None, positive):
+                return torch.zeros_like(z)
             g = activate(z, recipe)
             return loss_slope(g, positive, theta) * activation_slope(g, recipe) / n
 
         step = self.search.step(self.trained["weight"], self.trained["bias"], slope)
         self.adam.step({"weight": step.weight, "bias": step.bias})
         goodness = {positive: activate(z, recipe) for positive, z in step.z.items()}
-        loss = (
-            sum(float(loss_terms(g, positive, theta).sum()) for positive, g in goodness.items()) / n
+        terms = (
+            float(loss_terms(g, positive, theta).sum())
+            for positive, g in goodness.items()
+            if phase in (None, positive)
         )
+        loss = sum(terms) / n
         winners = len(torch.cat(list(step.winner.values())).unique())
         means = float(goodness[True].mean()), float(goodness[False].mean())
         return Measures(loss, *means, winners=winners)

@@ -7,6 +7,7 @@ import pandas as pd
 from ffensembles.extensions.registry import EXTENSIONS, NOTHING_MEASURED, Extension
 from ffensembles.extensions.results import records
 from ffensembles.models.recipe import MODEL_TITLES
+from ffensembles.runs import variation_of
 from ffensembles.runtime.text import plural
 
 NOT_RUN = "Not run: no run of this kind is kept."
@@ -38,11 +39,16 @@ def page(frames: Mapping[str, pd.DataFrame], titles: Mapping[str, str] | None = 
             if frame is None or frame.empty
             else [
                 f"**{protocol}** ({_runs(rows, titles or {})}). {_said(one, rows)}"
-                for protocol, rows in frame.groupby("protocol", sort=False)
+                for protocol, rows in frame.groupby(_base(frame), sort=False)
             ]
         )
         parts += [f"## {one.title}", f"*{one.question}* Target: `{name}`.", *said]
     return "\n\n".join(parts) + "\n"
+
+
+def _base(frame: pd.DataFrame) -> pd.Series:
+    """Return the protocol that each row is of, or varies."""
+    return frame["protocol"].map(lambda name: variation_of(name)[0])
 
 
 def _said(one: Extension, frame: pd.DataFrame) -> str:

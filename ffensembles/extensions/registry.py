@@ -50,6 +50,8 @@ class Extension:
         Says in one paragraph of plain text what the results of one protocol show.
     note
         What one must know to read the table.
+    section
+        The section of the configuration with its own runs, a sweep; empty: the study's runs.
     minutes, memory
         Of the job that measures a run: minutes and megabytes.
     """
@@ -63,6 +65,7 @@ class Extension:
     results: Callable[[pd.DataFrame], pd.DataFrame]
     verdict: Callable[[pd.DataFrame], str]
     note: str = ""
+    section: str = ""
     minutes: int = 30
     memory: int = 4000
 

@@ -1,8 +1,17 @@
 """Training parameters of the models, as the configuration names them. Values are in config.yaml."""
 
+import re
 from typing import Annotated
 
-from ffensembles.runtime.keys import Count, Field, Ge, Group, Number, Positive
+from pydantic import AfterValidator
+
+from ffensembles.runtime.keys import Allowed, Count, Field, Ge, Group, Number, Positive
+
+
+def _phases(text: str) -> str:
+    if not re.fullmatch(r"0-0|[1-9]\d*-[1-9]\d*", text):
+        raise ValueError
+    return text
 
 
 class Fit(Group):
@@ -13,10 +22,22 @@ class Fit(Group):
     batch_size: Count | None = Field(description="images per step; null: all of them")
 
 
+Phases = Annotated[
+    str,
+    AfterValidator(_phases),
+    Allowed("0-0, or two whole numbers from 1 with a hyphen between them"),
+]
+
+
 class GoodnessFit(Fit):
     """Adam's settings, and the goodness to reach."""
 
     theta: Positive = Field(description="threshold of the goodness; for BPFF, of its sum")
+    phases: Phases = Field(
+        "0-0",
+        description="steps in a row on positive data alone, then on negative data alone: n-m; "
+        "0-0: every step learns from both",
+    )
 
 
 class ClassificationFit(Fit):

@@ -94,6 +94,20 @@ class Task:
             image, wrong = image[order], wrong[order]
         return Negatives(torch.from_numpy(wrong).to(device), torch.from_numpy(image).to(device))
 
+    def phase(self, epoch: int, batch: int) -> bool | None:
+        """Return which data a step learns from: positive (True), negative (False), both (None).
+
+        With the recipe's `phases` n-m, n steps on positive data alone and m on negative data alone
+        follow each other; steps are counted from the beginning of the stage.
+        """
+        positive, negative = self.recipe.steps_of_phases
+        if not positive + negative:
+            return None
+        size = len(self.x) if self.whole else self.recipe.batch_size
+        assert size is not None
+        step = epoch * -(-len(self.x) // size) + batch
+        return step % (positive + negative) < positive
+
     def batches(self, epoch: int) -> list[Tensor | slice]:
         """Return the batches of an epoch: all images at once, or a new shuffle cut into batches.
 
@@ -127,12 +141,18 @@ class Measures:
         )
 
 
-def goodness_loss(positive: Tensor, negative: Tensor, theta: float) -> Tensor:
+def goodness_loss(
+    positive: Tensor, negative: Tensor, theta: float, phase: bool | None = None
+) -> Tensor:
     """Return the mean loss of positive and negative presentations, from their goodness.
+
+    In a `phase` (`Task.phase`) it is the mean over one kind of data alone.
 
     softplus(theta - g) for positive data, softplus(g - theta) for negative data
     (Hinton 2022; Tosato et al. 2023, sec. 2.1).
     """
+    if phase is not None:
+        return softplus(theta - positive if phase else negative - theta).mean()
     return softplus(torch.cat([theta - positive, negative - theta])).mean()
 
 
@@ -155,12 +175,16 @@ class PlainStage:
         self.trained = {name: weights[name].requires_grad_() for name in names}
         self.adam = torch.optim.Adam(self.trained.values(), lr=task.recipe.learning_rate)
         self._take_step = resolve(task.recipe.spec.plain_step)
+        self.phase: bool | None = None  # which data the step learns from, see `Task.phase`
         self._inputs_of = -1
         self._inputs = (torch.empty(0), torch.empty(0))
 
     def epoch(self, index: int) -> Measures:
         """Take every batch once."""
-        seen = [self._take_step(self, index, batch) for batch in self.task.batches(index)]
+        seen = []
+        for place, batch in enumerate(self.task.batches(index)):
+            self.phase = self.task.phase(index, place)
+            seen.append(self._take_step(self, index, batch))
         return Measures.of_epoch(seen)
 
     def goodness(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -220,7 +244,7 @@ def goodness_step(stage: PlainStage, epoch: int, batch: Tensor | slice) -> Measu
     assert theta is not None
     sides = [stage.goodness(x[batch]) for x in stage.positive_and_negative(epoch)]
     (positive, winners), (negative, others) = sides
-    loss = goodness_loss(positive, negative, theta)
+    loss = goodness_loss(positive, negative, theta, stage.phase)
     stage.descend(loss)
     n_winners = len(torch.cat([winners, others]).unique())
     return Measures(

@@ -60,6 +60,10 @@ class Recipe:
     l1_penalty
         Weight of the sum of |a| over a batch's images, hidden layers and units in the loss of
         `BP`, beside the mean cross-entropy. Later than the first kept runs; 0: none.
+    phases
+        `n-m`: n steps that learn from positive data alone and m from negative data alone, in turn
+        (Hinton 2022, "sleep" and "wake"), of models that learn from both; `0-0`: every step
+        learns from both.
     """
 
     model: str
@@ -77,11 +81,18 @@ class Recipe:
     epochs: int
     batch_size: int | None
     l1_penalty: float = 0.0
+    phases: str = "0-0"
 
     @property
     def spec(self) -> ModelSpec:
         """What its model is."""
         return spec.MODELS[self.model]
+
+    @property
+    def steps_of_phases(self) -> tuple[int, int]:
+        """How many steps in a row learn from positive data alone, and from negative; or 0, 0."""
+        positive, negative = map(int, self.phases.split("-"))
+        return positive, negative
 
     def as_json(self) -> dict[str, Any]:
         """Return the recipe as plain JSON types, without attributes that have their default."""

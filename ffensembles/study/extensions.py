@@ -29,10 +29,14 @@ class Extensions:
     def runs(self, name: str) -> list[Run]:
         """Return the runs that an extension is measured on: all that left no class out.
 
+        An extension with a section of the configuration has the runs of this section.
+
         Where results are kept, only those whose weights or frame of the extension are there: no
         run is trained for an extension.
         """
-        runs = whole(self.grid.runs)
+        section = EXTENSIONS[name].section
+        of_section = self.grid.of_sweep(getattr(self.config, section)) if section else None
+        runs = whole(self.grid.runs if of_section is None else of_section)
         if self.config.keep:
             runs = [
                 run

@@ -74,9 +74,9 @@ class Grid:
         config = self.config
         models = tuple(config.models)
         found = {untrained(p): Variation(p, {}, models, trained=False) for p in config.protocols}
-        for sweep in (config.sweep, config.control):
-            if sweep.protocol in config.protocols:
-                found |= dict([base_of(sweep)])
+        for sweep in (config.sweep, config.control, config.sleep_wake):
+            if sweep is not None and sweep.protocol in config.protocols:
+                found |= dict([base_of(sweep)] if sweep.per_dataset else [])
                 found |= {name: one for name, one in settings(sweep).items() if not one.of_cut}
         return found
 
@@ -86,8 +86,11 @@ class Grid:
             return self.runs
         if scope == "untrained/":
             return self._untrained()
-        sweep = {"sweep/": self.config.sweep, "control/": self.config.control}[scope]
-        if sweep.protocol not in self.config.protocols:
+        return self.of_sweep({"sweep/": self.config.sweep, "control/": self.config.control}[scope])
+
+    def of_sweep(self, sweep: Sweep | None) -> tuple[Run, ...]:
+        """Return the runs of a sweep and those that they are compared with."""
+        if sweep is None or sweep.protocol not in self.config.protocols:
             return ()
         varied = settings(sweep)
         runs = self._bases(sweep)
@@ -121,7 +124,10 @@ class Grid:
             for dataset in self._datasets(sweep)
             for model in self.config.models
             if model in concerned(sweep)
-            for same in [self._recipe(own, dataset, model) == self._recipe(name, dataset, model)]
+            for same in [
+                dataset not in sweep.per_dataset
+                or self._recipe(own, dataset, model) == self._recipe(name, dataset, model)
+            ]
             for seed in sweep.seeds
         ]
 

@@ -50,6 +50,7 @@ class Cache:
     folder: Path
     code: str
     names = (_WEIGHTS, _HISTORY, _METADATA)
+    readings = "dynamics.parquet"
 
     def place(self, fingerprint: Mapping[str, Any]) -> Path:
         """Return the folder of a run, from its fingerprint (`metadata.fingerprint`)."""
@@ -73,11 +74,13 @@ class Cache:
             if temporary is not None:
                 shutil.rmtree(temporary, ignore_errors=True)
 
-    def take(self, fingerprint: Mapping[str, Any], files: Iterable[Path]) -> bool:
+    def take(
+        self, fingerprint: Mapping[str, Any], files: Iterable[Path], extra: Iterable[Path] = ()
+    ) -> bool:
         """Put a cached run's files into place; False if there is none, or a damaged one.
 
         Checked are metadata (their own checksum, and that the run is the one asked for), weights
-        and history.
+        and history. Files of `extra` are put into place where they were cached.
         """
         place, files = self.place(fingerprint), list(files)
         if not place.is_dir():
@@ -86,7 +89,8 @@ class Cache:
             metadata = read_run(place / _METADATA, fingerprint)
             check_file(place / _WEIGHTS, metadata, "weights_sha256")
             check_file(place / _HISTORY, metadata, "history_sha256")
-            for path in files:
+            there = [path for path in extra if (place / path.name).exists()]
+            for path in [*there, *files]:
                 _put(place / path.name, path)
             return True
         except (StoreError, FileNotFoundError) as error:

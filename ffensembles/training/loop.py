@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +22,7 @@ from ffensembles.errors import TrainingError
 from ffensembles.models.network import initial_weights
 from ffensembles.models.plain import Measures, Task
 from ffensembles.training.evaluation import TestImages, accuracy, dead_layers
+from ffensembles.training.readings import Observer, Readings
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +108,8 @@ class Trained:
     engine, seconds, runs_together
         The kind of stage that trained it, the seconds in all without interruptions, and how many
         runs were trained in that time together.
+    readings
+        What an observer measured meanwhile, see `readings.Observer.write`.
     """
 
     weights: dict[str, NDArray[np.float32]]
@@ -118,6 +121,7 @@ class Trained:
     engine: str
     seconds: float
     runs_together: int
+    readings: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: it was asked for
@@ -132,9 +136,12 @@ def train(
     state: State | None = None,
     save: Callable[[State], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
+    observer: Observer | None = None,
 ) -> Trained:
     """Train one run; see `train_block`."""
-    (trained,) = train_block([task], settings, test_images, state=state, save=save, stop=stop)
+    (trained,) = train_block(
+        [task], settings, test_images, state=state, save=save, stop=stop, observer=observer
+    )
     return trained
 
 
@@ -146,6 +153,7 @@ def train_block(
     state: State | None = None,
     save: Callable[[State], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
+    observer: Observer | None = None,
 ) -> list[Trained]:
     """Train some runs at once: of one recipe, on the same images, with seeds of their own.
 
@@ -164,6 +172,8 @@ def train_block(
         Called with the state every `checkpoint_minutes` and when asked to stop.
     stop
         Asked after every epoch; if true, the state is saved and `Stopped` raised.
+    observer
+        Told of the nets at some epochs; changes nothing. It needs `test_images`.
 
     Returns
     -------
@@ -181,7 +191,10 @@ def train_block(
         If the device no longer answers; the last saved state is good.
     """
     with watched(tasks[0].x.device):
-        return _trained(tasks, settings, test_images, state, save, stop)
+        readings = None
+        if observer is not None and test_images is not None and tasks[0].recipe.epochs:
+            readings = Readings(observer, tasks, test_images)
+        return _trained(tasks, settings, test_images, state, save, stop, readings)
 
 
 def _trained(
@@ -191,8 +204,9 @@ def _trained(
     state: State | None,
     save: Callable[[State], None] | None,
     stop: Callable[[], bool],
+    readings: Readings | None,
 ) -> list[Trained]:
-    training = _Training(tasks, settings, test_images, save, stop)
+    training = _Training(tasks, settings, test_images, save, stop, readings)
     done = training.resume(state) if state is not None else (0, 0)
     for number, layer in enumerate(training.layers):
         if number >= done[0]:
@@ -211,9 +225,11 @@ class _Training:
         test_images: TestImages | None,
         save: Callable[[State], None] | None,
         stop: Callable[[], bool],
+        readings: Readings | None,
     ) -> None:
         self.tasks, self.task, self.recipe = tasks, tasks[0], tasks[0].recipe
         self.settings, self.test_images, self.save, self.stop = settings, test_images, save, stop
+        self.readings = readings
         self.layers = list(range(1, len(self.recipe.widths) + 1))
         if not self.recipe.spec.layerwise:
             self.layers = [0]
@@ -255,9 +271,12 @@ class _Training:
     def _epochs(self, stage: Stage, number: int, first: int) -> None:
         epochs = self.recipe.epochs
         began = spoke = saved = time.monotonic()
+        if first == 0:
+            self._read(stage, 0)
         for epoch in range(first, epochs):
             seen = stage.epoch(epoch)
             self._check(stage, epoch + 1, seen)
+            self._read(stage, epoch + 1)
             now, done = time.monotonic(), epoch + 1
             last = done == epochs
             if last or epoch == 0 or done % self.settings.record_every == 0:
@@ -274,6 +293,11 @@ class _Training:
                 self.save(self.state(stage, number, done))
             if halt and not last:
                 raise Stopped
+
+    def _read(self, stage: Stage, epoch: int) -> None:
+        if self.readings is not None and self.readings.due(epoch):
+            nets = [self.own(run) for run in range(len(self.tasks))]
+            self.readings.take(stage.layer, epoch, nets)
 
     def _check(self, stage: Stage, epoch: int, seen: Sequence[Measures]) -> None:
         for task, of_run in zip(self.tasks, seen, strict=True):
@@ -306,6 +330,8 @@ class _Training:
         arrays = {f"weights/{name}": _plain(w) for name, w in self.weights.items()}
         for name, value in (stage.state() if stage is not None else {}).items():
             arrays[f"memory/{name}"] = _plain(value)
+        if self.readings is not None:
+            arrays |= self.readings.state()
         histories = [[dict(row) for row in history] for history in self.histories]
         where = {"stage": number, "epoch": epoch, "seconds": self.elapsed()}
         return State(arrays, {**where, "histories": histories})
@@ -319,6 +345,8 @@ class _Training:
             weight.copy_(torch.from_numpy(np.array(found)))
         self.histories = [list(history) for history in state.progress["histories"]]
         self.before = float(state.progress["seconds"])
+        if self.readings is not None:
+            self.readings.restore(state.arrays)
         done = int(state.progress["stage"]), int(state.progress["epoch"])
         log.info("continuing at stage %d, epoch %d", *done)
         return done
@@ -326,6 +354,8 @@ class _Training:
     def results(self) -> list[Trained]:
         """Return the result of each run, and log what is wrong with any."""
         found = []
+        if self.readings is not None:
+            log.info("readings took %.2f s of %.2f", self.readings.seconds, self.elapsed())
         for run, (task, history) in enumerate(zip(self.tasks, self.histories, strict=True)):
             weights = self.own(run)
             reached: dict[str, Any] = {}
@@ -341,9 +371,10 @@ class _Training:
             arrays = {name: np.asarray(_plain(w.float())) for name, w in weights.items()}
             seconds = round(self.elapsed(), 3)
             kind = self.kind.__name__
+            readings = {} if self.readings is None else self.readings.of_run(run)
             found.append(
                 Trained(arrays, history, reached, warnings, dead, lost, kind, seconds,
-                        len(self.tasks))
+                        len(self.tasks), readings)
             )  # fmt: skip
         return found
 

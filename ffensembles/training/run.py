@@ -37,23 +37,33 @@ from ffensembles.runtime.provenance import provenance
 from ffensembles.training import devices, loop
 from ffensembles.training.cache import Cache
 from ffensembles.training.metadata import canonical, fingerprint, read_run, write_run
+from ffensembles.training.readings import Observer
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class RunFiles:
-    """Where one run's results go; the checkpoint is gone when the run is done."""
+    """Where one run's results go; the checkpoint is gone when the run is done.
+
+    `readings` is what an observer writes; None where nothing is to be kept of that.
+    """
 
     weights: Path
     history: Path
     metadata: Path
     checkpoint: Path
+    readings: Path | None = None
 
     @property
     def results(self) -> tuple[Path, Path, Path]:
         """What stays: weights, history, metadata."""
         return self.weights, self.history, self.metadata
+
+    @property
+    def extra(self) -> tuple[Path, ...]:
+        """What may be there beside the results."""
+        return () if self.readings is None else (self.readings,)
 
 
 def run_training(
@@ -64,9 +74,10 @@ def run_training(
     files: RunFiles,
     threads: int = 1,
     cache: Cache | None = None,
+    observer: Observer | None = None,
 ) -> None:
     """Train one run and write its files; see `run_block`."""
-    run_block([run], recipe, data, training, [files], threads, cache)
+    run_block([run], recipe, data, training, [files], threads, cache, observer)
 
 
 def run_block(
@@ -77,6 +88,7 @@ def run_block(
     files: Sequence[RunFiles],
     threads: int = 1,
     cache: Cache | None = None,
+    observer: Observer | None = None,
 ) -> None:
     """Train runs that differ in their seed alone, and write the files of each.
 
@@ -102,6 +114,9 @@ def run_block(
         Threads to compute with.
     cache
         Trained runs: one that is there is not trained, one that is trained is added.
+    observer
+        Told of the nets while they train; changes no weight. A run that is taken from the cache
+        has the readings that were cached with it, if any.
 
     Raises
     ------
@@ -114,13 +129,15 @@ def run_block(
     """
     left = []
     for run, own in zip(runs, files, strict=True):
-        if cache is not None and cache.take(fingerprint([run], recipe, data), own.results):
+        if cache is not None and cache.take(
+            fingerprint([run], recipe, data), own.results, own.extra
+        ):
             log.info("seed %s is trained already: taken from %s", run["seed"], cache.folder)
         else:
             left.append((run, own))
     if not left:
         return
-    job = _Job(runs[0], recipe, data, settings_of(training, threads), cache)
+    job = _Job(runs[0], recipe, data, settings_of(training, threads), cache, observer)
     many = stages.takes_many(job.task(0), job.settings.engine)
     size, sick = len(left) if many else 1, []
     with devices.precision(job.settings.precision), _asked_to_stop() as stop:
@@ -161,6 +178,7 @@ def train_into_cache(
     checkpoints: Sequence[Path],
     report: Path,
     threads: int = 1,
+    observer: Observer | None = None,
 ) -> None:
     """Train a block of runs into the cache and write a report that names them; see `run_block`.
 
@@ -171,8 +189,9 @@ def train_into_cache(
         files = []
         for run, checkpoint in zip(runs, checkpoints, strict=True):
             weights, history, metadata = (Path(folder, str(run["seed"]), n) for n in cache.names)
-            files.append(RunFiles(weights, history, metadata, checkpoint))
-        run_block(runs, recipe, data, training, files, threads, cache)
+            readings = None if observer is None else metadata.with_name(cache.readings)
+            files.append(RunFiles(weights, history, metadata, checkpoint, readings))
+        run_block(runs, recipe, data, training, files, threads, cache, observer)
         trained = [read_run(own.metadata)["weights_sha256"] for own in files]
     write_json(report, {"runs": [dict(run) for run in runs], "weights_sha256": trained})
 
@@ -187,7 +206,9 @@ class _Job:
         data: Mapping[str, Any],
         settings: loop.Settings,
         cache: Cache | None,
+        observer: Observer | None,
     ) -> None:
+        self.observer = observer
         self.recipe, self.data, self.held_out = recipe, data, run["held_out"]
         self.settings, self.cache, self.device = settings, cache, torch.device(settings.device)
         images = prepare(run["dataset"], "train", data, **recipe.images).without(self.held_out)
@@ -226,6 +247,7 @@ class _Job:
                 state=read_checkpoint(checkpoint, origin),
                 save=lambda state: write_checkpoint(checkpoint, state, origin),
                 stop=stop,
+                observer=self.observer,
             )
         except loop.Stopped as stopped:
             raise TrainingError(
@@ -235,12 +257,13 @@ class _Job:
         for (run, files), result in zip(block, trained, strict=True):
             self.write(run, files, result)
             if self.cache is not None:
-                self.cache.add(fingerprint([run], self.recipe, self.data), files.results)
+                made = [*files.results, *(path for path in files.extra if path.exists())]
+                self.cache.add(fingerprint([run], self.recipe, self.data), made)
         checkpoint.unlink(missing_ok=True)
 
     def identity(self, runs: Sequence[Mapping[str, Any]]) -> str:
         """Return what a checkpoint of these runs must agree with."""
-        return identity(runs, self.recipe, self.data, self._begun_with)
+        return identity(runs, self.recipe, self.data, self._begun_with, self.observer)
 
     def begun(self, left: Sequence[tuple[Mapping[str, Any], RunFiles]]) -> int:
         """Return how many of the runs left have been begun together; 0 if none."""
@@ -284,6 +307,9 @@ class _Job:
             temporary.write_bytes(save(trained.weights, metadata))
         rows = [_measured(row) for row in trained.history]
         write_rows(files.history, rows, loop.HISTORY_COLUMNS)
+        weights_sha256 = checksum(files.weights)
+        if self.observer is not None and files.readings is not None and trained.readings:
+            self.observer.write(files.readings, run, weights_sha256, trained.readings)
         write_run(
             files.metadata,
             {
@@ -298,7 +324,7 @@ class _Job:
                 "engine": trained.engine,
                 "seconds": trained.seconds,
                 "runs_together": trained.runs_together,
-                "weights_sha256": checksum(files.weights),
+                "weights_sha256": weights_sha256,
                 "history_sha256": checksum(files.history),
                 "code_sha256": None if self.cache is None else self.cache.code,
                 "fingerprint": fingerprint([run], self.recipe, self.data),
@@ -326,14 +352,16 @@ def identity(
     recipe: Recipe,
     data: Mapping[str, Any],
     settings: loop.Settings,
+    observer: Observer | None = None,
 ) -> str:
-    """Return what a checkpoint must agree with: the runs, and what computes them.
+    """Return what a checkpoint must agree with: the runs, what computes them, what is read.
 
     Each engine, and each kind of device, keeps a memory of its own.
     """
     kind = settings.device.partition(":")[0]
     text = canonical(fingerprint(runs, recipe, data))
-    return f"{text} {settings.engine} {kind} {loop.MEMORY}"
+    read = "" if observer is None else f" {observer.identity}"
+    return f"{text} {settings.engine} {kind} {loop.MEMORY}{read}"
 
 
 def write_checkpoint(path: Path, state: loop.State, origin: str) -> None:
@@ -356,7 +384,8 @@ def read_checkpoint(path: Path, origin: str) -> loop.State | None:
             metadata = file.metadata() or {}
             if metadata.get("origin") != origin:
                 log.warning(
-                    "%s: is of another recipe, data or engine; training starts from the beginning",
+                    "%s: is of another recipe, data, engine or other readings; training starts "
+                    "from the beginning",
                     path,
                 )
                 return None

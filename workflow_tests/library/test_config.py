@@ -67,10 +67,14 @@ def test_the_study_of_colour_images_and_relu_can_be_configured():
     assert config.protocols == ["relu-l2"]
 
 
+LATER = ("ensembles.", "extension", "training.readings", "sleep_wake")
+"""Groups with defaults, so that configurations written before they were there stay readable."""
+
+
 def test_the_models_have_no_defaults():
     """config.yaml is the one place of defaults: leaving out any key of it is a problem."""
     for path, _, _ in keys():
-        if "<" in path or "[]" in path or path.startswith(("ensembles.", "extension")):
+        if "<" in path or "[]" in path or path.startswith(LATER):
             continue
         content = deepcopy(WHOLE)
         *groups, last = path.split(".")
@@ -139,7 +143,7 @@ def test_unknown_key_names_the_nearest():
     line = of(f"{RECIPE}.FF.thetta", 1.0)
     assert line == (
         f"config.yaml: {RECIPE}.FF.thetta: unknown key; "
-        "allowed: learning_rate, epochs, batch_size, theta; did you mean 'theta'?"
+        "allowed: learning_rate, epochs, batch_size, theta, phases; did you mean 'theta'?"
     )
 
 
@@ -167,7 +171,7 @@ def test_a_misspelt_key_is_one_problem_not_two():
         ("training.device", "gpu", "'gpu'", "auto, cpu, cuda"),
         ("training.precision", "tf32", "'tf32'", "float32"),
         ("training", 3, "3", "a group of the keys engine, device, precision, block_size, "
-         "runs_per_job, checkpoint_minutes, record_every, dead_floor"),
+         "runs_per_job, checkpoint_minutes, record_every, dead_floor, readings"),
         ("activations.temporary", "no", "'no'", "true or false"),
         ("activations.mantissa_bits", 24, "24", "a whole number from 1 and up to 23 or null"),
         ("ensembles.method2.max_rho", 1.5, "1.5", "a number from 0 and up to 1"),

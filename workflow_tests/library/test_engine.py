@@ -60,6 +60,11 @@ VARIANTS = [
     BPFF.but(negatives="pooled", **RELU_L2, batch_size=20),
     BPFF.but(negatives="pooled", goodness="l1", normalise_input=False),
     BPFF.but(negatives="pooled", goodness="l1", normalisation="l1", batch_size=20),
+    FF.but(phases="1-2"),
+    FF.but(phases="2-1", negatives="each-epoch", goodness="l2", activation="relu", theta=3.0),
+    FF.but(phases="2-2", negatives="pooled", **RELU_L2, batch_size=20),
+    BPFF.but(phases="2-1"),
+    BPFF.but(phases="1-1", negatives="pooled", **RELU_L2, batch_size=20),
 ]
 
 
@@ -68,6 +73,7 @@ def name_of(recipe: Recipe) -> str:
                if getattr(recipe, key) != getattr(FF, key)]  # fmt: skip
     ends = [recipe.negatives] if recipe.negatives == "pooled" else []
     ends += ["l1"] if recipe.l1_penalty else []
+    ends += [recipe.phases] if recipe.phases != "0-0" else []
     return "-".join([recipe.model, *changed[:4], *ends])
 
 

@@ -6,7 +6,7 @@ from workplace import Workplace
 
 from ffensembles.analyses.tidy import RUN_KEYS, read_frame
 
-ASKED = ("causality", "pruning", "dimension", "microstructure")
+ASKED = ("causality", "pruning", "dimension", "microstructure", "dynamics")
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +86,29 @@ def test_patterns_have_images_and_a_class_has_none_or_several(extended: Workplac
 def test_an_extension_that_was_made_is_not_made_again(extended: Workplace):
     again = extended.start(*ASKED, "--dry-run", extensions=[])
     assert "Nothing to be done" in again.stdout
+
+
+def test_readings_end_with_the_trained_net(extended: Workplace):
+    frame = read_frame(extended.results / "tidy/extensions/dynamics.parquet")
+    first = frame.groupby([*RUN_KEYS, "layer"], dropna=False)["epoch"].transform("min")
+    last = frame.groupby([*RUN_KEYS, "layer"], dropna=False)["epoch"].transform("max")
+    assert first.eq(0).all()
+    assert last.gt(0).all()
+    assert frame[frame.epoch == last].jaccard.dropna().eq(1).all()
+
+
+def test_phases_are_trained_beside_the_runs_there_are(extended: Workplace):
+    section = {
+        "protocol": "sigmoid-linf",
+        "seeds": [0],
+        "per_dataset": {},
+        "settings": [{"key": "BPFF.phases", "values": ["1-1"], "models": ["BPFF"]}],
+    }
+    done = extended.start("sleep_wake", sleep_wake=section)
+    assert done.returncode == 0, done.stdout[-4000:]
+    frame = read_frame(extended.results / "tidy/extensions/sleep_wake.parquet")
+    assert frame.drop_duplicates("protocol").protocol.tolist() == [
+        "sigmoid-linf",
+        "sigmoid-linf--BPFF.phases-1-1",
+    ]
+    assert "joint training" in (extended.results / "tables/2023/sleep_wake.md").read_text()
