@@ -12,7 +12,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 OPTIONAL = {"scikit-dimension"}  # one extension needs it
-ONLY_WITH_SNAKEMAKE = {"snakemake", "snakemake-executor-plugin-slurm"}
+NOT_IN_JOBS = {"rocrate", "snakemake", "snakemake-executor-plugin-slurm"}
 
 
 def requirements(name: str) -> set[str]:
@@ -40,7 +40,7 @@ def test_conda_versions_are_the_pip_pins(name):
 
 
 def test_every_requirement_is_in_an_environment():
-    wanted = requirements("requirements.txt") - ONLY_WITH_SNAKEMAKE
+    wanted = requirements("requirements.txt") - NOT_IN_JOBS
     names = ("training.yaml", "analysis.yaml", "extensions.yaml")
     have = {package for name in names for package in environment(name)}
     have -= {"python", *OPTIONAL}
