@@ -132,6 +132,13 @@ def fingerprints(runs):
     return [fingerprint([run.keys], grid.recipe(run), grid.images(run)) for run in runs]
 
 
+# where a GPU is asked for, conda must not quietly install PyTorch for the CPU
+training_environment = (
+    "../envs/training-cuda.yaml"
+    if study.config.training.device == "cuda"
+    else "../envs/training.yaml"
+)
+
 # whether runs that differ in their seed alone train in one job
 together = study.config.training.runs_per_job > 1
 

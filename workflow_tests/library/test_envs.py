@@ -27,7 +27,7 @@ def pins() -> dict[str, str]:
 
 def environment(name: str) -> dict[str, str]:
     content = yaml.safe_load((ROOT / "envs" / name).read_text())
-    return dict(entry.split("=") for entry in content["dependencies"])
+    return dict(entry.split("=", 1) for entry in content["dependencies"])
 
 
 @pytest.mark.parametrize("name", ["training.yaml", "analysis.yaml", "extensions.yaml"])
@@ -37,6 +37,19 @@ def test_conda_versions_are_the_pip_pins(name):
     pip_names = {conda: pip for pip, conda in CONDA_NAMES.items()}
     expected = pins()
     assert found == {package: expected[pip_names.get(package, package)] for package in found}
+
+
+def test_the_environment_for_gpus_differs_in_the_build_of_pytorch_alone():
+    plain, cuda = environment("training.yaml"), environment("training-cuda.yaml")
+    assert cuda == {**plain, "pytorch": f"{plain['pytorch']}=cuda*"}
+
+
+def test_the_container_copies_files_that_are_there():
+    text = (ROOT / "envs/ffensembles.def").read_text()
+    copied = text.partition("%files\n")[2].partition("\n\n")[0].splitlines()
+    assert len(copied) == 6
+    assert all((ROOT / line.split()[0]).exists() for line in copied)
+    assert re.search(r"From: python:3\.(1[1-9])-", text)
 
 
 def test_every_requirement_is_in_an_environment():
