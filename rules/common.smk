@@ -243,7 +243,11 @@ def figure_entry(wildcards):
 
 
 def captioned(path, category, **labels):
-    """Return a file that the report shows, with the caption that its run wrote beside it."""
+    """Return a file that the report shows, with the caption that its run wrote beside it.
+
+    The labels are what the report's list says of it, the rule that made it among them: Snakemake
+    itself names the rule whose input the file is here.
+    """
     caption = Path(path).with_suffix(".rst")
     return report(
         path, caption=str(caption.absolute()), category=category, labels=labels
