@@ -245,8 +245,8 @@ def figure_entry(wildcards):
 def captioned(path, category, **labels):
     """Return a file that the report shows, with the caption that its run wrote beside it.
 
-    The labels are what the report's list says of it, the rule that made it among them: Snakemake
-    itself names the rule whose input the file is here.
+    The labels are the columns of the report's list. One names its origin, since Snakemake names
+    the place where the file is an input.
     """
     caption = Path(path).with_suffix(".rst")
     return report(
