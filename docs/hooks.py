@@ -1,5 +1,6 @@
-"""What MkDocs generates: the configuration's keys, and a page of the API for each room."""
+"""Pages that MkDocs generates: keys of the configuration, notebooks, the API of each room."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,9 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
+
+NOTEBOOKS = ROOT / "docs/notebooks"
+DEMO = ROOT / "results/demo"
 
 KEYS = "<!-- keys of the configuration -->"
 
@@ -21,6 +25,9 @@ def on_config(config: Any) -> Any:
 
 def on_files(files: Files, config: Any) -> Files:
     """Add these pages: mkdocstrings reads the docstrings when it meets `:::`."""
+    for notebook in sorted(NOTEBOOKS.glob("*.ipynb")):
+        for name, content in notebook_page(notebook).items():
+            files.append(File.generated(config, f"notebooks/{name}", content=content))
     for room in rooms():
         page = f"# {room}\n\n::: ffensembles.{room}\n"
         files.append(File.generated(config, f"api/{room}.md", content=page))
@@ -37,6 +44,29 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Write every key of the configuration where a page asks for them."""
     return markdown.replace(KEYS, keys_table()) if KEYS in markdown else markdown
+
+
+def notebook_page(path: Path) -> dict[str, str | bytes]:
+    """Return the page of a notebook and its pictures, by their names.
+
+    Notebooks are kept without outputs. They are executed here where the demo's results are.
+    """
+    import nbformat
+    from nbclient import NotebookClient
+    from nbconvert import MarkdownExporter
+
+    notebook = nbformat.read(path, as_version=4)
+    done = (DEMO / "report.html").exists()
+    if done:
+        os.environ["PYTHONPATH"] = str(ROOT)  # this checkout's library, in the notebook's process
+        place = {"metadata": {"path": str(path.parent)}}
+        NotebookClient(notebook, timeout=600, resources=place).execute()
+    names = {"unique_key": path.stem, "output_files_dir": f"{path.stem}_files"}
+    page, resources = MarkdownExporter().from_notebook_node(notebook, names)
+    head, _, text = page.partition("\n\n")
+    missing = "" if done else " Outputs are shown where the demo was run before the site was built."
+    opening = f"{head}\n\n*[Download this notebook]({path.name}).*{missing}\n\n{text}"
+    return {f"{path.stem}.md": opening, **resources["outputs"]}
 
 
 def rooms() -> list[str]:

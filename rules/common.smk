@@ -132,6 +132,13 @@ def fingerprints(runs):
     return [fingerprint([run.keys], grid.recipe(run), grid.images(run)) for run in runs]
 
 
+# where a GPU is asked for, conda must not quietly install PyTorch for the CPU
+training_environment = (
+    "../envs/training-cuda.yaml"
+    if study.config.training.device == "cuda"
+    else "../envs/training.yaml"
+)
+
 # whether runs that differ in their seed alone train in one job
 together = study.config.training.runs_per_job > 1
 
@@ -236,7 +243,11 @@ def figure_entry(wildcards):
 
 
 def captioned(path, category, **labels):
-    """Return a file that the report shows, with the caption that its run wrote beside it."""
+    """Return a file that the report shows, with the caption that its run wrote beside it.
+
+    The labels are the columns of the report's list. One names its origin, since Snakemake names
+    the place where the file is an input.
+    """
     caption = Path(path).with_suffix(".rst")
     return report(
         path, caption=str(caption.absolute()), category=category, labels=labels

@@ -9,6 +9,7 @@ rule report_contents:
                 f"Tables, edition {edition}",
                 table=in_words(table),
                 shows=editions.shows(edition, table),
+                rule="make_table",
             )
             for edition in editions.all
             for table in editions.tables(edition)
@@ -26,6 +27,7 @@ rule report_contents:
                 figure=in_words(figure),
                 shows=editions.shows(edition, figure),
                 data=", ".join(titles()[name] for name in shown.datasets),
+                rule="draw_figure",
             )
             for edition in editions.all
             for figure in editions.figures(edition)
@@ -35,11 +37,12 @@ rule report_contents:
             paths.one("extra_figure", figure="costs", ending="png"),
             "Costs",
             shows="Time and memory of runs, by step",
+            rule="costs",
         ),
         report(
             paths.one("extra_table", table="costs", ending="html"),
             category="Costs",
-            labels={"shows": "Table of time and memory of runs"},
+            labels={"shows": "Table of time and memory of runs", "rule": "costs"},
         ),
     # never run: Snakemake's report shows the inputs of this rule, with captions made by the run itself
     localrule: True

@@ -13,7 +13,7 @@ rule train_block:
     benchmark:
         paths.pattern("block_benchmark")
     conda:
-        "../envs/training.yaml"
+        training_environment
     threads: 1
     resources:
         mem_mb=training_resource("mem_mb", grid.block_runs),
@@ -46,7 +46,7 @@ rule train_run:
         paths.pattern("run_benchmark", stage="training")
     localrule: together
     conda:
-        "../envs/training.yaml"
+        training_environment
     threads: 1
     resources:
         mem_mb=training_resource("mem_mb", one_run),

@@ -2,7 +2,8 @@
 
 `python -m ffensembles.study.export export results runs.zip` and, in another checkout,
 `python -m ffensembles.study.export import runs.zip results`. The file is an ordinary zip, nothing
-in it compressed; reading it runs nothing that is in it.
+in it compressed; reading it runs nothing that is in it. It is an RO-Crate too: its
+`ro-crate-metadata.json` describes it for other tools; nothing here depends on it.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from ffensembles.runs import WHOLE, Run
 from ffensembles.runtime.files import atomic_path, checksum, parse_json
 from ffensembles.runtime.text import plural
 from ffensembles.runtime.version import __version__
+from ffensembles.study.crate import CRATE, crate_metadata
 from ffensembles.study.grid import SCOPES, Grid
 from ffensembles.study.paths import PATTERNS
 from ffensembles.training.cache import Cache
@@ -56,7 +58,8 @@ _Files = Mapping[str, Mapping[str, Any]]
 def export_runs(results: str | Path, archive: str | Path) -> list[str]:
     """Write weights, history and metadata of every finished run to one file; return their names.
 
-    The archive is written whole or not at all; the same runs give the same bytes.
+    The archive is written whole or not at all; the same runs give the same bytes, but for the date
+    in its RO-Crate metadata.
 
     Raises
     ------
@@ -65,15 +68,17 @@ def export_runs(results: str | Path, archive: str | Path) -> list[str]:
         file cannot be read or written.
     """
     results = Path(results)
-    found = {run: _files(results, run) for run in _finished(results)}
+    found = {run: _finished_run(results, run) for run in _finished(results)}
     if not found:
         raise StoreError(f"{results}: holds no finished run; train some, or name another folder.")
-    runs = [{"run": run.keys, "files": files} for run, files in found.items()]
+    runs = [{"run": run.keys, "files": one.files} for run, one in found.items()]
     manifest = {"ffensembles": __version__, "runs": runs}
+    crate = crate_metadata((run, one.files, one.metadata) for run, one in found.items())
     with atomic_path(archive) as temporary, zipfile.ZipFile(temporary, "w") as opened:
         opened.writestr(_member(_MANIFEST), json.dumps(manifest, indent=2) + "\n")
-        for files in found.values():
-            for name, known in files.items():
+        opened.writestr(_member(CRATE), crate)
+        for one in found.values():
+            for name, known in one.files.items():
                 content = (results / name).read_bytes()
                 if hashlib.sha256(content).hexdigest() != known["sha256"]:
                     raise StoreError(
@@ -144,7 +149,7 @@ def import_runs(
 
 @dataclass(frozen=True)
 class _Archived:
-    """A run in an archive: what the manifest lists of its files, and its metadata."""
+    """A run of an archive: checksum and size of its files by name, and its metadata."""
 
     files: _Files
     metadata: Mapping[str, Any]
@@ -216,8 +221,8 @@ def _finished(results: Path) -> list[Run]:
     return sorted(whole, key=lambda run: run.name)
 
 
-def _files(results: Path, run: Run) -> dict[str, dict[str, Any]]:
-    """Return checksum and size of a run's files, which have to be of one training."""
+def _finished_run(results: Path, run: Run) -> _Archived:
+    """Return what an archive lists of a run, whose files have to be of one training."""
     weights, history, metadata = _names(run)
     said = read_run(results / metadata, allow_unsealed=True)
     if said["run"] != run.keys:
@@ -227,10 +232,11 @@ def _files(results: Path, run: Run) -> dict[str, dict[str, Any]]:
         )
     check_file(results / weights, said, "weights_sha256")
     check_file(results / history, said, "history_sha256")
-    return {
+    files = {
         name: {"sha256": _digest(results / name), "size": (results / name).stat().st_size}
         for name in _names(run)
     }
+    return _Archived(files, said)
 
 
 def _digest(path: Path) -> str:
@@ -250,13 +256,16 @@ def _member(name: str) -> zipfile.ZipInfo:
 
 def _listed(archive: Path, opened: zipfile.ZipFile) -> dict[Run, _Files]:
     """Return what a manifest lists, if it is files of runs and just what the archive holds."""
-    members = [info for info in opened.infolist() if info.filename != _MANIFEST]
+    members = [info for info in opened.infolist() if info.filename not in (_MANIFEST, CRATE)]
     with _reading(archive, _MANIFEST):
         if any(info.compress_type != zipfile.ZIP_STORED for info in opened.infolist()):
             raise ValueError("the archive was compressed after the export")
         listed = json.loads(opened.read(_MANIFEST))["runs"]
         runs: dict[Run, _Files] = {Run.from_wildcards(one["run"]): one["files"] for one in listed}
         sizes = {(name, files[name]["size"]) for files in runs.values() for name in files}
+    if CRATE in opened.namelist():
+        with _reading(archive, CRATE):
+            opened.read(CRATE)  # raises if it has changed
     for run, files in runs.items():
         *others, metadata = _names(run)
         strange = {*files} ^ {*others, metadata}

@@ -36,7 +36,7 @@ def metadata(one: Run = RUN, recipe: Recipe = RECIPE, **changes: Any) -> dict[st
         "history_sha256": "0" * 64,
         "code_sha256": "a" * 64,
         "fingerprint": fingerprint([one.keys], recipe, DATA),
-        "provenance": {"device": "cpu, 1 threads"},
+        "provenance": {"ffensembles": "0.1.0", "device": "cpu, 1 threads"},
         **changes,
     }
 

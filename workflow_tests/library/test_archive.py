@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from rocrate.rocrate import ROCrate
 from run_files import RECIPE, make_run, metadata
 
 from ffensembles import __version__
@@ -28,6 +29,7 @@ RUNS = [
     Run("sigmoid-linf", "digits", "FF", None, 2),
 ]
 ROOT = Path(__file__).parents[2]
+DAY = 1_700_000_000  # 14 November 2023
 NAMES = ["weights.safetensors", "history.csv", "run.json"]
 
 
@@ -37,6 +39,11 @@ def folder(results: Path, run: Run) -> Path:
 
 def make(results: Path, run: Run, seed: int = 0) -> Path:
     return make_run(folder(results, run), run, seed=seed)
+
+
+@pytest.fixture(autouse=True)
+def one_day(monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(DAY))
 
 
 @pytest.fixture
@@ -124,7 +131,7 @@ def test_the_manifest_is_first_and_says_what_there_is(archive: Path, results: Pa
             assert known["sha256"] == checksum(results / name)
             assert known["size"] == (results / name).stat().st_size
     listed = [name for one in manifest["runs"] for name in one["files"]]
-    assert list(content)[1:] == listed
+    assert list(content)[1:] == ["ro-crate-metadata.json", *listed]
     assert [name.rpartition("/")[2] for name in listed] == NAMES * 3
 
 
@@ -139,6 +146,36 @@ def test_the_same_runs_give_the_same_bytes(results: Path, archive: Path, tmp_pat
     import_runs(archive, tmp_path / "there")
     export_runs(tmp_path / "there", tmp_path / "once-more.zip")
     assert (tmp_path / "once-more.zip").read_bytes() == archive.read_bytes()
+
+
+def test_an_archive_is_an_ro_crate(archive: Path, results: Path):
+    crate = ROCrate(archive)
+    assert crate.root_dataset["datePublished"] == "2023-11-14"
+    assert crate.root_dataset["citation"].id == "https://doi.org/10.48550/arXiv.2305.18353"
+    described = {one.id: one for one in crate.data_entities if one.type == "File"}
+    expected = {name: data for name, data in members(archive).items() if name.startswith("runs/")}
+    assert described.keys() == expected.keys()
+    for name, data in expected.items():
+        assert described[name]["sha256"] == hashlib.sha256(data).hexdigest()
+        assert described[name]["contentSize"] == str(len(data))
+    trainings = [one for one in crate.contextual_entities if one.type == "CreateAction"]
+    assert [one["name"] for one in trainings] == [
+        "Training of BP on MNIST, protocol relu-l2, seed 10",
+        "Training of FF on Digits without class 0, protocol sigmoid-linf, seed 2",
+        "Training of FF on Digits, protocol sigmoid-linf, seed 2",
+    ]
+    for run, training in zip(RUNS, trainings, strict=True):
+        assert {one.id.rpartition("/")[2] for one in training["result"]} == set(NAMES)
+        assert all(run.name in one.id for one in training["result"])
+        known = json.loads((folder(results, run) / "run.json").read_text())["provenance"]
+        assert training["instrument"]["version"] == known["ffensembles"]
+
+
+def test_an_archive_without_ro_crate_metadata_is_read_too(archive: Path, tmp_path: Path):
+    content = members(archive)
+    del content["ro-crate-metadata.json"]
+    rewrite(archive, content)
+    assert import_runs(archive, tmp_path / "there") == [run.name for run in RUNS]
 
 
 def test_metadata_is_written_last(archive: Path, tmp_path: Path, monkeypatch):
@@ -617,7 +654,7 @@ def test_commands_that_cannot_be(capsys):
 def test_packing_imports_nothing_slow():
     code = (
         "import sys, ffensembles.study.export; "
-        "print([m for m in ('torch', 'scipy', 'matplotlib') if m in sys.modules])"
+        "print([m for m in ('torch', 'scipy', 'matplotlib', 'rocrate') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -12,7 +12,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 OPTIONAL = {"scikit-dimension"}  # one extension needs it
-ONLY_WITH_SNAKEMAKE = {"snakemake", "snakemake-executor-plugin-slurm"}
+NOT_IN_JOBS = {"rocrate", "snakemake", "snakemake-executor-plugin-slurm"}
 
 
 def requirements(name: str) -> set[str]:
@@ -27,7 +27,7 @@ def pins() -> dict[str, str]:
 
 def environment(name: str) -> dict[str, str]:
     content = yaml.safe_load((ROOT / "envs" / name).read_text())
-    return dict(entry.split("=") for entry in content["dependencies"])
+    return dict(entry.split("=", 1) for entry in content["dependencies"])
 
 
 @pytest.mark.parametrize("name", ["training.yaml", "analysis.yaml", "extensions.yaml"])
@@ -39,8 +39,21 @@ def test_conda_versions_are_the_pip_pins(name):
     assert found == {package: expected[pip_names.get(package, package)] for package in found}
 
 
+def test_the_environment_for_gpus_differs_in_the_build_of_pytorch_alone():
+    plain, cuda = environment("training.yaml"), environment("training-cuda.yaml")
+    assert cuda == {**plain, "pytorch": f"{plain['pytorch']}=cuda*"}
+
+
+def test_the_container_copies_files_that_are_there():
+    text = (ROOT / "envs/ffensembles.def").read_text()
+    copied = text.partition("%files\n")[2].partition("\n\n")[0].splitlines()
+    assert len(copied) == 6
+    assert all((ROOT / line.split()[0]).exists() for line in copied)
+    assert re.search(r"From: python:3\.(1[1-9])-", text)
+
+
 def test_every_requirement_is_in_an_environment():
-    wanted = requirements("requirements.txt") - ONLY_WITH_SNAKEMAKE
+    wanted = requirements("requirements.txt") - NOT_IN_JOBS
     names = ("training.yaml", "analysis.yaml", "extensions.yaml")
     have = {package for name in names for package in environment(name)}
     have -= {"python", *OPTIONAL}

@@ -36,8 +36,14 @@ def test_the_report_opens_with_what_was_run(finished: Workplace, tmp_path: Path)
 @pytest.mark.parametrize(
     ("category", "items"),
     [
-        ("Tables, edition 2023", ["Accuracy on test images", "Sizes of ensembles: Method 1"]),
-        ("Figures, edition 2023", ["Activation patterns: FF, layer 1", "Sizes of ensembles by"]),
+        (
+            "Tables, edition 2023",
+            ["Accuracy on test images", "Sizes of ensembles: Method 1", "make_table"],
+        ),
+        (
+            "Figures, edition 2023",
+            ["Activation patterns: FF, layer 1", "Sizes of ensembles by", "draw_figure"],
+        ),
     ],
 )
 def test_lists_say_what_each_item_shows(

@@ -1,8 +1,10 @@
-"""A finished run opened as in a notebook."""
+"""A finished run opened as in a notebook, and the notebooks of the documentation."""
 
+import nbformat
 import numpy as np
 import pytest
-from workplace import Workplace
+from nbclient import NotebookClient
+from workplace import ROOT, Workplace
 
 from ffensembles import load_run
 from ffensembles.datasets.loading import load
@@ -47,3 +49,22 @@ def test_images_of_another_size_are_refused(finished: Workplace):
 def test_a_folder_without_a_run_is_named(tmp_path):
     with pytest.raises(StoreError, match=r"holds no run\.json"):
         load_run(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["run-to-ensembles", "compare-models"])
+def test_the_documentations_notebooks_run_on_a_finished_study(
+    finished: Workplace, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    monkeypatch.setenv("FFENSEMBLES_RESULTS", str(finished.results))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    notebook = nbformat.read(ROOT / f"docs/notebooks/{name}.ipynb", as_version=4)
+    place = {"metadata": {"path": str(finished.folder)}}
+    NotebookClient(notebook, timeout=300, resources=place).execute()
+    shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert [one for one in shown if "image/png" in one.get("data", {})]
+    text = "\n".join(one.get("text") or one["data"].get("text/plain", "") for one in shown)
+    expected = {
+        "run-to-ensembles": ["(36, 25, 20)", "ensemble size (units)", "of 100 images"],
+        "compare-models": ["two FF", "BP/FF and BP", "layer 3"],
+    }
+    assert not [words for words in expected[name] if words not in text]
