@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup
+PYTEST := $(BIN)/python -m pytest -n auto
 
 .PHONY: demo gpu-check laptop reference test test-quick lint docs lock environment
 .DEFAULT_GOAL := demo

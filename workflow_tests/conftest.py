@@ -7,17 +7,18 @@ import pytest
 from filelock import FileLock
 from workplace import Workplace, new_workplace
 
-if "PYTEST_XDIST_WORKER" in os.environ:
+_SIDE_BY_SIDE = "PYTEST_XDIST_WORKER" in os.environ
+if _SIDE_BY_SIDE:
     # before anything imports torch: the processes share the cores
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Workplace:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """The tiny study, done. Every process has a copy, since a dry run writes files too."""
     own = tmp_path_factory.mktemp("study")
     # the processes of pytest-xdist have temporary folders side by side
-    together = own if worker_id == "master" else tmp_path_factory.getbasetemp().parent
+    together = tmp_path_factory.getbasetemp().parent if _SIDE_BY_SIDE else own
     place = Workplace(together / "finished")
     with FileLock(together / "finished.lock"):
         failed = together / "finished.failed"
@@ -27,7 +28,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Workpl
             if done.returncode:
                 failed.write_text(done.stdout[-6000:])
             assert done.returncode == 0, done.stdout[-6000:]
-    return place if worker_id == "master" else place.copy(own / "finished")
+    return place.copy(own / "finished") if _SIDE_BY_SIDE else place
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from ffensembles.analyses.statistics import mantel, standardised_ranks
 from ffensembles.analyses.tidy import RUN_KEYS, whole_numbers
 from ffensembles.datasets.loading import stratified
-from ffensembles.ensembles.common import layer_names, matrices
+from ffensembles.representations.layers import layer_names, matrices
 
 Matrix = NDArray[np.floating]
 

@@ -8,7 +8,7 @@ import xarray as xr
 from ffensembles.analyses.registry import RunResults, run_frame
 from ffensembles.analyses.sizes import at_quantile, quantiles_of
 from ffensembles.analyses.tidy import whole_numbers
-from ffensembles.ensembles.common import layer_names
+from ffensembles.representations.layers import layer_names
 
 
 def shared_units(found: xr.Dataset) -> xr.Dataset:

@@ -6,7 +6,8 @@ import xarray as xr
 
 from ffensembles.analyses.registry import RunResults, run_frame
 from ffensembles.analyses.tidy import whole_numbers
-from ffensembles.ensembles.common import ensemble_sizes, layer_names
+from ffensembles.ensembles.common import ensemble_sizes
+from ffensembles.representations.layers import layer_names
 
 
 def sizes_frame(found: xr.DataTree) -> pd.DataFrame:

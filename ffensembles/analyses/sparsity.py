@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ffensembles.analyses.registry import RunResults, run_frame
 from ffensembles.analyses.tidy import whole_numbers
-from ffensembles.ensembles.common import layer_names
+from ffensembles.representations.layers import layer_names
 
 _BLOCK = 1024  # presentations read at once: 4 chunks of a store
 

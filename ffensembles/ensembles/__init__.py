@@ -21,8 +21,9 @@ import importlib
 import pkgutil
 
 from ffensembles.ensembles.checks import check_method
-from ffensembles.ensembles.common import ensemble_sizes, layer_names, matrices
+from ffensembles.ensembles.common import ensemble_sizes
 from ffensembles.ensembles.registry import METHODS, find_ensembles
+from ffensembles.representations.layers import layer_names, matrices
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")

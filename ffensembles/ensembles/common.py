@@ -8,10 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ffensembles.errors import ConfigError
-from ffensembles.representations.layers import (
-    layer_names,  # noqa: F401 - handed on
-    matrices,
-)
+from ffensembles.representations.layers import matrices
 
 Found = dict[str, NDArray[Any]]
 

@@ -7,9 +7,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ffensembles.ensembles.common import Found, by_category, check_between, layer_names
+from ffensembles.ensembles.common import Found, by_category, check_between
 from ffensembles.ensembles.registry import register
 from ffensembles.errors import ConfigError
+from ffensembles.representations.layers import layer_names
 from ffensembles.runtime.keys import Field, Group, Positive, Share
 
 

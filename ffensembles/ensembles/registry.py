@@ -7,8 +7,8 @@ from typing import Any
 
 import xarray as xr
 
-from ffensembles.ensembles.common import layer_names
 from ffensembles.errors import ConfigError
+from ffensembles.representations.layers import layer_names
 from ffensembles.runtime.keys import Group
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from ffensembles.ensembles.common import layer_names
+from ffensembles.representations.layers import layer_names
 
 
 def shuffled(tree: xr.DataTree, seed: int) -> xr.DataTree:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from recipes import recipe_of
 from safetensors.numpy import save_file
 
 from ffensembles.models.recipe import Recipe
@@ -11,22 +12,7 @@ from ffensembles.runs import Run
 from ffensembles.runtime.files import checksum, write_rows
 from ffensembles.training.metadata import fingerprint, write_run
 
-RECIPE = Recipe(
-    model="FF",
-    widths=(5, 4),
-    activation="sigmoid",
-    goodness="linf",
-    normalisation="linf",
-    normalise_input=True,
-    label_value="dataset",
-    prediction="goodness",
-    negatives="once",
-    held_out_negatives="exclude",
-    theta=0.5,
-    learning_rate=0.01,
-    epochs=40,
-    batch_size=None,
-)
+RECIPE = recipe_of("FF", widths=(5, 4), epochs=40)
 DATA = {"standardisation": "own", "train_images": 400, "test_images": 100, "split_seed": 0}
 RUN = Run("sigmoid-linf", "digits", "FF", None, 2)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recipes import recipe_of
 
 from ffensembles.errors import StoreError
 from ffensembles.models.recipe import Recipe
@@ -14,22 +15,7 @@ from ffensembles.representations.store import open_activations, save_tree
 N, PIXELS, LABELS, WIDTHS = 13, 8, 3, (6, 5)
 NAMES = ["cat", "dog", "owl"]
 
-FF = Recipe(
-    model="FF",
-    widths=WIDTHS,
-    activation="sigmoid",
-    goodness="linf",
-    normalisation="linf",
-    normalise_input=True,
-    label_value="dataset",
-    prediction="goodness",
-    negatives="once",
-    held_out_negatives="exclude",
-    theta=0.5,
-    learning_rate=0.01,
-    epochs=1,
-    batch_size=None,
-)
+FF = recipe_of("FF", widths=WIDTHS, epochs=1)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import recipes
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,13 +33,8 @@ MNIST = shape_of("mnist")
 
 
 def recipe_of(model: str, protocol: str = "relu-l2", **changes: Any) -> Recipe:
-    content: dict[str, Any] = {
-        "model": model, "widths": (400, 500, 450), "normalise_input": True,
-        "label_value": "dataset", "prediction": "goodness", "negatives": "once",
-        "held_out_negatives": "exclude", "theta": 1.5, "learning_rate": 0.01, "epochs": 6,
-        "batch_size": None, **PROTOCOLS[protocol],
-    }  # fmt: skip
-    return Recipe.from_json({**content, **changes})
+    small = {"widths": (400, 500, 450), "theta": 1.5, "epochs": 6, "batch_size": None}
+    return recipes.recipe_of(model, **{**small, **PROTOCOLS[protocol], **changes})
 
 
 @pytest.fixture

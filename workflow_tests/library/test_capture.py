@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from recipes import recipe_of
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -33,11 +34,7 @@ PROTOCOLS = {
     "relu-l2": {"activation": "relu", "goodness": "l2", "normalisation": "l2"},
     "sigmoid-l1": {"activation": "sigmoid", "goodness": "l1", "normalisation": "l1"},
 }
-BASE: dict[str, Any] = {
-    "widths": (13, 11, 7), "normalise_input": True, "label_value": "dataset",
-    "prediction": "goodness", "held_out_negatives": "exclude", "theta": 1.5,
-    "learning_rate": 0.01, "epochs": 6,
-}  # fmt: skip
+BASE: dict[str, Any] = {"widths": (13, 11, 7), "theta": 1.5, "epochs": 6}
 
 
 class NotOnGraphError(Exception):
@@ -100,8 +97,8 @@ def recipes() -> Iterator[Recipe]:
     negatives = ("once", "each-epoch", "pooled")
     for model, protocol, kind, size in itertools.product(MODELS, PROTOCOLS, negatives, (None, 20)):
         content = {**BASE, **PROTOCOLS[protocol], "negatives": kind, "batch_size": size}
-        yield Recipe.from_json({**content, "model": model})
-    yield Recipe.from_json({**content, "model": "FF", "normalise_input": False})
+        yield recipe_of(model, **content)
+    yield recipe_of("FF", **content, normalise_input=False)
 
 
 def name_of(value: Any) -> str:
@@ -201,7 +198,7 @@ FAULTS: dict[str, Callable[[BatchedStage], Any]] = {
 @pytest.mark.parametrize("model", MODELS)
 def test_a_fault_in_a_step_is_found(model: str, fault: str):
     content = {**BASE, **PROTOCOLS["relu-l2"], "negatives": "once", "batch_size": None}
-    recipe = Recipe.from_json({**content, "model": model})
+    recipe = recipe_of(model, **content)
     stage = on_meta(stage_of(tasks_of(recipe, 2), 1 if recipe.spec.layerwise else 0))
     real = stage._add_gradients
 
@@ -247,7 +244,7 @@ def trained(
     `spoil` is called before gradients are computed, with how often that was done before.
     """
     content = {**BASE, **PROTOCOLS["relu-l2"], "negatives": "pooled", "batch_size": None}
-    recipe = Recipe.from_json({**content, "model": "FF", **changes})
+    recipe = recipe_of("FF", **{**content, **changes})
     stage = stage_of(tasks_of(recipe, 2, rows), 1, block_size)
     calls = itertools.count()
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recipes import recipe_of
 
 from ffensembles.datasets.prepare import prepare
 from ffensembles.engine.adam import Adam
@@ -27,24 +28,9 @@ from ffensembles.training import devices, loop
 from ffensembles.training.evaluation import TestImages
 
 N_LABELS = 4
-FF = Recipe(
-    model="FF",
-    widths=(13, 11, 7),
-    activation="sigmoid",
-    goodness="linf",
-    normalisation="linf",
-    normalise_input=True,
-    label_value="dataset",
-    prediction="goodness",
-    negatives="once",
-    held_out_negatives="exclude",
-    theta=0.5,
-    learning_rate=0.01,
-    epochs=6,
-    batch_size=None,
-)
-BPFF = FF.but(model="BPFF", theta=1.5)
-BP = FF.but(model="BP", theta=None, batch_size=16)
+FF = recipe_of("FF", widths=(13, 11, 7), epochs=6)
+BPFF = recipe_of("BPFF", widths=FF.widths, epochs=6)
+BP = recipe_of("BP", widths=FF.widths, epochs=6, batch_size=16)
 PENALISED = [BP.but(l1_penalty=0.002), BP.but(l1_penalty=0.01, activation="relu")]
 RELU_L2: dict[str, Any] = {
     "activation": "relu", "goodness": "l2", "normalisation": "l2", "theta": 3.0

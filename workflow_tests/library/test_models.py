@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recipes import recipe_of
 from toy import TOY_SPEC, TOY_STEP
 
 from ffensembles.engine.batched import BatchedStage
@@ -23,13 +24,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def recipe(model: str, **changes: object) -> Recipe:
-    content = {
-        "model": model, "widths": (9, 7), "activation": "relu", "goodness": "l2",
-        "normalisation": "l2", "normalise_input": True, "label_value": "dataset",
-        "prediction": "goodness", "negatives": "once", "held_out_negatives": "exclude",
-        "theta": None, "learning_rate": 0.01, "epochs": 5, "batch_size": 16,
-    }  # fmt: skip
-    return Recipe.from_json({**content, **changes})
+    pairs = recipe_of("FF", "relu-l2", negatives="once", prediction="goodness", theta=None)
+    return pairs.but(**{"model": model, "widths": (9, 7), "epochs": 5, "batch_size": 16, **changes})
 
 
 def task(of: Recipe, seed: int = 3) -> Task:

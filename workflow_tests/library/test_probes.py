@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recipes import recipe_of
 from safetensors.numpy import save_file
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
@@ -31,12 +32,7 @@ DATA = {
 
 
 def recipe(model: str = "FF") -> Recipe:
-    return Recipe(
-        model=model, widths=(9, 7), activation="relu", goodness="l2", normalisation="l2",
-        normalise_input=True, label_value="dataset", prediction="softmax", negatives="pooled",
-        held_out_negatives="exclude", theta=None if model == "BP" else 3.0, learning_rate=0.01,
-        epochs=1, batch_size=None,
-    )  # fmt: skip
+    return recipe_of(model, "relu-l2", widths=(9, 7), learning_rate=0.01, epochs=1, batch_size=None)
 
 
 def test_a_probe_finds_a_rare_class_as_well_as_a_common_one() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from recipes import recipe_of
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
@@ -33,22 +34,7 @@ from ffensembles.training.run import (
 )
 
 RUN = {"protocol": "sigmoid-linf", "dataset": "digits", "model": "FF", "held_out": None, "seed": 3}
-RECIPE = Recipe(
-    model="FF",
-    widths=(40, 30, 20),
-    activation="sigmoid",
-    goodness="linf",
-    normalisation="linf",
-    normalise_input=True,
-    label_value="dataset",
-    prediction="goodness",
-    negatives="once",
-    held_out_negatives="exclude",
-    theta=0.5,
-    learning_rate=0.01,
-    epochs=400,
-    batch_size=None,
-)
+RECIPE = recipe_of("FF", widths=(40, 30, 20), epochs=400)
 DATA = {
     "standardisation": "own",
     "source": None,
