@@ -14,6 +14,7 @@ include: "rules/representations.smk"
 include: "rules/ensembles.smk"
 include: "rules/analyses.smk"
 include: "rules/publication.smk"
+include: "rules/extensions.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
 include: "rules/targets.smk"
@@ -30,6 +31,7 @@ rule all:
         editions.every("tables"),
         editions.every("figures"),
         tidy_files(),
+        study.extensions.chosen,
     localrule: True
 
 

@@ -12,6 +12,7 @@ from ffensembles.analyses import RUN_FRAMES
 from ffensembles.config import load_config
 from ffensembles.datasets import DATASETS
 from ffensembles.errors import ConfigError
+from ffensembles.extensions import EXTENSIONS
 from ffensembles.plotting.registry import KINDS
 from ffensembles.publication.tables import ENDINGS, TABLE_KINDS
 from ffensembles.runs import Run
@@ -52,6 +53,7 @@ if study.config.keep:
 wildcard_constraints:
     **grid.constraints,
     **editions.constraints,
+    **study.extensions.constraints,
     frame=r"[a-z0-9_]+",
     ending=r"[a-z]+",
 
@@ -178,7 +180,7 @@ def runs_of(wildcards):
 
 def table_entry(wildcards):
     """Return a table's kind and parameters."""
-    return editions.tables(wildcards.edition)[wildcards.table]
+    return editions.every_table(wildcards.edition)[wildcards.table]
 
 
 # the results that are compared with the publication
@@ -230,7 +232,7 @@ def figure_inputs(wildcards):
 
 def figure_entry(wildcards):
     """Return a figure's kind and parameters."""
-    return editions.figures(wildcards.edition)[wildcards.figure]
+    return editions.every_figure(wildcards.edition)[wildcards.figure]
 
 
 def captioned(path, category, **labels):
@@ -249,4 +251,4 @@ def configuration_files():
 
 def in_words(name):
     """Return a table's or figure's name as prose has it: figure3 is Figure 3."""
-    return re.sub(r"(\d+)", r" \1", name).capitalize()
+    return re.sub(r"(\d+)", r" \1", name.replace("_", " ")).capitalize()

@@ -4,7 +4,11 @@
 rule make_table:
     input:
         frame=lambda wildcards: tidy(TABLE_KINDS[table_entry(wildcards).kind].frame),
-        code=code("ffensembles.publication.tables", "ffensembles.publication.editions"),
+        code=lambda wildcards: code(
+            "ffensembles.publication.tables",
+            "ffensembles.publication.editions",
+            *code_of_table(wildcards.table),
+        ),
     output:
         [paths.pattern("table", ending=ending) for ending in ENDINGS],
     log:

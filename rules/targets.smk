@@ -35,7 +35,7 @@ for what in ("tables", "figures"):
         localrule: True
 
 
-for target, files in editions.targets.items():
+for target, files in {**editions.targets, **study.extensions.targets}.items():
 
     rule:
         name:

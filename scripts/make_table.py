@@ -1,5 +1,6 @@
 """Make a table of an edition."""
 
+import ffensembles.extensions  # noqa: F401 - registers the tables of extensions
 from ffensembles.analyses.tidy import read_frame
 from ffensembles.publication.editions import look_up
 from ffensembles.publication.tables import TABLE_KINDS, write_table

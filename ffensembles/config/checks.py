@@ -22,6 +22,7 @@ from ffensembles.config.schema import (
 )
 from ffensembles.datasets import DATASETS
 from ffensembles.ensembles import METHODS
+from ffensembles.extensions import EXTENSIONS
 from ffensembles.models.spec import MODELS
 from ffensembles.plotting.registry import KINDS
 from ffensembles.publication.tables import TABLE_KINDS
@@ -229,6 +230,8 @@ def _editions(
                 where = (*path, group, part)
                 if not _PART_NAME.fullmatch(part):
                     yield wrong(where, part, "letters, digits and underscores")
+                if part in EXTENSIONS:
+                    yield wrong(where, part, "a name that no extension has")
                 found = list(_entry(content, registry, where))
                 yield from found
                 if not found:
@@ -287,6 +290,14 @@ def _depth(
         with suppress(ValidationError):  # said by _per_dataset
             depths.append(len(for_dataset(recipes[protocol], dataset).widths))
     return (min(depths), f"recipes.{protocol}.widths") if depths else None
+
+
+def _extension_settings(
+    extension_settings: Any, datasets: list[str], ensembles: Any
+) -> Iterator[Problem]:
+    for name in type(extension_settings).model_fields:
+        given, path = getattr(extension_settings, name), ("extension_settings", name)
+        yield from _parameters(given, path, datasets, ensembles, None)
 
 
 def _sweep(sweep: Sweep, recipes: dict[str, Protocol], ensembles: Any) -> Iterator[Problem]:
@@ -371,6 +382,7 @@ _CHECKS: tuple[Callable[..., Iterator[Problem]], ...] = (
     _own_seeds,
     _held_out,
     _editions,
+    _extension_settings,
     _sweep,
     _control,
     _sweep_and_control,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import create_model
 
 from ffensembles.ensembles import METHODS
+from ffensembles.extensions import EXTENSIONS
 from ffensembles.models.recipe import Norm
 from ffensembles.models.spec import MODELS
 from ffensembles.runtime.keys import (
@@ -25,8 +26,10 @@ from ffensembles.runtime.keys import (
 
 if TYPE_CHECKING:
     ModelName = str
+    ExtensionName = str
 else:
     ModelName = Literal[tuple(MODELS)]
+    ExtensionName = Literal[tuple(EXTENSIONS)]
 
 
 class OwnSeeds(Group):
@@ -163,6 +166,23 @@ else:
     )
 
 
+if TYPE_CHECKING:
+    ExtensionSettings = Group
+else:
+    ExtensionSettings = create_model(
+        "ExtensionSettings",
+        __base__=Group,
+        __doc__="Every extension, and its parameters.",
+        **{
+            name: (
+                one.parameters,
+                Field(default_factory=one.parameters, description=f"{one.title}: its parameters"),
+            )
+            for name, one in EXTENSIONS.items()
+        },
+    )
+
+
 Entry = dict[str, Any] | None
 """A table or figure: its kind and that kind's parameters, or null for none. Checked by `checks`."""
 
@@ -234,6 +254,13 @@ class Config(Group):
     activations: Activations = Field(description="stores of activations")
     ensembles: Ensembles = Field(description="methods to find ensembles")
     editions: dict[str, Edition] = Field(description="the study's editions: tables and figures")
+    # with defaults: configurations written before there were extensions stay readable
+    extensions: Annotated[list[ExtensionName], Unique] = Field(
+        [], description="extensions that `all` includes; each can be asked for by its name"
+    )
+    extension_settings: ExtensionSettings = Field(
+        default_factory=ExtensionSettings, description="parameters of the extensions"
+    )
     sweep: Sweep = Field(description="settings that were never published, varied")
     control: Sweep = Field(description="control runs: settings as no publication has them")
     reproduction: Reproduction = Field(description="every published number beside ours")

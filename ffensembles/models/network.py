@@ -66,14 +66,17 @@ def layer_input(h: Tensor, recipe: Recipe, layer: int) -> Tensor:
     return normalise(h, recipe.normalisation)
 
 
-def hidden(weights: Weights, recipe: Recipe, x: Tensor, upto: int | None = None) -> list[Tensor]:
+def hidden(
+    weights: Weights, recipe: Recipe, x: Tensor, upto: int | None = None, below: int = 0
+) -> list[Tensor]:
     """Return each hidden layer's activations on images `x` (presentations, pixels).
 
     They are read after the non-linearity and before normalisation (Tosato et al. 2023, sec. 3.4).
-    `upto` stops after so many layers.
+    `upto` stops after so many layers. With `below`, `x` are the activations of that layer, and
+    those of the layers above it are returned.
     """
     layers: list[Tensor] = []
-    for layer in range(1, (upto or len(recipe.widths)) + 1):
+    for layer in range(below + 1, (upto or len(recipe.widths)) + 1):
         x = layer_input(x, recipe, layer)
         weight, bias = weights[f"layer{layer}.weight"], weights[f"layer{layer}.bias"]
         x = activate(torch.nn.functional.linear(x, weight, bias), recipe)
@@ -89,6 +92,18 @@ def logits(weights: Weights, recipe: Recipe, x: Tensor) -> Tensor:
 def readout(weights: Weights, last: Tensor) -> Tensor:
     """Return BP's readout of the last hidden layer's activations, (presentations, labels)."""
     return torch.nn.functional.linear(last, weights["readout.weight"], weights["readout.bias"])
+
+
+def vote(goodness: Tensor, recipe: Recipe) -> Tensor:
+    """Return the label that each presentation's goodness votes for, by the recipe's rule.
+
+    Parameters
+    ----------
+    goodness
+        Of every layer for every label, (layers, presentations, labels).
+    """
+    votes = goodness.softmax(2) if recipe.prediction == "softmax" else goodness
+    return votes.sum(0).argmax(1)
 
 
 def embed(x: Tensor, labels: Tensor, label_value: Tensor, positions: Tensor) -> Tensor:
@@ -140,5 +155,4 @@ def predict(
         above = hidden(weights, recipe, embed(x, carried, label_value, positions), layers)
         per_label.append(torch.stack([norm(h, recipe.goodness) for h in above]))
     goodness = torch.stack(per_label, dim=2)  # (layers, presentations, labels)
-    votes = goodness.softmax(2) if recipe.prediction == "softmax" else goodness
-    return votes.sum(0).argmax(1), goodness.argmax(2)
+    return vote(goodness, recipe), goodness.argmax(2)

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 if TYPE_CHECKING:
+    from ffensembles.plotting.captions import DatasetLabel
     from ffensembles.plotting.registry import Shown
 
 
@@ -24,6 +25,12 @@ def whole(frame: pd.DataFrame) -> pd.DataFrame:
     if len(protocols) > 1:
         raise ValueError(f"one figure, one protocol; found {', '.join(map(str, protocols))}.")
     return frame[frame["held_out"].isna()]
+
+
+def labels_in(shown: Shown, frame: pd.DataFrame) -> dict[str, DatasetLabel]:
+    """Return the data sets shown of which a frame has rows; all of them if it has none."""
+    found = {name: one for name, one in shown.labels.items() if frame["dataset"].eq(name).any()}
+    return found or dict(shown.labels)
 
 
 def by_method(frame: pd.DataFrame, method: str, quantile: float | None) -> pd.DataFrame:

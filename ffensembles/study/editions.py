@@ -9,6 +9,7 @@ from ffensembles.config import Config
 from ffensembles.config.schema import Edition
 from ffensembles.datasets import DATASETS
 from ffensembles.ensembles import METHODS
+from ffensembles.extensions import EXTENSIONS
 from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.plotting.registry import KINDS, Needs
 from ffensembles.publication.tables import ENDINGS, TABLE_KINDS
@@ -16,6 +17,9 @@ from ffensembles.runs import Run
 from ffensembles.study.frames import applies, in_scope, run_frame_of
 from ffensembles.study.grid import Grid, one_of
 from ffensembles.study.paths import Paths
+
+_OF_EXTENSIONS = {name: {"kind": name} for name in EXTENSIONS}
+"""The table and the figure of every extension, as editions list theirs."""
 
 _FIGURE_ENDINGS = ("pdf", "png", "rst")
 
@@ -50,23 +54,38 @@ class Editions:
 
     @cache  # noqa: B019 - a study lives as long as its process
     def tables(self, edition: str) -> dict[str, Any]:
-        """Return the tables of an edition: their parameters by name."""
-        tables = self.config.editions[edition].tables
+        """Return the tables of an edition and of its extensions: their parameters by name."""
+        return self._asked(self.every_table(edition), self.config.editions[edition].tables)
+
+    @cache  # noqa: B019
+    def every_table(self, edition: str) -> dict[str, Any]:
+        """Return the tables that an edition can have: also those of extensions not asked for."""
+        tables = {**self.config.editions[edition].tables, **_OF_EXTENSIONS}
         return {n: TABLE_KINDS[one["kind"]].parameters(**one) for n, one in tables.items() if one}
 
     @cache  # noqa: B019
     def figures(self, edition: str) -> dict[str, Any]:
-        """Return the figures of an edition that can be drawn: their parameters by name.
+        """Return the figures of an edition and of its extensions: their parameters by name."""
+        return self._asked(self.every_figure(edition), self.config.editions[edition].figures)
+
+    @cache  # noqa: B019
+    def every_figure(self, edition: str) -> dict[str, Any]:
+        """Return the figures of an edition that can be drawn, and those of all extensions.
 
         One that shows a run without a class cannot, where there is no such run.
         """
-        figures = self.config.editions[edition].figures
+        figures = {**self.config.editions[edition].figures, **_OF_EXTENSIONS}
         known = {n: KINDS[one["kind"]].parameters(**one) for n, one in figures.items() if one}
         return {n: one for n, one in known.items() if self._variants(edition, one)}
 
+    def _asked(self, parts: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+        """Keep an edition's own parts, and those of the extensions that `all` includes."""
+        kept = {*own, *self.config.extensions}
+        return {name: one for name, one in parts.items() if name in kept}
+
     def needs(self, edition: str, figure: str) -> Needs:
         """Return what a figure is drawn from."""
-        parameters = self.figures(edition)[figure]
+        parameters = self.every_figure(edition)[figure]
         return KINDS[parameters.kind].needs(parameters)
 
     def variants(self, edition: str, figure: str) -> Mapping[str, Variant]:
@@ -76,7 +95,7 @@ class Editions:
         it is not configured the first that is takes its place; likewise the model and the class
         left out. A figure that shows all data sets has one file.
         """
-        return self._variants(edition, self.figures(edition)[figure])
+        return self._variants(edition, self.every_figure(edition)[figure])
 
     def _variants(self, edition: str, parameters: Any) -> dict[str, Variant]:
         kind = KINDS[parameters.kind]
@@ -192,7 +211,7 @@ class Editions:
 
     @property
     def targets(self) -> dict[str, list[str]]:
-        """What may be asked for by name: every table and figure, with its files.
+        """What may be asked for by name: every table and figure of an edition, with its files.
 
         `figure3_2025` is an edition's; `figure3` that of the first edition which has one.
         """
@@ -201,6 +220,8 @@ class Editions:
             files = {name: self.table_files(edition, name) for name in self.tables(edition)}
             files |= {name: self.figure_files(edition, name) for name in self.figures(edition)}
             for name, paths in files.items():
+                if name in EXTENSIONS:  # its target makes all that it has, see `Extensions`
+                    continue
                 found[f"{name}_{edition}"] = paths
                 found.setdefault(name, paths)
         return found
@@ -219,11 +240,11 @@ class Editions:
         variants = {
             variant
             for edition in self.all
-            for figure in self.figures(edition)
+            for figure in self.every_figure(edition)
             for variant in self.variants(edition, figure)
         }
-        figures = {name for edition in self.all for name in self.figures(edition)}
-        tables = {name for edition in self.all for name in self.tables(edition)}
+        figures = {name for edition in self.all for name in self.every_figure(edition)}
+        tables = {name for edition in self.all for name in self.every_table(edition)}
         return {
             "edition": one_of(self.all),
             "figure": one_of(sorted(figures)),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ffensembles.analyses import RUN_FRAMES
+from ffensembles.extensions import EXTENSIONS
 from ffensembles.runs import Run
 from ffensembles.study.grid import SCOPES, whole, without
 
@@ -59,6 +60,8 @@ def frame_file(frame: str) -> str:
     >>> frame_file("sizes"), frame_file("sharing")
     ('sizes.csv', 'sharing.parquet')
     """
+    if frame in EXTENSIONS:
+        return f"extensions/{frame}.parquet"
     known = RUN_FRAMES.get(frame)
     return known.file if known else _OTHER_FILES[frame]
 

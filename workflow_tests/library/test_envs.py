@@ -29,7 +29,7 @@ def environment(name: str) -> dict[str, str]:
     return dict(entry.split("=") for entry in content["dependencies"])
 
 
-@pytest.mark.parametrize("name", ["training.yaml", "analysis.yaml"])
+@pytest.mark.parametrize("name", ["training.yaml", "analysis.yaml", "extensions.yaml"])
 def test_conda_versions_are_the_pip_pins(name):
     found = environment(name)
     assert found.pop("python") == "3.11"
@@ -40,7 +40,8 @@ def test_conda_versions_are_the_pip_pins(name):
 
 def test_every_requirement_is_in_an_environment():
     wanted = requirements("requirements.txt") - ONLY_WITH_SNAKEMAKE
-    have = set(environment("training.yaml")) | set(environment("analysis.yaml"))
+    names = ("training.yaml", "analysis.yaml", "extensions.yaml")
+    have = {package for name in names for package in environment(name)}
     assert {CONDA_NAMES.get(package, package) for package in wanted} == have - {"python"}
 
 

@@ -274,7 +274,8 @@ def test_only_configured_values_match(full):
 
 def test_no_two_files_share_a_path(full):
     kinds = [k for k in PATTERNS if "{seed}" in PATTERNS[k] and "{method}" not in PATTERNS[k]]
-    paths = [full.paths.one(kind, run, stage="training", frame="sizes")
+    paths = [full.paths.one(kind, run, stage="training", frame="sizes",
+                            extension="e")
              for run in full.grid.runs for kind in kinds]  # fmt: skip
     assert len(set(paths)) == len(paths)
 

@@ -1,0 +1,303 @@
+"""Estimates over runs beside their control: the numbers, their table and how they are said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ffensembles.analyses.statistics import CONFIDENCE
+from ffensembles.analyses.tidy import RUN_KEYS, whole_numbers
+from ffensembles.datasets import DATASETS
+from ffensembles.models.recipe import MODEL_TITLES
+from ffensembles.publication.tables import NOTHING, Table
+from ffensembles.runtime.text import plural
+
+COLUMNS = (
+    "protocol", "dataset", "model", "layer", "quantity", "value", "low", "high", "n_runs",
+    "control", "control_value", "difference", "difference_low", "difference_high", "p",
+)  # fmt: skip
+"""Columns of results: one row for each estimate.
+
+`layer` is missing for the whole net. `value` is a mean over runs, `low` and `high` its 95 %
+interval (t distribution over runs). `control` names the control or null in words, `control_value`
+is its mean over the same runs, and `difference`, with its interval and the p of a paired t test, is
+value - control. An interval needs two runs.
+"""
+
+_BY = ["protocol", "dataset", "model", "layer"]
+
+
+def estimates(
+    frame: pd.DataFrame, value: str, quantity: str, *, control: str = "", control_value: str = ""
+) -> pd.DataFrame:
+    """Estimate a column of a frame across runs, beside its control in the same runs.
+
+    A run's rows (over classes or draws, say) are averaged first, without missing values: runs are
+    the sample.
+
+    Parameters
+    ----------
+    frame
+        Rows with the run's keys; `layer` where there are layers.
+    value
+        The column to estimate.
+    quantity
+        What it is, in words with its unit; it heads the row of the table.
+    control
+        What it is compared with, in words; empty for nothing.
+    control_value
+        The column of the control.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of `COLUMNS`, one for each protocol, data set, model and layer.
+
+    Examples
+    --------
+    >>> keys = {"protocol": "p", "dataset": "d", "model": "FF", "held_out": None, "layer": 1}
+    >>> frame = pd.DataFrame([{**keys, "seed": s, "x": x, "o": 0.1} for s, x in enumerate([1, 3])])
+    >>> row = estimates(frame, "x", "drop", control="random", control_value="o").iloc[0]
+    >>> [round(float(row[name]), 2) for name in ("value", "low", "high", "difference", "p")]
+    [2.0, -10.71, 14.71, 1.9, 0.31]
+    """
+    columns = [value, *([control_value] if control_value else [])]
+    if "layer" not in frame:
+        frame = frame.assign(layer=None)
+    keys = list(dict.fromkeys([*_BY, *RUN_KEYS]))
+    per_run = frame.groupby(keys, dropna=False, sort=False)[columns].mean().reset_index()
+    rows = []
+    for key, group in per_run.groupby(_BY, dropna=False, sort=False):
+        known = group.dropna(subset=columns)
+        x = known[value].to_numpy(dtype=float)
+        mean, low, high, _ = interval(x)
+        row = {**dict(zip(_BY, key, strict=True)), "quantity": quantity}
+        row |= {"value": mean, "low": low, "high": high, "n_runs": len(x), "control": control}
+        if control_value:
+            other = known[control_value].to_numpy(dtype=float)
+            difference = dict(
+                zip(("difference", "difference_low", "difference_high", "p"), interval(x - other),
+                    strict=True)
+            )  # fmt: skip
+            row |= {"control_value": other.mean() if len(other) else np.nan, **difference}
+        rows.append(row)
+    return as_results(rows)
+
+
+def compared(
+    frame: pd.DataFrame, value: str, quantity: str, condition: str, control: str, words: str
+) -> pd.DataFrame:
+    """Estimate a column under one condition beside its control, class by class in each run.
+
+    Parameters
+    ----------
+    frame
+        Rows with the run's keys, `layer`, `category` and `condition`.
+    value, quantity
+        As for `estimates`.
+    condition, control
+        The two values of `condition`; classes that lack either do not count.
+    words
+        The control, in words.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of `COLUMNS`.
+    """
+    on = [*RUN_KEYS, "layer", "category"]
+    one, other = (
+        frame.loc[frame["condition"] == name, [*on, value]].dropna(subset=[value])
+        for name in (condition, control)
+    )
+    pairs = one.merge(other, on=on, suffixes=("", "_control"))
+    if pairs.empty:
+        return as_results([])
+    return estimates(pairs, value, quantity, control=words, control_value=f"{value}_control")
+
+
+def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows as mappings from columns to values."""
+    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+
+
+def groups(results: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the results of each data set and model of one protocol, with their names in print."""
+    order = list(MODEL_TITLES)
+    for dataset, rows in results.groupby("dataset", sort=False):
+        for model in sorted(rows["model"].unique(), key=order.index):
+            known = DATASETS.get(str(dataset))
+            yield (
+                f"{MODEL_TITLES[model]} on {known.title if known else str(dataset)}",
+                rows[rows["model"] == model],
+            )
+
+
+def decided(rows: pd.DataFrame, what: str, than: str) -> str:
+    """Say in which layers an estimate is above its control, by the interval of the difference.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"layer": [1, 2], "difference_low": [0.1, -0.2]})
+    >>> print(decided(rows, "The loss", "that of chance"))
+    The loss is above that of chance in layer 1 of 1, 2 (interval of the difference).
+    """
+    known = rows.dropna(subset=["difference_low"])
+    if known.empty:
+        return (
+            f"Whether {what[:1].lower()}{what[1:]} is above {than} is undecided: one run, or no "
+            "spread between runs."
+        )
+    layers = [str(layer) for layer in known["layer"]]
+    above = [str(layer) for layer in known.loc[known["difference_low"] > 0, "layer"]]
+    if not above:
+        return f"{what} is not clearly above {than} in any of layers {', '.join(layers)}."
+    return (
+        f"{what} is above {than} in layer {', '.join(above)} of {', '.join(layers)} (interval of "
+        "the difference)."
+    )
+
+
+def decided_pairs(rows: pd.DataFrame) -> str:
+    """Say which controls an estimate of the whole net is above, by intervals of differences.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"control": ["random units", "large units"],
+    ...                      "difference_low": [0.1, -0.2]})
+    >>> decided_pairs(rows)
+    'That is above random units, and not clearly above large units (intervals of the difference).'
+    """
+    known = rows[rows["control"] != ""]
+    if known.empty:
+        return ""
+    if known["difference_low"].isna().all():
+        names = ", ".join(known["control"])
+        return f"Whether that is above {names} is undecided: one run, or no spread between runs."
+    above = known["difference_low"] > 0
+    said = [
+        f"{word} {', '.join(part['control'])}"
+        for word, part in (("above", known[above]), ("not clearly above", known[~above]))
+        if len(part)
+    ]
+    return f"That is {', and '.join(said)} (intervals of the difference)."
+
+
+def as_results(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return rows as a frame with all `COLUMNS`, numbers that are not given missing."""
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    numbers = [name for name in COLUMNS[5:] if name != "control"]
+    frame = frame.astype(dict.fromkeys(numbers, float)).astype({"n_runs": "Int64"})
+    return whole_numbers(frame.assign(control=frame["control"].fillna("")))
+
+
+def interval(values: Sequence[float] | np.ndarray) -> tuple[float, float, float, float]:
+    """Return mean, ends of the 95 % interval over runs and the p of a mean of 0 (t test).
+
+    Without two values, or any spread, there is no interval.
+    """
+    from scipy import stats
+
+    x = np.asarray(values, dtype=float)
+    if not len(x):
+        return (np.nan,) * 4
+    mean = float(x.mean())
+    if len(x) < 2 or np.ptp(x) == 0:
+        return mean, np.nan, np.nan, np.nan
+    error = x.std(ddof=1) / np.sqrt(len(x))
+    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 1) * error
+    p = 2 * stats.t.sf(abs(mean) / error, len(x) - 1)
+    return mean, float(mean - half), float(mean + half), float(p)
+
+
+def said(value: float, low: float = np.nan, high: float = np.nan, *, digits: int = 2) -> str:
+    """Write an estimate and its interval, as text has it.
+
+    Examples
+    --------
+    >>> said(0.5, 0.25, 0.75), said(0.5), said(float("nan"))
+    ('0.50 (0.25 to 0.75)', '0.50', '—')
+    """
+    if pd.isna(value):
+        return NOTHING
+    text = f"{value:.{digits}f}"
+    return text if pd.isna(low) else f"{text} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def estimate_text(row: Mapping[str, Any], digits: int = 2) -> str:
+    """Write a row of results with its control and number of runs, as a paragraph has it.
+
+    Examples
+    --------
+    >>> row = {"value": 0.5, "low": 0.4, "high": 0.6, "n_runs": 3,
+    ...        "control": "random units", "control_value": 0.1}
+    >>> estimate_text(row)
+    '0.50 (0.40 to 0.60; random units 0.10; 3 runs)'
+    """
+    inside = []
+    if not pd.isna(row["low"]):
+        inside.append(f"{row['low']:.{digits}f} to {row['high']:.{digits}f}")
+    if row.get("control") and not pd.isna(row["control_value"]):
+        inside.append(f"{row['control']} {row['control_value']:.{digits}f}")
+    inside.append(plural(int(row["n_runs"]), "run"))
+    return f"{said(row['value'], digits=digits)} ({'; '.join(inside)})"
+
+
+@dataclass(frozen=True)
+class ResultsTable(Table):
+    """A table of results: one row for each estimate. Its cells are rows of `COLUMNS`."""
+
+    def wide(self) -> pd.DataFrame:
+        """Return the table as text, with the columns in which something stands."""
+        digits = self.digits[0]
+        rows = []
+        for cell in self.cells.to_dict("records"):
+            control = said(cell["control_value"], digits=digits)
+            low, high = cell["difference_low"], cell["difference_high"]
+            rows.append(
+                {
+                    "Model": MODEL_TITLES.get(cell["model"], cell["model"]),
+                    "Data set": self.titles.get(cell["dataset"], cell["dataset"]),
+                    "Layer": "" if pd.isna(cell["layer"]) else str(cell["layer"]),
+                    "Measured": cell["quantity"],
+                    "Value (95 %)": said(cell["value"], cell["low"], cell["high"], digits=digits),
+                    "Control": f"{cell['control']}: {control}" if cell["control"] else "",
+                    "Difference (95 %)": said(cell["difference"], low, high, digits=digits)
+                    if cell["control"]
+                    else "",
+                    "p": p_text(cell["p"]),
+                    "Runs": str(cell["n_runs"]),
+                }
+            )
+        wide = pd.DataFrame(rows)
+        return wide.loc[:, [bool((wide[name] != "").any()) for name in wide.columns]]
+
+
+def p_text(p: float) -> str:
+    """Write a p value.
+
+    Examples
+    --------
+    >>> p_text(0.0123), p_text(0.0002), p_text(float("nan"))
+    ('0.012', '< .001', '')
+    """
+    if pd.isna(p):
+        return ""
+    return "< .001" if p < 0.001 else f"{p:.3f}"
+
+
+def results_table(
+    title: str, results: pd.DataFrame, note: str, titles: Mapping[str, str]
+) -> ResultsTable:
+    """Make the table of an extension's results; `titles` are those of data sets."""
+    order = {name: place for place, name in enumerate(MODEL_TITLES)}
+    ranks = results["model"].map(lambda name: order.get(name, len(order)))
+    cells = results.assign(rank=ranks).sort_values(
+        ["protocol", "dataset", "quantity", "rank", "layer"], kind="stable"
+    )
+    return ResultsTable(title, cells.drop(columns="rank").reset_index(drop=True), note, (3, 3),
+                        dict(titles))  # fmt: skip

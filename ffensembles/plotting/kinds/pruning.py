@@ -1,0 +1,153 @@
+"""Pruning: accuracy and time of nets of some units alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+from ffensembles.extensions import EXTENSIONS
+from ffensembles.extensions.kinds.pruning import RULES, WHOLE
+from ffensembles.plotting.captions import differences, n_of_runs, paragraph
+from ffensembles.plotting.models import colour_of, models_in, title_of
+from ffensembles.plotting.registry import Needs, Shown, register
+from ffensembles.plotting.runs import labels_in, whole
+from ffensembles.plotting.style import (
+    FULL_WIDTH,
+    GREY,
+    INK,
+    log_axis,
+    new_figure,
+    plain,
+)
+from ffensembles.runtime.keys import Field, Group
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_LOOKS: dict[str, dict[str, Any]] = {
+    "ensemble": {"linestyle": "-", "marker": "o", "markersize": 3},
+    "random": {"linestyle": (0, (2, 2)), "marker": None},
+    "mean": {"linestyle": (0, (5, 2)), "marker": None},
+    "norm": {"linestyle": (0, (1, 1.5)), "marker": None},
+}
+
+
+class PruningFigure(Group):
+    """Nets of some units alone."""
+
+    kind: Literal["pruning"] = Field("pruning", description="kind of figure")
+
+
+def needs(parameters: PruningFigure) -> Needs:
+    """Say what the figure reads."""
+    return Needs(frames=("pruning",))
+
+
+def draw(shown: Shown, parameters: PruningFigure) -> Figure:
+    """Draw a row for each data set: accuracy by model against parameters kept, then times."""
+    frame = _rows(shown)
+    models, labels = models_in(frame), labels_in(shown, frame)
+    figure = new_figure(FULL_WIDTH, 0.5 + 2.0 * len(labels))
+    grid = figure.subplots(len(labels), len(models) + 1, squeeze=False)
+    for line, (dataset, label) in zip(grid, labels.items(), strict=True):
+        rows = frame[frame.dataset == dataset]
+        for axes, model in zip(line, models, strict=False):
+            _accuracies(axes, rows[rows.model == model], colour_of(model))
+            axes.set_title(plain(f"{label.title}, {title_of(model)}"))
+            axes.set_xlabel("Share of parameters kept")
+            axes.set_ylim(0, 1.02)
+        line[0].set_ylabel("Accuracy")
+        for model in models:
+            _times(line[-1], rows[rows.model == model], colour_of(model), title_of(model))
+        line[-1].set_title("Time to predict an image")
+        line[-1].set_xlabel("Share of parameters kept")
+        line[-1].set_ylabel("Microseconds")
+        line[-1].legend()
+    figure.legend(handles=_handles(), loc="outside upper center", ncols=len(RULES) + 1)
+    return figure
+
+
+def _accuracies(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
+    """Draw accuracy against the share of parameters, a line for each rule, points for runs."""
+    if rows.empty:
+        return
+    full = rows.loc[rows.rule == WHOLE, "accuracy"].mean()
+    axes.axhline(full, color=GREY, linewidth=0.6)
+    for rule, look in _LOOKS.items():
+        here = rows[(rows.rule == rule) & rows.strongest.notna()]
+        means = _means(here, "accuracy")
+        axes.plot(
+            means.index, means, color=colour if rule == "ensemble" else INK, linewidth=1.0, **look
+        )
+    union = rows[(rows.rule == "ensemble") & rows.strongest.isna()]
+    axes.plot(
+        union.parameters_fraction, union.accuracy, "*", color=colour, markersize=7,
+        markeredgecolor=INK, markeredgewidth=0.4, linestyle="",
+    )  # fmt: skip
+    log_axis(axes)
+
+
+def _times(axes: Axes, rows: pd.DataFrame, colour: str, title: str) -> None:
+    """Draw the time to predict an image against the share of parameters."""
+    here = rows[rows.rule.isin(["ensemble", WHOLE])]
+    here = here[here.strongest.notna() | (here.rule == WHOLE)]
+    means = 1e6 * _means(here, "seconds")
+    axes.plot(means.index, means, color=colour, marker="o", markersize=2.5, label=title)
+    log_axis(axes)
+    log_axis(axes, "y")
+
+
+def _means(rows: pd.DataFrame, value: str) -> pd.Series[float]:
+    """Return means over runs by the mean share of parameters, for each number of units."""
+    levels = rows["strongest"].astype(float).fillna(float("inf"))
+    means = rows.groupby(levels)[["parameters_fraction", value]].mean()
+    return means.set_index("parameters_fraction")[value].astype(float)
+
+
+def _handles() -> list[Any]:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=INK, label=RULES[rule], **look) for rule, look in _LOOKS.items()
+    ]
+    star = Line2D([], [], color=INK, marker="*", markersize=7, linestyle="", label="all ensembles")
+    return [*handles, star]
+
+
+def _rows(shown: Shown) -> pd.DataFrame:
+    rows = whole(shown.frames["pruning"])
+    return rows[rows.dataset.isin(list(shown.labels))]
+
+
+def caption(shown: Shown, parameters: PruningFigure) -> str:
+    """Write the caption for these runs."""
+    rows = _rows(shown)
+    models = models_in(rows)
+    runs = rows.groupby(["dataset", "model"])["seed"].nunique()
+    levels = sorted(map(int, rows["strongest"].dropna().unique()))
+    one = EXTENSIONS["pruning"]
+    return paragraph(
+        shown.figure,
+        "Nets of some units alone",
+        "Accuracy of nets from which all hidden units are removed but the strongest of each class "
+        f"in each layer ({', '.join(map(str, levels))} of each class), against the share of "
+        "parameters that stay; controls keep as many units in each layer. Nothing is trained "
+        "again. Stars: the union of all ensembles, one for each run; grey: the whole net. Lines "
+        f"are means over {n_of_runs(runs, {})} per model and data set.",
+        "*Right*: time to predict an image in a batch, the least of several timings, of the nets "
+        "of the strongest units and of the whole net.",
+        one.verdict(one.results(rows)),
+        differences(shown, models),
+    )
+
+
+register(
+    "Nets of some units alone",
+    PruningFigure,
+    by_dataset=False,
+    needs=needs,
+    draw=draw,
+    caption=caption,
+)

@@ -1,0 +1,117 @@
+"""The extensions of a configured study: the runs that they measure, their files and targets."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ffensembles.config import Config
+from ffensembles.errors import ConfigError
+from ffensembles.extensions import EXTENSIONS
+from ffensembles.extensions.runs import OfEnsembles
+from ffensembles.runs import Run
+from ffensembles.study.editions import Editions
+from ffensembles.study.frames import frame_file
+from ffensembles.study.grid import Grid, one_of, whole
+from ffensembles.study.paths import Paths
+
+_FALLBACK = ("loo", None)
+
+
+@dataclass(frozen=True)
+class Extensions:
+    """The extensions of a configured study."""
+
+    config: Config
+    grid: Grid
+    paths: Paths
+    editions: Editions
+
+    def runs(self, name: str) -> list[Run]:
+        """Return the runs that an extension is measured on: all that left no class out.
+
+        Where results are kept, only those whose weights or frame of the extension are there: no
+        run is trained for an extension.
+        """
+        runs = whole(self.grid.runs)
+        if self.config.keep:
+            runs = [
+                run
+                for run in runs
+                if Path(self.paths.one("weights", run)).exists()
+                or Path(self.paths.one("extension", run, extension=name)).exists()
+            ]
+        return runs
+
+    def some_runs(self, name: str) -> list[Run]:
+        """Return the runs that an extension is measured on, if there are any; see `runs`.
+
+        Raises
+        ------
+        ConfigError
+            If there is none.
+        """
+        runs = self.runs(name)
+        if not runs:
+            raise ConfigError(
+                f"{name}: no run has its weights or this frame; ask for `training` first, since "
+                "`keep: true` trains no run for an extension."
+                if self.config.keep
+                else f"{name}: the study has no run on all classes; add one to `seeds`."
+            )
+        return runs
+
+    def parameters(self, name: str, run: Run) -> dict[str, Any]:
+        """Return an extension's parameters for a run, with the method of the run's edition."""
+        given = getattr(self.config.extension_settings, name)
+        if isinstance(given, OfEnsembles) and given.method is None:
+            method, quantile = self.method(run.protocol)
+            given = given.model_copy(update={"method": method, "quantile": quantile})
+        return dict(given.model_dump())
+
+    def method(self, protocol: str) -> tuple[str, float | None]:
+        """Return method and quantile of the first table of sizes of a protocol's edition."""
+        for edition in self.editions.all.values():
+            if edition.protocol != protocol:
+                continue
+            for table in edition.tables.values():
+                if table and table["kind"] == "sizes":
+                    return table.get("method", "method1"), table.get("quantile")
+        return _FALLBACK
+
+    def files(self, name: str, edition: str | None = None) -> list[str]:
+        """Return an extension's results: frame across runs, tables, figures of its editions."""
+        protocols = {run.protocol for run in self.runs(name)}
+        editions = [
+            one
+            for one, content in self.editions.all.items()
+            if content.protocol in protocols and edition in (None, one)
+        ]
+        parts = [
+            path
+            for one in editions
+            for path in (
+                *self.editions.table_files(one, name),
+                *self.editions.figure_files(one, name),
+            )
+        ]
+        return [self.paths.one("tidy", file=frame_file(name)), *parts]
+
+    @property
+    def targets(self) -> dict[str, list[str]]:
+        """What may be asked for by name: `causality`, and `causality_2025` of one edition."""
+        found = {name: self.files(name) for name in EXTENSIONS}
+        return found | {
+            f"{name}_{edition}": self.files(name, edition)
+            for name in EXTENSIONS
+            for edition in self.editions.all
+        }
+
+    @property
+    def chosen(self) -> list[str]:
+        """The files of the extensions that `all` includes."""
+        return [path for name in self.config.extensions for path in self.files(name)]
+
+    @property
+    def constraints(self) -> dict[str, str]:
+        """Regular expression of the wildcard that names an extension."""
+        return {"extension": one_of(EXTENSIONS)}

@@ -1,0 +1,255 @@
+"""The framework of extensions: registry, targets, runs measured, estimates, the page."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from ffensembles.analyses.tidy import read_frame
+from ffensembles.config import load_config
+from ffensembles.datasets import DATASETS
+from ffensembles.errors import ConfigError
+from ffensembles.extensions import EXTENSIONS
+from ffensembles.extensions.page import NOT_RUN, page
+from ffensembles.extensions.registry import NOTHING_MEASURED
+from ffensembles.extensions.results import (
+    COLUMNS,
+    as_results,
+    compared,
+    estimates,
+    interval,
+    results_table,
+)
+from ffensembles.extensions.runs import halves, some_of_each
+from ffensembles.plotting.registry import KINDS
+from ffensembles.publication.tables import TABLE_KINDS, html, latex, markdown
+from ffensembles.study import Study
+from ffensembles.study.paths import PATTERNS
+
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "config.yaml"
+DEMO = ROOT / "profiles/demo/study.yaml"
+KEYS = {"protocol": "p", "dataset": "digits", "model": "FF", "held_out": None}
+
+
+def study(**overlay) -> Study:
+    return Study.of(load_config(FILE, DEMO, overlay))
+
+
+# --- the registry
+
+
+@pytest.mark.parametrize("name", EXTENSIONS)
+def test_an_extension_is_complete(name):
+    one = EXTENSIONS[name]
+    assert KINDS[name].parameters.model_fields["kind"].default == name
+    assert KINDS[name].needs(KINDS[name].parameters()).frames == (name,)
+    assert not KINDS[name].by_dataset
+    assert TABLE_KINDS[name].frame == name
+    assert one.question.endswith("?")
+    assert {*one.needs} <= {*PATTERNS, "data"}
+    given = yaml.safe_load(FILE.read_text())["extension_settings"][name]
+    assert one.parameters(**given) == one.parameters()  # config.yaml holds the defaults
+
+
+def test_the_registry_needs_no_torch():
+    code = "import sys, ffensembles.extensions, ffensembles.study; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+# --- the configuration and targets
+
+
+def test_no_extension_is_part_of_all_unless_named():
+    plain, named = study(), study(extensions=["causality"])
+    assert plain.extensions.chosen == []
+    assert not [path for path in plain.editions.every("tables") if "causality" in path]
+    assert "results/demo/tables/2025/causality.csv" in named.editions.every("tables")
+    assert "results/demo/figures/2023/causality.pdf" in named.editions.every("figures")
+    assert "results/demo/tidy/extensions/causality.parquet" in named.extensions.chosen
+    assert not [path for path in named.extensions.chosen if "pruning" in path]
+
+
+@pytest.mark.parametrize("name", EXTENSIONS)
+def test_every_extension_can_be_asked_for(name):
+    files = study().extensions.targets
+    assert set(files[name]) == set(files[f"{name}_2023"]) | set(files[f"{name}_2025"])
+    assert f"results/demo/tables/2023/{name}.md" in files[f"{name}_2023"]
+    assert f"results/demo/tables/2023/{name}.md" not in files[f"{name}_2025"]
+    assert name not in study(extensions=[name]).editions.targets
+
+
+def test_what_is_wrong_is_told():
+    with pytest.raises(ConfigError, match=r"extensions\[0\]: found 'causalty'.*causality"):
+        study(extensions=["causalty"])
+    with pytest.raises(ConfigError, match=r"extension_settings.causality.method: found 'loop'"):
+        study(extension_settings={"causality": {"method": "loop"}})
+    with pytest.raises(ConfigError, match=r"extension_settings.pruning.quantile: found 0.7"):
+        study(extension_settings={"pruning": {"method": "method1", "quantile": 0.7}})
+    with pytest.raises(ConfigError, match=r"editions.2023.figures.pruning: .*no extension has"):
+        study(editions={"2023": {"figures": {"pruning": {"kind": "sizes"}}}})
+
+
+def test_a_configuration_from_before_there_were_extensions_is_readable():
+    whole = yaml.safe_load(FILE.read_text())
+    older = {key: value for key, value in whole.items() if not key.startswith("extension")}
+    assert load_config(older) == load_config(whole)
+
+
+def test_ensembles_are_those_of_the_editions_table_of_sizes():
+    found = study().extensions
+    one, other = (
+        next(run for run in found.runs("causality") if run.protocol == protocol)
+        for protocol in ("sigmoid-linf", "relu-l2")
+    )
+    said = found.parameters("causality", one)
+    assert (said["method"], said["quantile"]) == ("method1", 0.95)
+    said = found.parameters("causality", other)
+    assert (said["method"], said["quantile"]) == ("loo", None)
+    own = study(extension_settings={"causality": {"method": "method2"}}).extensions
+    assert own.parameters("causality", one)["method"] == "method2"
+
+
+def test_only_runs_on_all_classes_are_measured():
+    runs = study().extensions.runs("causality")
+    assert runs
+    assert all(run.held_out is None for run in runs)
+
+
+def test_kept_results_train_nothing_for_an_extension(tmp_path):
+    kept = study(keep=True, results=str(tmp_path))
+    assert kept.extensions.runs("causality") == []
+    assert kept.extensions.targets["causality"] == [f"{tmp_path}/tidy/extensions/causality.parquet"]
+    with pytest.raises(ConfigError, match="causality: no run has its weights"):
+        kept.extensions.some_runs("causality")
+    one, other = kept.grid.runs[:2]
+    for path in (
+        kept.paths.one("weights", one), kept.paths.one("extension", other, extension="causality"),
+    ):  # fmt: skip
+        Path(path).parent.mkdir(parents=True)
+        Path(path).touch()
+    assert kept.extensions.runs("causality") == [one, other]
+    assert kept.extensions.runs("pruning") == [one]
+
+
+# --- estimates
+
+
+def test_an_interval_is_that_of_a_t_test():
+    values = [0.2, 0.5, 0.9, 0.4]
+    mean, low, high, p = interval(values)
+    test = stats.ttest_1samp(values, 0)
+    assert (mean, p) == pytest.approx((0.5, test.pvalue))
+    assert (low, high) == pytest.approx(tuple(test.confidence_interval(0.95)))
+    assert np.isnan(interval([])).all()
+    assert interval([2.0])[0] == 2
+    assert np.isnan(interval([2.0])[1:]).all()
+
+
+def test_rows_of_a_run_are_averaged_before_runs_are_the_sample():
+    rows = [{**KEYS, "seed": s, "layer": 1, "x": x} for s, x in ((0, 1), (0, 3), (1, 6), (1, None))]
+    found = estimates(pd.DataFrame(rows), "x", "size").iloc[0]
+    assert found["value"] == 4  # of 2 and 6, not of all three
+    assert found["n_runs"] == 2
+    assert found["control"] == ""
+    assert np.isnan(found["p"])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.floats(-1, 1), min_size=3, max_size=8), st.floats(-1, 1))
+def test_a_difference_is_paired_within_runs(values, shift):
+    frame = pd.DataFrame(
+        [{**KEYS, "seed": s, "x": x + shift, "control": x} for s, x in enumerate(values)]
+    )
+    found = estimates(frame, "x", "q", control="c", control_value="control").iloc[0]
+    assert found["difference"] == pytest.approx(shift, abs=1e-9)
+    assert pd.isna(found["layer"])
+
+
+def test_classes_without_a_control_do_not_count():
+    rows = [
+        {**KEYS, "seed": 0, "layer": 1, "category": c, "condition": name, "x": x}
+        for c, name, x in ((0, "a", 1.0), (0, "b", 0.5), (1, "a", 9.0), (2, "b", 9.0))
+    ]
+    found = compared(pd.DataFrame(rows), "x", "q", "a", "b", "others").iloc[0]
+    assert (found["value"], found["control_value"], found["difference"]) == (1, 0.5, 0.5)
+    assert compared(pd.DataFrame(rows[:1]), "x", "q", "a", "b", "others").empty
+
+
+def test_a_table_in_every_format():
+    rows = [
+        {"protocol": "p", "dataset": "digits", "model": model, "layer": layer, "quantity": "loss",
+         "value": 0.5, "low": 0.25, "high": 0.75, "n_runs": 3, "control": "random units",
+         "control_value": 0.125, "difference": 0.375, "p": 0.0001}
+        for model in ("BP", "FF") for layer in (2, 1)
+    ]  # fmt: skip
+    table = results_table("Causality", as_results(rows), "Note.", {"digits": "Digits"})
+    assert table.cells.columns.tolist() == list(COLUMNS)
+    text = markdown(table)
+    assert "| FF | Digits | 1 | loss | 0.500 (0.250 to 0.750) | random units: 0.125 |" in text
+    assert text.index("| FF |") < text.index("| BP |")  # the models' order
+    assert "< .001" in text
+    assert "&lt; .001" in html(table)
+    assert r"\begin{tabular}" in latex(table)
+
+
+@pytest.mark.parametrize("name", EXTENSIONS)
+def test_a_table_of_nothing_says_so(name):
+    frame = pd.DataFrame(columns=[*KEYS, "seed", *_columns(name)])
+    table = TABLE_KINDS[name].make(frame, TABLE_KINDS[name].parameters(), titles={}, look_up=None)
+    assert table.note.startswith(NOTHING_MEASURED)
+    assert markdown(table)
+    assert html(table)
+    assert latex(table)
+
+
+def _columns(name: str) -> tuple[str, ...]:
+    return sys.modules[EXTENSIONS[name].module].COLUMNS
+
+
+# --- images, page
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 4), max_size=40))
+def test_halves_are_disjoint_and_balanced(labels):
+    labels = np.array(labels, np.int64)
+    first, second = halves(labels)
+    assert sorted([*first, *second]) == list(range(len(labels)))
+    for label in range(5):
+        counts = [(labels[half] == label).sum() for half in (first, second)]
+        assert 0 <= counts[0] - counts[1] <= 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 3), max_size=30), st.integers(1, 5))
+def test_some_of_each_class(labels, per_class):
+    labels = np.array(labels, np.int64)
+    rows = some_of_each(labels, range(len(labels)), per_class)
+    for label in range(4):
+        assert (labels[rows] == label).sum() == min(per_class, (labels == label).sum())
+    assert some_of_each(labels, range(len(labels)), None).tolist() == list(range(len(labels)))
+
+
+def test_the_committed_page_is_that_of_the_committed_frames():
+    folder = ROOT / "results/reference/tidy/extensions"
+    frames = {path.stem: read_frame(path) for path in folder.glob("*.parquet")}
+    titles = {name: entry.title for name, entry in DATASETS.items()}
+    said = "write it again: snakemake beyond, and copy results/reproduction/beyond.md to docs"
+    assert (ROOT / "docs/beyond.md").read_text() == page(frames, titles), said
+
+
+def test_the_page_says_what_was_not_run():
+    text = page({})
+    assert text.startswith("# Beyond the study")
+    assert text.count(NOT_RUN) == len(EXTENSIONS)
+    for one in EXTENSIONS.values():
+        assert f"## {one.title}" in text
+        assert one.question in text
