@@ -445,6 +445,31 @@ def test_frames_of_each_scope(full):
     assert "positive_weights_by_unit" not in frames["untrained/"]
 
 
+def test_frames_on_demand_are_of_the_runs_whose_edition_shows_them(full, first):
+    """Results of 2023 that are kept need nothing new."""
+    for scope in SCOPES:
+        assert not {"dissimilarities", "probes", "rsa"} & set(
+            scope_frames(scope, full.grid.scope(scope))
+        )
+    shown = full.editions.showing("rsa")
+    assert shown == full.editions.showing("dissimilarities")
+    assert {run.protocol for run in shown} == {"relu-l2"}
+    assert all(run.held_out is None for run in shown)
+    probed = full.editions.showing("probes")
+    assert probed == without(full.grid.select(protocol="relu-l2"))
+    assert first.editions.showing("rsa") == first.editions.showing("probes") == []
+
+
+def test_a_figure_of_control_runs_is_of_the_data_sets_that_have_some(full):
+    assert full.editions.variants("2025", "sparsity_accuracy")[""].datasets == (
+        "mnist", "fashionmnist",
+    )  # fmt: skip
+    of_fashion = study(control={"datasets": ["fashionmnist"]}).editions
+    (variant,) = of_fashion.variants("2025", "sparsity_accuracy").values()
+    assert variant.datasets == ("fashionmnist",)
+    assert "sparsity_accuracy" not in study(control={"settings": []}).editions.figures("2025")
+
+
 def test_a_file_names_its_frame():
     for frame in ("sizes", "sharing", "positive_weights_by_unit", "accuracy"):
         assert measured(frame_file(frame)) == frame
