@@ -35,7 +35,7 @@ try:
 except ConfigError as error:
     sys.exit(str(error))
 
-shorten(logger, workflow.output_settings.dryrun)
+shorten(logger, workflow.output_settings.dryrun, workflow._localrules)
 
 grid, paths, editions = study.grid, study.paths, study.editions
 
