@@ -19,7 +19,13 @@ from ffensembles.runtime.dependencies import library_files
 from ffensembles.runtime.jobs import check_surroundings, importable
 from ffensembles.study import Study
 from ffensembles.study.checkout import date_alike
-from ffensembles.study.frames import applies, frame_file, measured, scope_frames
+from ffensembles.study.frames import (
+    applies,
+    frame_file,
+    measured,
+    rows_of,
+    scope_frames,
+)
 from ffensembles.study.grid import one_of, whole, without
 from ffensembles.study.progress import shorten
 from ffensembles.study.summary import print_summary
@@ -167,6 +173,11 @@ def runs_of(wildcards):
     return applies(measured(wildcards.file), grid.scope(wildcards.scope))
 
 
+def table_frame(wildcards):
+    """Return the frame that a table is made from."""
+    return TABLE_KINDS[table_entry(wildcards).kind].frame
+
+
 def table_entry(wildcards):
     """Return a table's kind and parameters."""
     return editions.tables(wildcards.edition)[wildcards.table]
@@ -202,8 +213,7 @@ def figure_inputs(wildcards):
     variant = editions.variants(wildcards.edition, wildcards.figure)[wildcards.variant]
     found = {name: tidy(name) for name in needs.frames}
     if variant.run is not None:
-        like = {key: value for key, value in variant.run.keys.items() if key != "seed"}
-        runs = grid.select(**like)
+        runs = runs_like(variant.run)
         found |= {
             name: paths.each("frame", runs, frame=name) for name in needs.run_frames
         }
@@ -213,6 +223,22 @@ def figure_inputs(wildcards):
         }
         if needs.sample:
             found["sample"] = paths.one("sample", variant.run)
+    return found
+
+
+def runs_like(run):
+    """Return the runs that differ from one in their seed alone, and itself."""
+    return grid.select(**{k: v for k, v in run.keys.items() if k != "seed"})
+
+
+def figure_rows(wildcards):
+    """Return which runs the frames that a figure is drawn from may have rows of."""
+    needs = editions.needs(wildcards.edition, wildcards.figure)
+    variant = editions.variants(wildcards.edition, wildcards.figure)[wildcards.variant]
+    found = {name: rows_of(name, grid.runs) for name in needs.frames}
+    if variant.run is not None:
+        runs = runs_like(variant.run)
+        found |= {name: rows_of(name, runs) for name in needs.run_frames}
     return found
 
 

@@ -3,7 +3,7 @@
 
 rule make_table:
     input:
-        frame=lambda wildcards: tidy(TABLE_KINDS[table_entry(wildcards).kind].frame),
+        frame=lambda wildcards: tidy(table_frame(wildcards)),
         code=code("ffensembles.publication.tables", "ffensembles.publication.editions"),
     output:
         [paths.pattern("table", ending=ending) for ending in ENDINGS],
@@ -14,6 +14,7 @@ rule make_table:
     params:
         parameters=lambda wildcards: table_entry(wildcards).model_dump(),
         protocol=lambda wildcards: study.config.editions[wildcards.edition].protocol,
+        rows=lambda wildcards: rows_of(table_frame(wildcards), grid.runs),
         titles=titles(),
     message:
         "Making {wildcards.table} of edition {wildcards.edition}"

@@ -8,7 +8,8 @@ from ffensembles.runtime.jobs import logged
 with logged(snakemake.log[0], snakemake.output[0]):
     params = snakemake.params
     kind = TABLE_KINDS[params.parameters["kind"]]
-    frame = read_frame(snakemake.input.frame).query("protocol == @params.protocol")
+    frame = read_frame(snakemake.input.frame, **params.rows)
+    frame = frame.query("protocol == @params.protocol")
     table = kind.make(
         frame,
         kind.parameters(**params.parameters),

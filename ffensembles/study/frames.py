@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ffensembles.analyses import RUN_FRAMES
 from ffensembles.runs import Run
@@ -18,6 +19,7 @@ _OTHER_FILES = {
 """Frames that are not put together from the frames of single runs."""
 
 _FROM_RUN_FILES = ("accuracy", "history")
+_NOT_OF_RUNS = ("regression", "similarity", "sweep")
 
 
 def frame_file(frame: str) -> str:
@@ -41,6 +43,18 @@ def applies(frame: str, runs: Sequence[Run]) -> list[Run]:
     """Return the runs that a frame is measured on, of some runs."""
     of = RUN_FRAMES[frame].of if frame in RUN_FRAMES else "all"
     return {"all": list(runs), "whole": whole(runs), "held_out": without(runs)}[of]
+
+
+def rows_of(frame: str, runs: Sequence[Run]) -> dict[str, Any]:
+    """Return which runs a frame may have rows of, as `analyses.tidy.read_frame` takes it.
+
+    A frame made from every run's metadata or history has rows of each; one that is measured has
+    none of a run that it could not be measured on.
+    """
+    if frame in _NOT_OF_RUNS:
+        return {}
+    keys = [run.keys for run in applies(frame, runs)]
+    return {"runs": keys, "complete": frame in _FROM_RUN_FILES}
 
 
 def scope_frames(scope: str, runs: Sequence[Run]) -> list[str]:
