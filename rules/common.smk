@@ -25,6 +25,7 @@ from ffensembles.study.frames import (
     frame_file,
     in_scope,
     measured,
+    rows_of,
     scope_frames,
 )
 from ffensembles.study.grid import one_of, whole, without
@@ -42,7 +43,7 @@ try:
 except ConfigError as error:
     sys.exit(str(error))
 
-shorten(logger, workflow.output_settings.dryrun)
+shorten(logger, workflow.output_settings.dryrun, workflow._localrules)
 
 grid, paths, editions = study.grid, study.paths, study.editions
 
@@ -185,6 +186,11 @@ def runs_of(wildcards):
     return applies(frame, grid.scope(wildcards.scope))
 
 
+def table_frame(wildcards):
+    """Return the frame that a table is made from."""
+    return TABLE_KINDS[table_entry(wildcards).kind].frame
+
+
 def table_entry(wildcards):
     """Return a table's kind and parameters."""
     return editions.every_table(wildcards.edition)[wildcards.table]
@@ -223,8 +229,7 @@ def figure_inputs(wildcards):
         scope, frame = in_scope(name)
         found[name] = tidy(frame, scope)
     if variant.run is not None:
-        like = {key: value for key, value in variant.run.keys.items() if key != "seed"}
-        runs = grid.select(**like)
+        runs = runs_like(variant.run)
         found |= {
             name: paths.each("frame", runs, frame=name) for name in needs.run_frames
         }
@@ -234,6 +239,22 @@ def figure_inputs(wildcards):
         }
         if needs.sample:
             found["sample"] = paths.one("sample", variant.run)
+    return found
+
+
+def runs_like(run):
+    """Return the runs that differ from one in their seed alone, and itself."""
+    return grid.select(**{k: v for k, v in run.keys.items() if k != "seed"})
+
+
+def figure_rows(wildcards):
+    """Return which runs the frames that a figure is drawn from may have rows of."""
+    needs = editions.needs(wildcards.edition, wildcards.figure)
+    variant = editions.variants(wildcards.edition, wildcards.figure)[wildcards.variant]
+    found = {name: rows_of(name, grid.runs) for name in needs.frames}
+    if variant.run is not None:
+        runs = runs_like(variant.run)
+        found |= {name: rows_of(name, runs) for name in needs.run_frames}
     return found
 
 

@@ -19,6 +19,7 @@ rule draw_figure:
         "../envs/analysis.yaml"
     params:
         parameters=lambda wildcards: figure_entry(wildcards).model_dump(),
+        rows=figure_rows,
         protocol=lambda wildcards: study.config.editions[wildcards.edition].protocol,
         labels=lambda wildcards: {
             name: editions.label(wildcards.edition, name)

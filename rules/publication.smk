@@ -3,7 +3,7 @@
 
 rule make_table:
     input:
-        frame=lambda wildcards: tidy(TABLE_KINDS[table_entry(wildcards).kind].frame),
+        frame=lambda wildcards: tidy(table_frame(wildcards)),
         code=lambda wildcards: code(
             "ffensembles.publication.tables",
             "ffensembles.publication.editions",
@@ -18,6 +18,7 @@ rule make_table:
     params:
         parameters=lambda wildcards: table_entry(wildcards).model_dump(),
         protocol=lambda wildcards: study.config.editions[wildcards.edition].protocol,
+        rows=lambda wildcards: rows_of(table_frame(wildcards), grid.runs),
         titles=titles(),
     message:
         "Making {wildcards.table} of edition {wildcards.edition}"

@@ -11,7 +11,8 @@ with logged(snakemake.log[0], snakemake.output.pdf):
     kind = KINDS[params.parameters["kind"]]
     parameters = kind.parameters(**params.parameters)
     files = {name: path for name, path in snakemake.input.items() if name != "code"}
-    shown = shown_from(files, words.edition, words.figure, params.protocol, params.labels)
+    named = words.edition, words.figure, params.protocol, params.labels
+    shown = shown_from(files, *named, params.rows)
     save_figure(
         kind.draw(shown, parameters),
         snakemake.output.pdf.removesuffix(".pdf"),

@@ -10,7 +10,7 @@ from ffensembles.runtime.jobs import logged
 with logged(snakemake.log[0], snakemake.output[0]):
     params = snakemake.params
     kind = TABLE_KINDS[params.parameters["kind"]]
-    frame = read_frame(snakemake.input.frame)
+    frame = read_frame(snakemake.input.frame, **params.rows)
     frame = frame[[is_of(name, params.protocol) for name in frame["protocol"]]]
     table = kind.make(
         frame,

@@ -8,13 +8,14 @@ from ffensembles.analyses.tidy import read_frame, write_frame
 from ffensembles.publication.claims import claims
 from ffensembles.publication.comparison import compare
 from ffensembles.publication.page import about, page
-from ffensembles.runtime.files import write_text
+from ffensembles.runtime.files import check_beside, write_checksums, write_text
 from ffensembles.runtime.jobs import logged
 
 with logged(snakemake.log[0], snakemake.output[0]):
     params, given, out = snakemake.params, snakemake.input, snakemake.output
     frames = {name: read_frame(given[name]) for name in params.frames}
     sweep = read_frame(given.sweep) if given.sweep else None
+    check_beside(given.configuration)
     configuration = yaml.safe_load(Path(given.configuration).read_text())
     edition = snakemake.wildcards.edition
     numbers, tested = compare(frames, sweep, edition), claims(frames, edition)
@@ -22,3 +23,4 @@ with logged(snakemake.log[0], snakemake.output[0]):
     write_frame(tested, out.claims)
     said = about(frames, configuration, params.titles, edition)
     write_text(out.page, page(numbers, tested, said, params.titles, edition))
+    write_checksums(out.page, [out.page])

@@ -12,7 +12,7 @@ import pandas as pd
 from ffensembles.analyses.tidy import RUN_KEYS, whole_numbers, write_frame
 from ffensembles.errors import StoreError
 from ffensembles.models.recipe import MODEL_TITLES, MODELS
-from ffensembles.runtime.files import write_text
+from ffensembles.runtime.files import write_checksums, write_text
 from ffensembles.runtime.text import html_table
 from ffensembles.training.metadata import read_run
 
@@ -152,12 +152,13 @@ def write_costs(
     write_frame(summary, paths[0])
     write_text(paths[1], "\n".join([f"**{_TITLE}**", "", *pipes, "", note, ""]))
     write_text(paths[2], html_table(_TITLE, [head, *rows], note))
+    write_checksums(stem, paths[1:])  # the frame has its own
     return paths
 
 
 def _trained(metadata: str | Path) -> tuple[float, str, int]:
     """Return the seconds of one run, the device, and the runs trained at once."""
-    content = read_run(metadata, allow_unsealed=True)
+    content = read_run(metadata)
     try:
         together = int(content.get("runs_together") or 1)
         return float(content["seconds"]) / together, content["provenance"]["device"], together

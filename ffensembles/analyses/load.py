@@ -121,4 +121,4 @@ def load_run(folder: str | Path) -> TrainedRun:
     folder = Path(folder)
     if not (folder / "run.json").exists():
         raise StoreError(f"{folder}: holds no run.json; name the folder of a finished run.")
-    return TrainedRun(folder, read_run(folder / "run.json", allow_unsealed=True))
+    return TrainedRun(folder, read_run(folder / "run.json"))

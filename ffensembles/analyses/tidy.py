@@ -15,8 +15,9 @@ from ffensembles.runtime.files import (
     WAY_OUT,
     atomic_path,
     check_seal,
-    checksum,
+    checksum_file,
     seal,
+    write_checksums,
     write_text,
 )
 from ffensembles.runtime.text import plural
@@ -132,8 +133,8 @@ def write_frame(frame: pd.DataFrame, path: str | Path) -> None:
     """Write a tidy frame with a checksum: as CSV or, where `path` ends so, as Parquet.
 
     In CSV a missing value is an empty cell. CSV has no place for a checksum, so that it stands in
-    a hidden file beside it, `.NAME.sha256`, which `sha256sum --check` understands; in Parquet it
-    stands in the file's metadata (`runtime.files.seal`).
+    a hidden file beside it (`runtime.files.write_checksums`); in Parquet it stands in the file's
+    metadata (`runtime.files.seal`).
 
     Raises
     ------
@@ -147,10 +148,12 @@ def write_frame(frame: pd.DataFrame, path: str | Path) -> None:
             temporary.write_bytes(content)
     else:
         write_text(path, frame.to_csv(index=False, lineterminator="\n"))
-        write_text(_checksum_file(path), f"{checksum(path)}  {path.name}\n")
+        write_checksums(path, [path])
 
 
-def read_frame(path: str | Path, runs: Iterable[Mapping[str, Any]] | None = None) -> pd.DataFrame:
+def read_frame(
+    path: str | Path, runs: Iterable[Mapping[str, Any]] | None = None, *, complete: bool = True
+) -> pd.DataFrame:
     """Read what `write_frame` wrote, and check it.
 
     Parameters
@@ -159,8 +162,10 @@ def read_frame(path: str | Path, runs: Iterable[Mapping[str, Any]] | None = None
         A CSV or Parquet file. A CSV file without a checksum beside it, one of another program or
         of an older version, is read unchecked.
     runs
-        Keys (`RUN_KEYS`) of the runs that the frame has to have rows of, no more and no fewer;
-        None accepts any.
+        Keys (`RUN_KEYS`) of the runs that the frame may have rows of; None accepts any.
+    complete
+        Whether it has to have rows of each of them. Where a frame was not measured on a run, it
+        has none.
 
     Raises
     ------
@@ -180,8 +185,8 @@ def read_frame(path: str | Path, runs: Iterable[Mapping[str, Any]] | None = None
         frame = whole_numbers(frame)
     except (OSError, ValueError, TypeError) as error:
         raise StoreError(f"{path}: cannot be read ({error}); {WAY_OUT}.") from error
-    if runs is not None:
-        _check_runs(frame, runs, path)
+    if runs is not None and (complete or len(frame)):
+        _check_runs(frame, runs, path, complete)
     return frame
 
 
@@ -198,10 +203,7 @@ def read_run_frames(
         As for `read_frame`.
     """
     for path, run in zip(paths, runs, strict=True):
-        frame = read_frame(path)
-        if len(frame):
-            _check_runs(frame, [run], Path(path))
-        yield frame
+        yield read_frame(path, [run], complete=False)
 
 
 def read_history(path: str | Path) -> pd.DataFrame:
@@ -212,7 +214,7 @@ def read_history(path: str | Path) -> pd.DataFrame:
     StoreError
         If the history or `run.json` beside it is missing, damaged or of another run.
     """
-    metadata = read_run(Path(path).with_name("run.json"), allow_unsealed=True)
+    metadata = read_run(Path(path).with_name("run.json"))
     check_file(path, metadata, "history_sha256")
     return read_frame(path)
 
@@ -230,28 +232,27 @@ def _parquet(frame: pd.DataFrame) -> bytes:
     return seal(sink.getvalue())
 
 
-def _checksum_file(path: Path) -> Path:
-    return path.with_name(f".{path.name}.sha256")
-
-
 def _check_csv(content: bytes, path: Path) -> None:
     """Compare a CSV file with the checksum beside it, where there is one."""
     try:
-        expected = _checksum_file(path).read_bytes().split()
+        expected = checksum_file(path).read_bytes().split()
     except FileNotFoundError:
         return
     if expected != [hashlib.sha256(content).hexdigest().encode(), path.name.encode()]:
         raise StoreError(f"{path}: has changed since it was written; {WAY_OUT}.")
 
 
-def _check_runs(frame: pd.DataFrame, runs: Iterable[Mapping[str, Any]], path: Path) -> None:
+def _check_runs(
+    frame: pd.DataFrame, runs: Iterable[Mapping[str, Any]], path: Path, complete: bool
+) -> None:
     keys = list(RUN_KEYS)
     if not {*keys} <= {*frame.columns}:
         raise StoreError(f"{path}: does not say which runs its rows are of; {WAY_OUT}.")
     rows = frame[keys].drop_duplicates().astype(object)
     found = set(rows.where(rows.notna(), None).itertuples(index=False, name=None))
     expected = {tuple(run[key] for key in keys) for run in runs}
-    for which, ones in (("lacks", expected - found), ("has too many:", found - expected)):
+    lacks = expected - found if complete else set()
+    for which, ones in (("lacks", lacks), ("has too many:", found - expected)):
         if ones:
             one = ", ".join(f"{k} {v}" for k, v in zip(keys, min(ones, key=str), strict=True))
             raise StoreError(

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from ffensembles.plotting.style import styled
-from ffensembles.runtime.files import atomic_path, write_text
+from ffensembles.runtime.files import atomic_path, write_checksums, write_text
 
 PNG_DPI = 200
 
@@ -51,6 +51,7 @@ def save_figure(
     with atomic_path(png) as path:
         figure.savefig(path, format="png", dpi=PNG_DPI, metadata=dict(provenance))
     write_text(rst, caption.rstrip() + "\n")
+    write_checksums(stem, [pdf, png, rst])
     return [pdf, png, rst]
 
 

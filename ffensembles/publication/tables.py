@@ -16,7 +16,7 @@ from ffensembles.analyses.tidy import over_seeds, whole_numbers, write_frame
 from ffensembles.ensembles import METHODS
 from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.publication.numbers import SIZE_METHOD, SIZE_QUANTILE, Published, published
-from ffensembles.runtime.files import write_text
+from ffensembles.runtime.files import write_checksums, write_text
 from ffensembles.runtime.keys import Field, Group, Quantile
 from ffensembles.runtime.text import html_table
 
@@ -290,6 +290,7 @@ def write_table(table: Table, stem: str | Path) -> list[Path]:
     write_text(paths[2], latex(table))
     write_text(paths[3], html(table))
     write_text(paths[4], f"{table.title}. {table.note}\n")
+    write_checksums(stem, paths[1:])  # the frame has its own
     return paths
 
 

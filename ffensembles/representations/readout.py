@@ -208,7 +208,7 @@ def read_out(
     """
     where = devices.choose(device, threads, gpus)
     metadata = Path(weights).with_name("run.json")
-    read_run(metadata, fingerprint([run], recipe, data), allow_unsealed=True)
+    read_run(metadata, fingerprint([run], recipe, data))
     images = prepare(run["dataset"], "test", data, **recipe.images)
     categories = DATASETS[run["dataset"]].classes
     tree = extract(

@@ -36,7 +36,7 @@ def load_weights(
     if metadata is None and beside.exists():
         metadata = beside
     if metadata is not None:
-        check_file(path, read_run(metadata, allow_unsealed=True), "weights_sha256")
+        check_file(path, read_run(metadata), "weights_sha256")
     try:
         weights = load_file(path)
     except (OSError, SafetensorError) as error:

@@ -154,6 +154,79 @@ def checksum(path: str | Path, algorithm: str = "sha256") -> str:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
+def checksum_file(path: str | Path) -> Path:
+    """Return where the checksums of a file, or of the files that share a stem, are noted."""
+    path = Path(path)
+    return path.with_name(f".{path.name}.sha256")
+
+
+def write_checksums(stem: str | Path, files: Sequence[str | Path]) -> None:
+    """Note the SHA-256 of files in a hidden file beside them, as `sha256sum --check` reads it.
+
+    It is for formats without a place for a checksum, and for files that other programs show.
+
+    Parameters
+    ----------
+    stem
+        What the note is called after: a file, or the common stem of several.
+    files
+        Files of one folder.
+    """
+    lines = [f"{checksum(path)}  {Path(path).name}\n" for path in files]
+    write_text(checksum_file(stem), "".join(lines))
+
+
+def check_checksums(note: str | Path) -> list[Path]:
+    """Check the files of a note that `write_checksums` wrote; return their paths.
+
+    Raises
+    ------
+    StoreError
+        If a file is missing or has changed, or if the note is damaged.
+    """
+    note, found = Path(note), []
+    try:
+        lines = note.read_bytes().decode().split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"{note}: cannot be read ({error}); {WAY_OUT}.") from error
+    for line in lines[:-1]:
+        expected, _, name = line.partition("  ")
+        path = note.parent / name
+        if not path.is_file():
+            raise StoreError(f"{note}: names {name!r}, which is not there; {WAY_OUT}.")
+        if checksum(path) != expected:
+            raise StoreError(f"{path}: has changed since it was written; {WAY_OUT}.")
+        found.append(path)
+    if lines[-1] or not found:
+        raise StoreError(f"{note}: truncated or damaged; {WAY_OUT}.")
+    return found
+
+
+def check_beside(path: str | Path) -> None:
+    """Check a file by the note beside it; a file without one is accepted.
+
+    Raises
+    ------
+    StoreError
+        As `check_checksums`.
+    """
+    note = checksum_file(path)
+    if note.exists():
+        check_checksums(note)
+
+
+def check_below(folder: str | Path) -> None:
+    """Check every file below a folder whose checksum is noted beside it.
+
+    Raises
+    ------
+    StoreError
+        As `check_checksums`.
+    """
+    for note in sorted(Path(folder).rglob(".*.sha256")):
+        check_checksums(note)
+
+
 def seal(content: bytes) -> bytes:
     """Put a digest of some bytes where they hold `SEAL`: the SHA-256 of the bytes with `SEAL`.
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "import": Command(
         "ffensembles.study.export", "read trained runs from such a file", ("import",)
     ),
+    "verify": Command("ffensembles.study.verify", "read every kept file and name the changed ones"),
     "describe-config": Command(
         "ffensembles.config.__main__", "describe every key, or check configuration files"
     ),

@@ -22,7 +22,7 @@ from typing import Any
 from ffensembles.config import load_config
 from ffensembles.errors import FFEnsemblesError, StoreError
 from ffensembles.runs import WHOLE, Run
-from ffensembles.runtime.files import atomic_path, checksum, parse_json
+from ffensembles.runtime.files import atomic_path, check_beside, checksum, parse_json
 from ffensembles.runtime.text import plural
 from ffensembles.runtime.version import __version__
 from ffensembles.study.crate import CRATE, crate_metadata
@@ -168,18 +168,13 @@ def _metadata_in(archive: Path, opened: zipfile.ZipFile, run: Run, files: _Files
     weights, history, metadata = _names(run)
     content = {name: _content(archive, opened, name, files) for name in files}
     name = f"{archive}: {metadata}"
-    said = checked_run(parse_json(content[metadata], name), name, allow_unsealed=True)
+    said = checked_run(parse_json(content[metadata], name), name)
     known = (run.keys, files[weights]["sha256"], files[history]["sha256"])
-    if known != _said_of(said, known[-1]):
+    if known != (said["run"], said["weights_sha256"], said["history_sha256"]):
         raise StoreError(
             f"{name}: is not of the run and the files that it lies beside; export the runs again."
         )
     return said
-
-
-def _said_of(metadata: Mapping[str, Any], history: str) -> tuple[Any, ...]:
-    """Return run and checksums that metadata name; those of an older version name no history."""
-    return metadata["run"], metadata["weights_sha256"], metadata.get("history_sha256") or history
 
 
 def _wanted(
@@ -202,7 +197,7 @@ def _wanted(
 
 def _add_to_cache(results: Path, run: Run, metadata: Mapping[str, Any]) -> None:
     """Add a run to the cache, as one that was trained here."""
-    if metadata.get("code_sha256") and metadata.get("history_sha256"):
+    if metadata.get("code_sha256"):
         cache = Cache(results / PATTERNS["cache"], metadata["code_sha256"])
         cache.add(metadata["fingerprint"], [results / name for name in _names(run)])
 
@@ -224,7 +219,7 @@ def _finished(results: Path) -> list[Run]:
 def _finished_run(results: Path, run: Run) -> _Archived:
     """Return what an archive lists of a run, whose files have to be of one training."""
     weights, history, metadata = _names(run)
-    said = read_run(results / metadata, allow_unsealed=True)
+    said = read_run(results / metadata)
     if said["run"] != run.keys:
         raise StoreError(
             f"{results / metadata}: is of another run than its folder; delete the folder and "
@@ -343,6 +338,7 @@ def main(words: list[str]) -> int:
         else:
             own = given["results"] / PATTERNS["configuration"]
             files = given.pop("config") or ([own] if own.exists() else [])
+            check_beside(own)
             names = import_runs(**given, expected=expected_in(*files) if files else None)
     except FFEnsemblesError as error:
         print(error, file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ffensembles.analyses import RUN_FRAMES
 from ffensembles.extensions import EXTENSIONS
@@ -76,6 +77,19 @@ def applies(frame: str, runs: Sequence[Run]) -> list[Run]:
     known = RUN_FRAMES.get(run_frame_of(frame))
     of = known.of if known else "all"
     return {"all": list(runs), "whole": whole(runs), "held_out": without(runs)}[of]
+
+
+def rows_of(frame: str, runs: Sequence[Run]) -> dict[str, Any]:
+    """Return which runs a frame may have rows of, as `analyses.tidy.read_frame` takes it.
+
+    A frame made from every run's metadata or history has rows of each; one that is measured has
+    none of a run that it could not be measured on.
+    """
+    known = frame in _FROM_RUN_FILES or frame in RUN_FRAMES and not RUN_FRAMES[frame].on_demand
+    if not known:  # of other runs too, or of none
+        return {}
+    keys = [run.keys for run in applies(frame, runs)]
+    return {"runs": keys, "complete": frame in _FROM_RUN_FILES}
 
 
 def scope_frames(scope: str, runs: Sequence[Run]) -> list[str]:

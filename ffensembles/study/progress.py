@@ -1,9 +1,9 @@
-"""What Snakemake prints while a study runs: one line a job, with the time left for the whole."""
+"""What Snakemake prints: one line a job while a study runs, what each job asks for in a dry run."""
 
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from statistics import mean
@@ -26,6 +26,9 @@ _REASONS = {
     "Forced": "forced",
 }
 """A word for each of Snakemake's reasons, by how these begin."""
+
+_RESOURCES = ("mem_mb", "runtime", "gpu")
+"""What a dry run prints of a job's resources; Snakemake adds some of its own."""
 
 
 def reason_word(reason: str) -> str:
@@ -124,11 +127,40 @@ class ShortFormatter(logging.Formatter):
         return self.usual.format(record)
 
 
-def shorten(logger: logging.Logger, dry_run: bool) -> None:
+class DryRunFormatter(logging.Formatter):
+    """Formats a record of a dry run as Snakemake does, and adds what each job asks for.
+
+    Snakemake prints resources only of rules without a message.
+
+    Parameters
+    ----------
+    usual
+        Snakemake's own formatter.
+    local_rules
+        Names of rules whose jobs the coordinating process runs itself: these ask for nothing.
+    """
+
+    def __init__(self, usual: logging.Formatter, local_rules: Collection[str]) -> None:
+        super().__init__()
+        self.usual, self.local_rules = usual, local_rules
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return what Snakemake prints; of a job that is submitted, its resources as well."""
+        text, known = self.usual.format(record), record.__dict__
+        event = getattr(getattr(record, "event", None), "name", None)
+        if event != "JOB_INFO" or not known["rule_msg"] or known["rule_name"] in self.local_rules:
+            return text
+        asked = {name: known["resources"].get(name) for name in _RESOURCES}
+        asked["threads"] = known["threads"]
+        said = ", ".join(f"{name}={n}" for name, n in asked.items() if n is not None)
+        return f"{text}\nResources: {said}"
+
+
+def shorten(logger: logging.Logger, dry_run: bool, local_rules: Collection[str] = ()) -> None:
     """Let Snakemake print one line a job; its log file stays as it is.
 
-    Nothing changes in a dry run, where the reasons in full are what is asked for, where another
-    logger plugin prints, or where `FFENSEMBLES_OUTPUT` is `full`.
+    In a dry run Snakemake's reasons stay in full, and resources are added. Nothing changes where
+    another logger plugin prints, or where `FFENSEMBLES_OUTPUT` is `full` and this is no dry run.
     """
     from snakemake.logging import ColorizingTextHandler
 
@@ -137,11 +169,13 @@ def shorten(logger: logging.Logger, dry_run: bool) -> None:
             self.last_msg_was_job_info = True  # no blank line before a job
             super().emit(record)
 
-    if dry_run or full_output():
-        return
     usual: Any
     for place, usual in enumerate(logger.handlers):
-        if usual.name == "DefaultStreamHandler" and usual.formatter is not None:
+        if usual.name != "DefaultStreamHandler" or usual.formatter is None:
+            continue
+        if dry_run:
+            usual.setFormatter(DryRunFormatter(usual.formatter, local_rules))
+        elif not full_output():
             short = Handler(usual.nocolor, usual.stream, ShortFormatter(usual.formatter))
             short.filters, short.name = usual.filters, "ffensembles"
             logger.handlers[place] = short

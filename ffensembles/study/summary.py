@@ -54,7 +54,7 @@ def cautions(study: Study) -> list[str]:
         path = Path(study.paths.one("metadata", run))
         if path.exists():
             kind = run.protocol, run.dataset, run.model
-            runs.setdefault(kind, []).append(read_run(path, allow_unsealed=True))
+            runs.setdefault(kind, []).append(read_run(path))
     lines = [line for kind, ones in runs.items() for line in _of_kind(kind, ones)]
     alone = [
         _title(kind)

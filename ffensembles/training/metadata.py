@@ -57,7 +57,7 @@ class _Metadata(BaseModel):
     seconds: Annotated[float, Field(ge=0)]
     runs_together: Annotated[int, Field(ge=1)] = 1
     weights_sha256: Digest
-    history_sha256: Digest | None = None
+    history_sha256: Digest
     code_sha256: Digest | None = None
     provenance: dict[str, str]
 
@@ -96,8 +96,6 @@ def write_run(path: str | Path, content: Mapping[str, Any]) -> None:
 def read_run(
     path: str | Path,
     expected_fingerprint: Mapping[str, Any] | None = None,
-    *,
-    allow_unsealed: bool = False,
 ) -> dict[str, Any]:
     """Read a run's metadata and check them: their own checksum, their types, the run's recipe.
 
@@ -107,13 +105,11 @@ def read_run(
         A run's `run.json`.
     expected_fingerprint
         What `fingerprint` returns for the run that is asked for; None accepts any run.
-    allow_unsealed
-        Whether to read a file of an older version too, which has no checksum of itself.
 
     Returns
     -------
     dict
-        The content without the checksum; `fingerprint` is called so in older files as well.
+        The content without the checksum.
 
     Raises
     ------
@@ -121,7 +117,7 @@ def read_run(
         If the file cannot be read or has changed, if a value has a wrong type, or if the run is
         another than the one that is asked for.
     """
-    found = checked_run(read_json(path), path, allow_unsealed=allow_unsealed)
+    found = checked_run(read_json(path), path)
     if expected_fingerprint is not None:
         different = differences(found["fingerprint"], expected_fingerprint)
         if different:
@@ -138,8 +134,6 @@ def read_runs(
 ) -> Iterator[tuple[Mapping[str, Any], dict[str, Any]]]:
     """Yield the keys and the metadata of runs, each checked against its fingerprint.
 
-    Files of an older version, without a checksum of themselves, are read too.
-
     Raises
     ------
     StoreError
@@ -147,7 +141,7 @@ def read_runs(
     """
     for path, expected in zip(paths, fingerprints, strict=True):
         (keys,) = expected["runs"]
-        yield keys, read_run(path, expected, allow_unsealed=True)
+        yield keys, read_run(path, expected)
 
 
 def differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
@@ -163,9 +157,7 @@ def differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
     return "; ".join(different[:_NAMED]) + more
 
 
-def checked_run(
-    content: Mapping[str, Any], name: object, *, allow_unsealed: bool = False
-) -> dict[str, Any]:
+def checked_run(content: Mapping[str, Any], name: object) -> dict[str, Any]:
     """Return a run's metadata if they are sound; `name` says in errors where they come from.
 
     Raises
@@ -176,20 +168,60 @@ def checked_run(
     found = dict(content)
     said = found.pop(_SEAL, None)
     if _OLDER in found and said is None:
-        if not allow_unsealed:
-            raise StoreError(
-                f"{name}: is of an older version, without a checksum of itself; {WAY_OUT}."
-            )
-        found["fingerprint"] = found.pop(_OLDER)
-    elif said != _digest(found):
+        raise StoreError(
+            f"{name}: is of an older version, without a checksum of itself; `ffensembles verify "
+            "--seal RESULTS` adds one to each run of a results folder."
+        )
+    if said != _digest(found):
         raise StoreError(f"{name}: has changed since it was written; {WAY_OUT}.")
+    _check_types(found, name)
+    return found
+
+
+def seal_run(path: str | Path) -> bool:
+    """Bring a run's metadata of an older version to today's; return whether that was needed.
+
+    `meaning` is renamed `fingerprint`, and the checksums of the history and of the content are
+    added. Nothing else changes. From then on each change is found; that the content was right
+    before, only the person who asks for it can know.
+
+    Parameters
+    ----------
+    path
+        A run's `run.json`, with the history beside it.
+
+    Raises
+    ------
+    StoreError
+        If a file cannot be read, a value has a wrong type, or recipe, run and fingerprint do not
+        agree.
+    """
+    found = read_json(path)
+    if _SEAL in found or _OLDER not in found:
+        return False
+    # the keys stay in their order
+    found = {"fingerprint" if key == _OLDER else key: value for key, value in found.items()}
+    history = Path(path).with_name("history.csv")
+    if "history_sha256" not in found and history.exists():
+        found["history_sha256"] = checksum(history)
+    _check_types(found, path)
+    same = fingerprint([found["run"]], Recipe.from_json(found["recipe"]), {})
+    different = differences({**found["fingerprint"], "data": {}}, same)
+    if different:
+        raise StoreError(
+            f"{path}: its fingerprint is not that of its run ({different}); {WAY_OUT}."
+        )
+    write_run(path, found)
+    return True
+
+
+def _check_types(found: Mapping[str, Any], name: object) -> None:
     try:
         _Metadata.model_validate(found)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise StoreError(f"{name}: {place}: {first['msg']}; {WAY_OUT}.") from error
-    return found
 
 
 def check_file(path: str | Path, metadata: Mapping[str, Any], key: str) -> None:
@@ -202,19 +234,18 @@ def check_file(path: str | Path, metadata: Mapping[str, Any], key: str) -> None:
     metadata
         What `read_run` returned.
     key
-        `weights_sha256` or `history_sha256`; a history without one, of an older version, passes.
+        `weights_sha256` or `history_sha256`.
 
     Raises
     ------
     StoreError
         If the file cannot be read or has changed.
     """
-    expected = metadata.get(key)
     try:
         found = checksum(path)
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error}); {WAY_OUT}.") from error
-    if expected is not None and found != expected:
+    if found != metadata[key]:
         raise StoreError(
             f"{path}: is not the file that run.json beside it names: it has changed, or is of "
             "another training. Delete this run's folder and start the same command again."

@@ -1,9 +1,13 @@
-"""One bit changed in any kind of kept file is found when the file is read, or changes nothing."""
+"""One bit changed in any kind of kept file is found when the file is read, or changes nothing.
+
+`KEPT` has an entry for each kind of file that a study keeps. Files that are found damaged by other
+means than an error, and files outside the results folder, have tests of their own below.
+"""
 
 import gzip
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import md5
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,7 @@ from ffensembles.analyses.tidy import (
     read_frame,
     read_history,
     read_run_frames,
+    together,
     with_keys,
     write_frame,
 )
@@ -26,9 +31,15 @@ from ffensembles.datasets import DATASETS
 from ffensembles.datasets.loading import load
 from ffensembles.ensembles import find_ensembles
 from ffensembles.errors import FFEnsemblesError, StoreError
+from ffensembles.plotting.saving import save_figure
+from ffensembles.publication.tables import TABLE_KINDS, write_table
+from ffensembles.representations.sample import sample_activations
 from ffensembles.representations.store import open_tree, save_tree
 from ffensembles.representations.weights import load_weights
+from ffensembles.runtime.files import check_beside, check_checksums, checksum_file, write_checksums
+from ffensembles.study import verify
 from ffensembles.study.export import export_runs, import_runs
+from ffensembles.study.paths import PATTERNS
 from ffensembles.training.cache import Cache
 from ffensembles.training.loop import State
 from ffensembles.training.metadata import read_run
@@ -78,55 +89,15 @@ def check(path: Path, read: Callable[[], Any], same: Callable[[Any, Any], bool])
     return found / n
 
 
-def same_arrays(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
-    return one.keys() == other.keys() and all(np.array_equal(one[k], other[k]) for k in one)
-
-
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     return make_run(tmp_path / "results" / "runs" / RUN.name)
 
 
-def test_weights(run: Path):
-    path = run / "weights.safetensors"
-    assert check(path, lambda: load_weights(path), same_arrays) == 1
-
-
-def test_metadata(run: Path):
-    path = run / "run.json"
-    found = check(path, lambda: read_run(path), dict.__eq__)
-    assert found > 0.7  # the rest is white space, or a letter of an escape
-
-
-def test_history(run: Path):
-    path = run / "history.csv"
-    assert check(path, lambda: read_history(path), pd.DataFrame.equals) == 1
-
-
 def frame() -> pd.DataFrame:
     rng = np.random.default_rng(0)
-    keys = {**RUN.keys, "held_out": pd.NA}
     rows = pd.DataFrame({"layer": [1, 2, 3], "size": rng.random(3), "name": ["a", None, "c"]})
-    return rows.assign(**keys)[[*RUN_KEYS, "layer", "size", "name"]].astype(
-        {"held_out": "Int64", "seed": "Int64", "layer": "Int64"}
-    )
-
-
-@pytest.mark.parametrize("name", ["sizes.csv", "sizes.parquet"])
-def test_tidy_frames(tmp_path: Path, name: str):
-    path = tmp_path / name
-    write_frame(frame(), path)
-    assert check(path, lambda: read_frame(path), pd.DataFrame.equals) == 1
-
-
-def test_the_checksum_of_a_csv_frame(tmp_path: Path):
-    write_frame(frame(), tmp_path / "sizes.csv")
-    for _ in flipped(tmp_path / ".sizes.csv.sha256"):
-        try:
-            again = read_frame(tmp_path / "sizes.csv")
-        except FFEnsemblesError:
-            continue
-        pd.testing.assert_frame_equal(again, frame())  # white space
+    return with_keys(rows, RUN.keys)
 
 
 def tree() -> xr.DataTree:
@@ -145,14 +116,178 @@ def tree() -> xr.DataTree:
     return xr.DataTree.from_dict({"/": root, "layer1": layer})
 
 
-@pytest.mark.parametrize("kind", ["activations", "ensembles"])
-def test_stores(tmp_path: Path, kind: str):
-    path = tmp_path / f"{kind}.zarr.zip"
-    parameters = {"quantiles": [0.9], "saturated": 1.0}
-    content = tree() if kind == "activations" else find_ensembles(tree(), "method1", **parameters)
-    save_tree(content, path)
-    found = check(path, lambda: open_tree(path).load(), xr.DataTree.identical)
-    assert found > 0.5  # the rest are dates and attributes that zip readers ignore
+def ensembles() -> xr.DataTree:
+    return find_ensembles(tree(), "method1", quantiles=[0.9], saturated=1.0)
+
+
+def a_table(path: Path) -> None:
+    rows = pd.DataFrame({"layer": [0, 0], "accuracy": [0.5, 0.6], "n_train": 9, "dead": False})
+    kind = TABLE_KINDS["accuracy"]
+    frames = (with_keys(rows[i : i + 1], {**RUN.keys, "seed": i}) for i in (0, 1))
+    made = kind.make(
+        together(frames),
+        kind.parameters(kind="accuracy"),
+        titles={"digits": "Digits"},
+        look_up=lambda *_: None,
+    )
+    write_table(made, path.with_suffix(""))
+
+
+def a_figure(path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(1, 1))
+    figure.add_subplot().plot([1, 2])
+    save_figure(figure, path.with_suffix(""), "A caption", {"study": "none"})
+
+
+def a_noted_text(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("seeds: [0, 1]\n")
+    write_checksums(path, [path])
+
+
+def a_checkpoint(path: Path) -> None:
+    state = State({"w": np.arange(5.0), "m": np.ones(3, np.float32)}, {"stage": 1, "epoch": 5})
+    write_checkpoint(path, state, "origin")
+
+
+def the_files_own(path: Path) -> bytes:
+    """Check a file by the note beside it, or by the one of its stem, and return its bytes."""
+    if checksum_file(path).exists():
+        check_beside(path)
+    else:
+        check_checksums(checksum_file(path.with_suffix("")))
+    return path.read_bytes()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of kept file: an example of its path, what makes it, what reads it.
+
+    `found` is the share of flips that have to be found. The rest of them change nothing: white
+    space, dates and attributes that zip readers ignore, a letter of an escape.
+    """
+
+    path: str
+    make: Callable[[Path], Any]
+    read: Callable[[Path], Any]
+    same: Callable[[Any, Any], bool] = bytes.__eq__
+    found: float = 1
+
+
+def same_arrays(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(one[k], other[k]) for k in one)
+
+
+def of_run(path: Path) -> None:
+    make_run(path.parent)
+
+
+def stored(make: Callable[[], xr.DataTree]) -> Callable[[Path], None]:
+    return lambda path: save_tree(make(), path)
+
+
+def framed(path: Path) -> None:
+    write_frame(frame(), path)
+
+
+TREE = (lambda path: open_tree(path).load(), xr.DataTree.identical)
+FRAME = (read_frame, pd.DataFrame.equals)
+OF_RUN = f"runs/{RUN.name}"
+
+KEPT: dict[str, list[Kind]] = {
+    "weights": [Kind(f"{OF_RUN}/weights.safetensors", of_run, load_weights, same_arrays)],
+    "history": [Kind(f"{OF_RUN}/history.csv", of_run, read_history, pd.DataFrame.equals)],
+    "metadata": [Kind(f"{OF_RUN}/run.json", of_run, read_run, dict.__eq__, 0.7)],
+    "activations": [Kind(f"{OF_RUN}/activations.zarr.zip", stored(tree), *TREE, 0.5)],
+    "sample": [
+        Kind(
+            f"{OF_RUN}/sample.zarr.zip", stored(lambda: sample_activations(tree(), 3)), *TREE, 0.5
+        )
+    ],
+    "ensembles": [Kind(f"{OF_RUN}/method1.zarr.zip", stored(ensembles), *TREE, 0.5)],
+    "shuffled": [Kind(f"{OF_RUN}/shuffled-method1.zarr.zip", stored(ensembles), *TREE, 0.5)],
+    "frame": [Kind(f"{OF_RUN}/frames/sizes.parquet", framed, *FRAME)],
+    "shuffled_frame": [Kind(f"{OF_RUN}/frames/shuffled-sizes.parquet", framed, *FRAME)],
+    "tidy": [
+        Kind("tidy/sizes.csv", framed, *FRAME),
+        Kind("tidy/sharing.parquet", framed, *FRAME),
+    ],
+    "table": [
+        Kind("tables/2023/table1.csv", a_table, *FRAME),
+        *(Kind(f"tables/2023/table1.{ending}", a_table, the_files_own)
+          for ending in ("md", "tex", "html", "rst")),
+    ],
+    "figure": [
+        Kind(f"figures/2023/figure1.{ending}", a_figure, the_files_own)
+        for ending in ("pdf", "png", "rst")
+    ],
+    "extra_table": [Kind("tables/costs.csv", framed, *FRAME)],
+    "extra_figure": [Kind("figures/costs.png", a_figure, the_files_own)],
+    "reproduction": [
+        Kind("reproduction/2023/numbers.csv", framed, *FRAME),
+        Kind("reproduction/2023/reproduction.md", a_noted_text, the_files_own),
+    ],
+    "configuration": [Kind("configuration.yaml", a_noted_text, the_files_own)],
+}  # fmt: skip
+"""Every kind of file with a checksum, by its name in `study.paths`."""
+
+ELSEWHERE = {"checkpoint", "cache"}
+"""Kinds with a test of their own below: damage leads to another training, not to an error."""
+
+UNREAD = {
+    "data", "block", "report", "landing", "log", "run_log", "block_log", "run_benchmark",
+    "block_benchmark",
+}  # fmt: skip
+"""Kinds without a checksum, from which no result is made but a table and a figure of costs."""
+
+
+def test_every_kind_of_file_is_here_and_known_to_verify():
+    assert {*KEPT, *ELSEWHERE, *UNREAD} == {*PATTERNS}
+    every = [kind for kinds in KEPT.values() for kind in kinds]
+    for kind in every:
+        noted = kind.read is the_files_own
+        path = checksum_file(kind.path) if noted else Path(kind.path)
+        assert verify.reader(path), kind.path
+    for name in UNREAD:
+        path = Path("results", PATTERNS[name].replace("{", "").replace("}", ""))
+        assert verify.reader(path) is None
+        assert any(Path(*path.parts[:2]).match(f"*/{known.partition('/')[0]}")
+                   for known in verify.UNREAD), path  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kinds in KEPT.values() for kind in kinds], ids=lambda kind: kind.path
+)
+def test_a_flipped_bit_is_found_or_harmless(tmp_path: Path, kind: Kind):
+    path = tmp_path / "results" / kind.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kind.make(path)
+    found = check(path, lambda: kind.read(path), kind.same)
+    assert found >= kind.found
+    assert verify.verify(tmp_path / "results").damaged == []
+    place = next(flipped(path))  # the first byte of each is one that counts
+    assert place == 0
+    assert path.name in " ".join(verify.verify(tmp_path / "results").damaged)
+
+
+@pytest.mark.parametrize("make", [framed, a_figure], ids=["one file", "a stem's files"])
+def test_a_flipped_bit_in_a_note_is_found_or_harmless(tmp_path: Path, make: Any):
+    path = tmp_path / "name.csv"
+    make(path)
+    (note,) = tmp_path.glob(".*.sha256")
+    files = [each for each in sorted(tmp_path.iterdir()) if each != note]
+    whole = [each.read_bytes() for each in files]
+    assert check_checksums(note)
+    for _ in flipped(note):
+        try:
+            check_checksums(note)
+        except FFEnsemblesError:
+            continue
+        assert [each.read_bytes() for each in files] == whole
+    if make is framed:
+        pd.testing.assert_frame_equal(read_frame(path), frame())
 
 
 @pytest.mark.parametrize("name", Cache.names)
@@ -177,11 +312,12 @@ def test_the_cache_of_trained_runs(run: Path, tmp_path: Path, name: str):
 
 def test_checkpoints(tmp_path: Path):
     path = tmp_path / "checkpoint.safetensors"
-    state = State({"w": np.arange(5.0), "m": np.ones(3, np.float32)}, {"stage": 1, "epoch": 5})
-    write_checkpoint(path, state, "origin")
+    a_checkpoint(path)
     assert read_checkpoint(path, "origin").progress == {"stage": 1, "epoch": 5}
+    assert verify.verify(tmp_path).damaged == []
     for _ in flipped(path):
         assert read_checkpoint(path, "origin") is None  # training starts from the beginning
+        assert "checkpoint" in verify.verify(tmp_path).damaged[0]
 
 
 @pytest.fixture

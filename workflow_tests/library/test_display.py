@@ -16,7 +16,13 @@ from ffensembles.config import load_config
 from ffensembles.runtime.jobs import logged
 from ffensembles.study import Study
 from ffensembles.study import summary as summaries
-from ffensembles.study.progress import OTHERWISE, Progress, ShortFormatter, reason_word
+from ffensembles.study.progress import (
+    OTHERWISE,
+    DryRunFormatter,
+    Progress,
+    ShortFormatter,
+    reason_word,
+)
 
 T = 1_800_000_000.0
 
@@ -78,6 +84,19 @@ def test_a_job_is_one_line_and_an_error_is_told_in_full():
     assert [short.format(one) for one in quiet] == [""] * 4
     assert "1 of 2 done, about 0:00:00 left" in short.format(record("JOB_INFO", jobid=8, **job))
     assert short.format(record("JOB_ERROR", "no disk")) == "usual: no disk"
+
+
+def test_a_dry_run_prints_what_a_job_asks_for():
+    dry = DryRunFormatter(logging.Formatter("usual: %(message)s"), {"local"})
+    asked = {"mem_mb": 3700, "runtime": 21, "gpu": 1, "tmpdir": "/tmp", "_cores": 8}
+    job = {"rule_msg": "Training FF", "resources": asked, "threads": 8}
+    said = dry.format(record("JOB_INFO", "Job 1", rule_name="train_block", **job))
+    assert said == "usual: Job 1\nResources: mem_mb=3700, runtime=21, gpu=1, threads=8"
+    # the coordinating process runs it; Snakemake prints the resources of a rule without a message
+    assert dry.format(record("JOB_INFO", "Job 1", rule_name="local", **job)) == "usual: Job 1"
+    job["rule_msg"] = None
+    assert dry.format(record("JOB_INFO", "Job 1", rule_name="other", **job)) == "usual: Job 1"
+    assert dry.format(record("PROGRESS", "1 of 2")) == "usual: 1 of 2"
 
 
 def test_only_warnings_of_a_job_are_printed_and_its_log_holds_no_notes_on_fonts(

@@ -7,7 +7,19 @@ import subprocess
 import time
 from pathlib import Path
 
-from workplace import Workplace, environment
+from workplace import ROOT, Workplace, environment
+
+from ffensembles.config import load_config
+from ffensembles.runs import Run
+from ffensembles.study import Study
+from ffensembles.training.budget import GPUS, resources, shape_of
+
+TRAINING_JOB = re.compile(
+    r"Job \d+: Training .*\n"
+    r"Reason: .*?/blocks/([^/]+)/([^/]+)/([^/]+)/held-out-([^/]+)/(seeds-[-0-9]+)\.json.*\n"
+    r"Resources: mem_mb=(\d+), runtime=(\d+), gpu=(\d+), threads=(\d+)\n"
+)
+"""A job of a dry run: protocol, data set, model, class held out, seeds; then its resources."""
 
 PER_RUN = {"train_run", "read_activations", "find_ensembles"}
 
@@ -182,7 +194,7 @@ def test_profiles_write_to_folders_of_their_own(fresh: Workplace):
     }
 
 
-def test_the_dgx_profile_lists_both_editions(fresh: Workplace):
+def test_the_dgx_profile_lists_both_editions_and_what_each_training_asks_for(fresh: Workplace):
     done = subprocess.run(
         [*fresh.command()[:3], "--profile", "dgx", "all", "-n"],
         cwd=fresh.folder,
@@ -195,6 +207,15 @@ def test_the_dgx_profile_lists_both_editions(fresh: Workplace):
     # 240 runs of 2023; of the later edition 2 x 3 x 10, and FF without each of ten classes
     assert re.search(r"train_run +400\n", said)
     assert re.search(r"find_ensembles +400\n", said)
+    asked = TRAINING_JOB.findall(said)
+    assert len({found[:5] for found in asked}) == 80
+    study = Study.of(load_config(ROOT / "config.yaml", ROOT / "profiles/dgx/study.yaml"))
+    for protocol, dataset, model, held_out, _, *found in asked:
+        run = Run(protocol, dataset, model, None if held_out == "none" else int(held_out), 0)
+        shape = shape_of(dataset, study.grid.images(run))
+        block_size = study.config.training.block_size
+        needed = resources(study.grid.recipe(run), shape, 5, GPUS["A100"], block_size)
+        assert found == [str(needed["mem_mb"]), str(needed["runtime"]), "1", "8"]
 
 
 def test_a_missing_data_file_is_told_in_one_message(fresh: Workplace, tmp_path: Path):
