@@ -85,7 +85,7 @@ def rows_of(frame: str, runs: Sequence[Run]) -> dict[str, Any]:
     A frame made from every run's metadata or history has rows of each; one that is measured has
     none of a run that it could not be measured on.
     """
-    known = frame in _FROM_RUN_FILES or frame in RUN_FRAMES and not RUN_FRAMES[frame].on_demand
+    known = frame in _FROM_RUN_FILES or (frame in RUN_FRAMES and not RUN_FRAMES[frame].on_demand)
     if not known:  # of other runs too, or of none
         return {}
     keys = [run.keys for run in applies(frame, runs)]

@@ -19,7 +19,6 @@ import xarray as xr
 from run_files import RUN, make_run, metadata
 
 from ffensembles.analyses.tidy import (
-    RUN_KEYS,
     read_frame,
     read_history,
     read_run_frames,

@@ -38,7 +38,7 @@ class Grown(Recipe):
 
 def kept() -> Iterator[tuple[Path, Run]]:
     for path in sorted(KEPT.rglob("run.json")):
-        yield path, Run(**read_run(path, allow_unsealed=True)["run"])
+        yield path, Run(**read_run(path)["run"])
 
 
 def grown(**changes: Any) -> Grown:
@@ -73,7 +73,7 @@ def test_every_kept_run_is_read_and_has_the_recipe_that_its_file_says():
     runs = list(kept())
     assert len(runs) > 40
     for path, _ in runs:
-        said = read_run(path, allow_unsealed=True)["recipe"]
+        said = read_run(path)["recipe"]
         assert Recipe.from_json(said).as_json() == said, path
 
 
@@ -84,7 +84,7 @@ def test_the_reference_study_asks_for_the_runs_that_are_kept():
     assert len(found) > 40
     for path, run in found:
         recipe = grid.recipe(run)
-        read_run(path, fingerprint([run.keys], recipe, grid.images(run)), allow_unsealed=True)
+        read_run(path, fingerprint([run.keys], recipe, grid.images(run)))
         assert recipe.as_json().keys() <= FIRST_KEYS | {field.name for field in LATER}
 
 

@@ -130,7 +130,7 @@ def measure(run: ExtensionRun, parameters: SleepWake) -> pd.DataFrame:
         test images with an active unit), the share `silent` of the others, and `positive`, the
         fraction of positive weights.
     """
-    said_of = read_run(run.files["metadata"], allow_unsealed=True)
+    said_of = read_run(run.files["metadata"])
     n, m = run.recipe.steps_of_phases
     accuracy = said_of["accuracy"]["network"]
     weights = weights_frame(run.weights).set_index("layer")["positive"]
