@@ -37,7 +37,7 @@ def upper_limit(*values: NDArray[np.floating]) -> float:
     (0.5, 5.0, 1.0)
     """
     top = max((float(np.nanmax(v)) for v in values if np.isfinite(v).any()), default=0.0)
-    if top <= 0:
+    if top < np.finfo(float).tiny:  # below it, powers of ten are not exact
         return 1.0
     power = 10.0 ** np.floor(np.log10(top))
     return float(next(n * power for n in (1, 2, 5, 10) if top <= n * power * (1 + 1e-6)))

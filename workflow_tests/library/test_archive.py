@@ -488,15 +488,14 @@ def test_metadata_of_other_weights(results: Path, archive: Path, tmp_path: Path)
     refused(archive, tmp_path / "there", "is not of the run and the files that it lies beside")
 
 
-def test_metadata_of_an_older_version_come_too(tmp_path: Path):
+def test_metadata_of_an_older_version_are_refused_with_the_way_out(tmp_path: Path):
     place = make(tmp_path / "old", RUNS[0])
     content = metadata(RUNS[0], weights_sha256=checksum(place / "weights.safetensors"))
     content["meaning"] = content.pop("fingerprint")
     del content["history_sha256"]
     (place / "run.json").write_text(json.dumps(content))
-    export_runs(tmp_path / "old", tmp_path / "old.zip")
-    assert import_runs(tmp_path / "old.zip", tmp_path / "there") == [RUNS[0].name]
-    assert files(tmp_path / "there") == files(tmp_path / "old")
+    with pytest.raises(StoreError, match="ffensembles verify --seal"):
+        export_runs(tmp_path / "old", tmp_path / "old.zip")
 
 
 # --- another recipe ---------------------------------------------------------------------------

@@ -228,6 +228,8 @@ KEPT: dict[str, list[Kind]] = {
         Kind("reproduction/2023/numbers.csv", framed, *FRAME),
         Kind("reproduction/2023/reproduction.md", a_noted_text, the_files_own),
     ],
+    "extension": [Kind(f"{OF_RUN}/extensions/causality.parquet", framed, *FRAME)],
+    "beyond": [Kind("reproduction/beyond.md", a_noted_text, the_files_own)],
     "configuration": [Kind("configuration.yaml", a_noted_text, the_files_own)],
 }  # fmt: skip
 """Every kind of file with a checksum, by its name in `study.paths`."""
@@ -373,7 +375,7 @@ def test_a_frame_of_another_run_is_not_put_among_a_studys(tmp_path: Path) -> Non
     run = {"protocol": "p", "dataset": "d", "model": "FF", "held_out": None, "seed": 0}
     path = tmp_path / "sizes.parquet"
     write_frame(with_keys(pd.DataFrame({"size": [1.0]}), {**run, "seed": 1}), path)
-    with pytest.raises(StoreError, match="lacks 1 run"):
+    with pytest.raises(StoreError, match="has too many: 1 run"):
         list(read_run_frames([path], [run]))
     (frame,) = read_run_frames([path], [{**run, "seed": 1}])
     assert frame["size"].tolist() == [1.0]

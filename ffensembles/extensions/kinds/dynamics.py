@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from ffensembles.analyses.tidy import RUN_KEYS, read_frame, whole_numbers
 from ffensembles.extensions.registry import extension
 from ffensembles.extensions.results import (
-    COLUMNS,
+    COLUMNS as RESULT_COLUMNS,
+)
+from ffensembles.extensions.results import (
     as_results,
     estimates,
     groups,
@@ -29,7 +31,7 @@ from ffensembles.training.metadata import read_run
 
 log = logging.getLogger(__name__)
 
-OF_DYNAMICS = (
+COLUMNS = (
     "layer", "epoch", "method", "quantile", "category", "layer_accuracy", "network_accuracy",
     "sparsity", "silent", "images", "size", "units", "jaccard", "jaccard_chance", "kept",
     "elsewhere", "elsewhere_chance", "of_edition",
@@ -175,7 +177,7 @@ def results(frame: pd.DataFrame) -> pd.DataFrame:
         estimates(half, value, quantity, control=control, control_value=column)
         for value, quantity, control, column in asked
     ]
-    return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
+    return pd.concat(parts, ignore_index=True)[list(RESULT_COLUMNS)]
 
 
 def verdict(results: pd.DataFrame) -> str:
@@ -247,11 +249,11 @@ def measure(run: ExtensionRun, parameters: Dynamics) -> pd.DataFrame:
             "training.readings.epochs, delete the run's folder and its cache, and train it again.",
             path,
         )
-        return pd.DataFrame(columns=list(OF_DYNAMICS))
+        return pd.DataFrame(columns=list(COLUMNS))
     frame = read_frame(path, [run.run])
     if set(frame["weights_sha256"]) != {read_run(run.files["metadata"])["weights_sha256"]}:
         log.warning("%s: is of another training than the weights beside it and not used.", path)
-        return pd.DataFrame(columns=list(OF_DYNAMICS))
+        return pd.DataFrame(columns=list(COLUMNS))
     quantile = frame["quantile"]
     if parameters.quantile is not None:
         near = np.isclose(quantile.astype(float), parameters.quantile)
@@ -260,4 +262,4 @@ def measure(run: ExtensionRun, parameters: Dynamics) -> pd.DataFrame:
     shown = (frame["method"] == parameters.method) & (near | quantile.isna())
     if not shown.any():
         log.warning("%s: was not read by the method that is shown, %s.", path, parameters.method)
-    return frame.assign(of_edition=shown)[list(OF_DYNAMICS)]
+    return frame.assign(of_edition=shown)[list(COLUMNS)]

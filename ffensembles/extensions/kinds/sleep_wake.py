@@ -10,7 +10,9 @@ from ffensembles.analyses.tidy import whole_numbers
 from ffensembles.analyses.weights import weights_frame
 from ffensembles.extensions.registry import extension
 from ffensembles.extensions.results import (
-    COLUMNS,
+    COLUMNS as RESULT_COLUMNS,
+)
+from ffensembles.extensions.results import (
     as_results,
     estimates,
     groups,
@@ -24,7 +26,7 @@ from ffensembles.runtime.keys import Group
 from ffensembles.runtime.text import plural
 from ffensembles.training.metadata import read_run
 
-OF_SLEEP_WAKE = (
+COLUMNS = (
     "layer", "positive_steps", "negative_steps", "accuracy", "collapsed", "lost_classes", "dead",
     "sparsity", "silent", "positive",
 )  # fmt: skip
@@ -79,7 +81,7 @@ def results(frame: pd.DataFrame) -> pd.DataFrame:
                 compared = {"control": JOINT, "control_value": "joint"}
                 known = of_phases["joint"].notna().any()
                 parts.append(estimates(of_phases, value, name, **compared if known else {}))
-    return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
+    return pd.concat(parts, ignore_index=True)[list(RESULT_COLUMNS)]
 
 
 def verdict(results: pd.DataFrame) -> str:
@@ -124,7 +126,7 @@ def measure(run: ExtensionRun, parameters: SleepWake) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        `OF_SLEEP_WAKE`, one row for each layer: `positive_steps` and `negative_steps` in a row (0,
+        `COLUMNS`, one row for each layer: `positive_steps` and `negative_steps` in a row (0,
         0: joint); of the net `accuracy`, `collapsed` (accuracy below twice a guess's) and the
         number of `lost_classes`; of the layer whether it is `dead`, Hoyer `sparsity` (mean over all
         test images with an active unit), the share `silent` of the others, and `positive`, the
@@ -153,4 +155,4 @@ def measure(run: ExtensionRun, parameters: SleepWake) -> pd.DataFrame:
                 "positive": float(weights[layer]),
             }
         )
-    return whole_numbers(pd.DataFrame(rows, columns=list(OF_SLEEP_WAKE)))
+    return whole_numbers(pd.DataFrame(rows, columns=list(COLUMNS)))
