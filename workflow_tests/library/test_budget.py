@@ -119,6 +119,22 @@ def test_bytes_of_colour_images_and_their_widths(model):
         assert computed == pytest.approx(found, rel=0.2)
 
 
+@pytest.mark.usefixtures("like_a_gpu")
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    ("model", "changes"),
+    [("BP", {"l1_penalty": 0.01}), ("FF", {"phases": "2-1"}), ("BPFF", {"phases": "2-1"})],
+    ids=["penalty", "phases of FF", "phases of BPFF"],
+)
+def test_bytes_of_what_was_added_later(model, changes, protocol):
+    recipe = recipe_of(model, protocol, batch_size=512, negatives="pooled", **changes)
+    shape, layer = Shape(2000, 0, 300, 10), 1 if model == "FF" else 0
+    found = allocated(recipe, shape, layer, 3, 1024)
+    computed = budget.kept_bytes(recipe, shape, layer, 3, 1024)
+    computed += budget.passing_bytes(recipe, shape, layer, 3, 1024)
+    assert computed == pytest.approx(found, rel=0.2)
+
+
 @pytest.mark.parametrize("gpu", GPUS)
 def test_every_data_set_and_wide_nets_fit(gpu):
     for dataset in DATASETS:

@@ -97,15 +97,26 @@ def recipes() -> Iterator[Recipe]:
     negatives = ("once", "each-epoch", "pooled")
     for model, protocol, kind, size in itertools.product(MODELS, PROTOCOLS, negatives, (None, 20)):
         content = {**BASE, **PROTOCOLS[protocol], "negatives": kind, "batch_size": size}
-        yield recipe_of(model, **content)
+        recipe = recipe_of(model, **content)
+        yield recipe
+        if not recipe.spec.reads_labels:
+            yield recipe.but(l1_penalty=0.01)
+        elif kind != "each-epoch":
+            yield recipe.but(phases="2-1")
     yield recipe_of("FF", **content, normalise_input=False)
+
+
+def later(recipe: Recipe) -> list[str]:
+    """Say which attributes that were added later a recipe sets."""
+    said = [f"l1-{recipe.l1_penalty}"] if recipe.l1_penalty else []
+    return [*said, f"phases-{recipe.phases}"] if any(recipe.steps_of_phases) else said
 
 
 def name_of(value: Any) -> str:
     if not isinstance(value, Recipe):
         return str(value)
     parts = (value.model, value.activation, value.goodness, value.negatives, value.batch_size)
-    return "-".join(map(str, parts))
+    return "-".join(map(str, (*parts, *later(value))))
 
 
 def tasks_of(recipe: Recipe, runs: int, rows: int = 57) -> list[Task]:
