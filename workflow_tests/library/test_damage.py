@@ -228,7 +228,10 @@ KEPT: dict[str, list[Kind]] = {
         Kind("reproduction/2023/numbers.csv", framed, *FRAME),
         Kind("reproduction/2023/reproduction.md", a_noted_text, the_files_own),
     ],
-    "extension": [Kind(f"{OF_RUN}/extensions/causality.parquet", framed, *FRAME)],
+    "extension": [
+        Kind(f"{OF_RUN}/extensions/causality.parquet", framed, *FRAME),
+        Kind(f"{OF_RUN}/{Cache.readings}", framed, *FRAME),
+    ],
     "beyond": [Kind("reproduction/beyond.md", a_noted_text, the_files_own)],
     "configuration": [Kind("configuration.yaml", a_noted_text, the_files_own)],
 }  # fmt: skip

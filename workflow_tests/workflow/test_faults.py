@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from workplace import Workplace
 
+from ffensembles.analyses.tidy import read_frame, write_frame
+
 FF = "runs/sigmoid-linf/digits/FF/held-out-none/seed-0"
 SMALL: dict[str, Any] = {"models": ["FF"], "held_out": []}
 TABLES = ("results/tables/2023/table1.csv", "results/tables/2023/table2.csv")
@@ -55,6 +57,35 @@ def test_a_truncated_store_is_named_and_read_anew(finished: Workplace, tmp_path:
     done = place.start("all")
     assert done.returncode == 0
     assert "Training" not in done.stdout
+    assert tables(place) == tables(finished)
+
+
+def test_a_changed_caption_is_named_and_not_shown(finished: Workplace, tmp_path: Path):
+    place = finished.copy(tmp_path / "copy")
+    (caption, *_) = sorted(place.results.glob("figures/2023/figure2*.rst"))
+    caption.write_text(caption.read_text().replace("a", "o", 1))
+    (place.results / "report.html").unlink()
+    told = place.start("report")
+    assert told.returncode != 0
+    assert f"{caption.name}: has changed since it was written; delete it" in told.stdout
+    caption.unlink()  # as the message says
+    done = place.start("report")
+    assert done.returncode == 0, done.stdout[-3000:]
+    shown = finished.results / caption.relative_to(place.results)
+    assert caption.read_bytes() == shown.read_bytes()
+
+
+def test_a_table_of_another_studys_runs_is_not_made(finished: Workplace, tmp_path: Path):
+    place = finished.copy(tmp_path / "copy")
+    frame = place.results / "tidy" / "sizes.csv"
+    rows = read_frame(frame)
+    write_frame(rows.assign(seed=rows["seed"] + 7), frame)  # sound, and of other runs
+    told = place.start("table2")
+    assert told.returncode != 0
+    assert "sizes.csv: has too many: " in told.stdout
+    frame.unlink()
+    done = place.start("table2")
+    assert done.returncode == 0, done.stdout[-3000:]
     assert tables(place) == tables(finished)
 
 
