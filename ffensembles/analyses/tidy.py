@@ -248,8 +248,12 @@ def _check_runs(
     keys = list(RUN_KEYS)
     if not {*keys} <= {*frame.columns}:
         raise StoreError(f"{path}: does not say which runs its rows are of; {WAY_OUT}.")
-    rows = frame[keys].drop_duplicates().astype(object)
-    found = set(rows.where(rows.notna(), None).itertuples(index=False, name=None))
+    columns = [frame[key].unique().tolist() for key in keys]
+    if max(map(len, columns)) > 1:  # of several runs
+        rows = frame[keys].drop_duplicates()
+        columns = [rows[key].tolist() for key in keys]
+    plain = ([None if pd.isna(value) else value for value in one] for one in columns)
+    found = set(zip(*plain, strict=True))
     expected = {tuple(run[key] for key in keys) for run in runs}
     lacks = expected - found if complete else set()
     for which, ones in (("lacks", lacks), ("has too many:", found - expected)):

@@ -109,9 +109,14 @@ def test_bytes_are_those_of_the_allocator(model, protocol, negatives, batch, lay
 
 @pytest.mark.usefixtures("like_a_gpu")
 @pytest.mark.parametrize("model", MODELS)
-def test_bytes_of_colour_images_and_their_widths(model):
-    recipe = recipe_of(model, widths=(3072, 1024, 512), negatives="pooled", batch_size=512)
-    shape = Shape(1000, 0, 3072, 10)
+@pytest.mark.parametrize(
+    ("images", "widths"),
+    [(1000, (3072, 1024, 512)), (4000, (256, 192, 128))],
+    ids=["weights take most", "images take most"],
+)
+def test_bytes_of_colour_images_and_their_widths(model, images, widths):
+    recipe = recipe_of(model, widths=widths, negatives="pooled", batch_size=512)
+    shape = Shape(images, 0, 3072, 10)
     for layer in (1, 2) if model == "FF" else (0,):
         found = allocated(recipe, shape, layer, 1, 2048)
         computed = budget.kept_bytes(recipe, shape, layer, 1, 2048)
