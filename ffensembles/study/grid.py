@@ -188,9 +188,23 @@ class Grid:
         alone, so that a new seed changes no block but its own.
         """
         size = self.config.training.runs_per_job
-        alike = self.select(**{key: value for key, value in run.keys.items() if key != "seed"})
-        seeds = sorted(other.seed for other in alike if other.seed // size == run.seed // size)
+        seeds = sorted(
+            seed
+            for seed in self._seeds_alike[replace(run, seed=0)]
+            if seed // size == run.seed // size
+        )
         return "-".join(map(str, seeds))
+
+    @cached_property
+    def _seeds_alike(self) -> dict[Run, set[int]]:
+        """The seeds of all runs, of any scope, that are alike but for it; keys: with seed 0."""
+        config = self.config
+        sweeps = (config.sweep, config.control, config.sleep_wake)
+        beside = [run for sweep in sweeps for run in self.of_sweep(sweep)]
+        found: dict[Run, set[int]] = {}
+        for run in (*self.runs, *beside, *self._untrained()):
+            found.setdefault(replace(run, seed=0), set()).add(run.seed)
+        return found
 
     def block_runs(self, wildcards: Any) -> list[Run]:
         """Return the runs of a block, from its path's wildcards."""

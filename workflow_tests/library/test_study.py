@@ -322,6 +322,15 @@ def test_what_differs_for_one_data_set_is_laid_over_the_rest():
     assert one.recipe(bp).epochs == 20
 
 
+def test_every_run_of_every_scope_has_a_block(full):
+    grid = full.grid
+    beside = {run for scope in SCOPES for run in grid.scope(scope)}
+    beside |= {*grid.of_sweep(grid.config.sleep_wake)}
+    assert any(run.protocol.endswith("--base") for run in beside)
+    for run in beside:
+        assert str(run.seed) in grid.block(run).split("-")
+
+
 def test_the_later_protocol_is_as_published():
     grid = study(datasets=["fashionmnist", "cifar10", "svhn"], held_out=[]).grid
     ff, wide, end_to_end = (
