@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from workplace import ROOT, Workplace, environment
+from workplace import ROOT, Workplace, environment, planned
 
 from ffensembles.config import load_config
 from ffensembles.runs import Run
@@ -204,17 +204,25 @@ def test_the_dgx_profile_lists_both_editions_and_what_each_training_asks_for(fre
         check=True,
     )
     said = done.stdout + done.stderr
-    # 240 runs of 2023; of the later edition 2 x 3 x 10, and FF without each of ten classes
-    assert re.search(r"train_run +400\n", said)
-    assert re.search(r"find_ensembles +400\n", said)
-    asked = TRAINING_JOB.findall(said)
-    assert len({found[:5] for found in asked}) == 80
+    jobs, asked = planned(said), TRAINING_JOB.findall(said)
+    assert jobs["train_block"] == len({found[:5] for found in asked})
+    runs = {found[:4]: 0 for found in asked}
+    for *kind, seeds, _, _, _, _ in asked:
+        runs[tuple(kind)] += len(seeds.removeprefix("seeds-").split("-"))
+    assert jobs["train_run"] == jobs["find_ensembles"] == sum(runs.values())
+    # of each edition the runs that were published: three models on two data sets, and FF without
+    # each of ten classes
+    for protocol, seeds, held_out in (("sigmoid-linf", 15, 150), ("relu-l2", 10, 100)):
+        own = {kind: n for kind, n in runs.items() if kind[0] == protocol}
+        assert [n for kind, n in own.items() if kind[3] == "none"] == [seeds] * 6
+        assert sum(n for kind, n in own.items() if kind[3] != "none") == held_out
     study = Study.of(load_config(ROOT / "config.yaml", ROOT / "profiles/dgx/study.yaml"))
-    for protocol, dataset, model, held_out, _, *found in asked:
+    for protocol, dataset, model, held_out, seeds, *found in asked:
         run = Run(protocol, dataset, model, None if held_out == "none" else int(held_out), 0)
         shape = shape_of(dataset, study.grid.images(run))
         block_size = study.config.training.block_size
-        needed = resources(study.grid.recipe(run), shape, 5, GPUS["A100"], block_size)
+        n = len(seeds.removeprefix("seeds-").split("-"))
+        needed = resources(study.grid.recipe(run), shape, n, GPUS["A100"], block_size)
         assert found == [str(needed["mem_mb"]), str(needed["runtime"]), "1", "8"]
 
 
