@@ -1,7 +1,7 @@
 """Tidy frames: one row per observation, the run's keys first, and averages over runs."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
@@ -190,20 +190,22 @@ def read_frame(
     return frame
 
 
-def read_run_frames(
-    paths: Iterable[str | Path], runs: Iterable[Mapping[str, Any]]
-) -> Iterator[pd.DataFrame]:
-    """Read the frames of single runs, each of which may have rows of its own run alone.
+def read_run_frames(paths: Iterable[str | Path], runs: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Read the frames of single runs and put them together, one below the other.
 
-    A frame without rows is accepted: it was not measured on that run.
+    Each may have rows of its own run alone, or none: it was not measured on that run.
 
     Raises
     ------
     StoreError
         As for `read_frame`.
     """
-    for path, run in zip(paths, runs, strict=True):
-        yield read_frame(path, [run], complete=False)
+    files, runs = [Path(path) for path in paths], list(runs)
+    frames = [read_frame(path) for path in files]
+    whole = together(frames)
+    for n in _of_other_runs(frames, whole, runs):
+        _check_runs(frames[n], [runs[n]], files[n], complete=False)
+    return whole
 
 
 def read_history(path: str | Path) -> pd.DataFrame:
@@ -242,17 +244,32 @@ def _check_csv(content: bytes, path: Path) -> None:
         raise StoreError(f"{path}: has changed since it was written; {WAY_OUT}.")
 
 
+def _of_other_runs(
+    frames: Sequence[pd.DataFrame], whole: pd.DataFrame, runs: Sequence[Mapping[str, Any]]
+) -> list[int]:
+    """Return which frames have a row of another run than theirs, or do not say of which.
+
+    All rows are compared at once: frame by frame that takes longer than to put them together.
+    """
+    found = {n for n, one in enumerate(frames) if len(one) and not {*RUN_KEYS} <= {*one.columns}}
+    of = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
+    for key in {*RUN_KEYS} & {*whole.columns}:
+        column = whole[key]
+        expected = pd.Series([run[key] for run in runs], dtype=column.dtype).iloc[of]
+        expected.index = column.index
+        same = (column == expected).fillna(False) | (column.isna() & expected.isna())
+        found.update(of[~same.to_numpy(bool)].tolist())
+    return sorted(found)
+
+
 def _check_runs(
     frame: pd.DataFrame, runs: Iterable[Mapping[str, Any]], path: Path, complete: bool
 ) -> None:
     keys = list(RUN_KEYS)
     if not {*keys} <= {*frame.columns}:
         raise StoreError(f"{path}: does not say which runs its rows are of; {WAY_OUT}.")
-    columns = [frame[key].unique().tolist() for key in keys]
-    if max(map(len, columns)) > 1:  # of several runs
-        rows = frame[keys].drop_duplicates()
-        columns = [rows[key].tolist() for key in keys]
-    plain = ([None if pd.isna(value) else value for value in one] for one in columns)
+    rows = frame[keys].drop_duplicates()
+    plain = ([None if pd.isna(value) else value for value in rows[key].tolist()] for key in keys)
     found = set(zip(*plain, strict=True))
     expected = {tuple(run[key] for key in keys) for run in runs}
     lacks = expected - found if complete else set()

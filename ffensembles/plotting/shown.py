@@ -72,7 +72,7 @@ def _frame(
     if isinstance(given, str | Path):
         frame = read_frame(given, **rows)
     elif "runs" in rows:
-        frame = together(read_run_frames(given, rows["runs"]))
+        frame = read_run_frames(given, rows["runs"])
     else:
         frame = together(map(read_frame, given))
     own = [is_of(name, protocol) for name in frame["protocol"]]

@@ -376,9 +376,20 @@ def test_exported_runs(run: Path, tmp_path: Path):
 
 def test_a_frame_of_another_run_is_not_put_among_a_studys(tmp_path: Path) -> None:
     run = {"protocol": "p", "dataset": "d", "model": "FF", "held_out": None, "seed": 0}
-    path = tmp_path / "sizes.parquet"
-    write_frame(with_keys(pd.DataFrame({"size": [1.0]}), {**run, "seed": 1}), path)
-    with pytest.raises(StoreError, match="has too many: 1 run"):
-        list(read_run_frames([path], [run]))
-    (frame,) = read_run_frames([path], [{**run, "seed": 1}])
-    assert frame["size"].tolist() == [1.0]
+    runs = [run, {**run, "held_out": 3}, {**run, "model": "BP", "seed": 2}]
+    rows = pd.DataFrame({"size": [1.0, 2.0]})
+    paths = [tmp_path / f"{n}.parquet" for n in range(3)]
+    for path, one in zip(paths, runs, strict=True):
+        write_frame(with_keys(rows, one), path)
+    assert read_run_frames(paths, runs)["size"].tolist() == [1.0, 2.0] * 3
+    others = {"protocol": "q", "dataset": "e", "model": "BP", "held_out": 0, "seed": 1}
+    for other in [{**runs[1], key: value} for key, value in others.items()] + runs[:1]:
+        mixed = [with_keys(rows, one) for one in (runs[1], other)]  # its own rows, and others
+        write_frame(pd.concat(mixed), paths[1])
+        with pytest.raises(StoreError, match=r"1\.parquet: has too many: 1 run"):
+            read_run_frames(paths, runs)
+    write_frame(rows, paths[1])
+    with pytest.raises(StoreError, match=r"1\.parquet: does not say which runs"):
+        read_run_frames(paths, runs)
+    write_frame(with_keys(rows[:0], runs[1]), paths[1])  # not measured on that run
+    assert len(read_run_frames(paths, runs)) == 4
