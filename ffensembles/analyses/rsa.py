@@ -370,33 +370,6 @@ def noise_ceiling(rdms: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
     return float(np.mean(lower)), float(np.mean(upper))
 
 
-def ceiling_frame(runs: Runs) -> pd.DataFrame:
-    """Return the noise ceiling over seeds of each protocol, data set, model and layer.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `protocol`, `dataset`, `model`, `held_out`, `layer`, `lower`, `upper` (missing for
-        a single run) and `n_runs`.
-    """
-    group = [*(key for key in RUN_KEYS if key != "seed"), "layer"]
-    by: dict[tuple[Any, ...], list[NDArray[np.float64]]] = {}
-    for keys, layers in runs:
-        for layer, x in sorted(layers.items()):
-            own = _keys(keys, layer)
-            by.setdefault(tuple(own[key] for key in group), []).append(rdm(x))
-    rows = []
-    for known, rdms in by.items():
-        lower, upper = noise_ceiling(rdms)
-        rows.append(
-            {
-                **dict(zip(group, known, strict=True)),
-                **{"lower": lower, "upper": upper, "n_runs": len(rdms)},
-            }
-        )
-    return whole_numbers(pd.DataFrame(rows))
-
-
 def _keys(keys: Mapping[str, Any], layer: int) -> dict[str, Any]:
     return {**{key: keys[key] for key in RUN_KEYS}, "layer": layer}
 
