@@ -10,13 +10,18 @@ class Adam:
     """Adam's state for some parameters, which it changes in place.
 
     All but the learning rate are PyTorch's defaults, as the study names no others. On a GPU the
-    count of steps is kept there, so that a step can be recorded in a graph.
+    count of steps is kept there, so that a step can be recorded in a graph. `fused` takes
+    PyTorch's single loop over all values, which rounds in another order.
     """
 
-    def __init__(self, parameters: dict[str, Tensor], learning_rate: float) -> None:
+    def __init__(
+        self, parameters: dict[str, Tensor], learning_rate: float, fused: bool = False
+    ) -> None:
         self.parameters = parameters
         on_gpu = any(parameter.is_cuda for parameter in parameters.values())
-        self.adam = torch.optim.Adam(parameters.values(), lr=learning_rate, capturable=on_gpu)
+        self.adam = torch.optim.Adam(
+            parameters.values(), lr=learning_rate, capturable=on_gpu, fused=fused
+        )
 
     def step(self, gradients: dict[str, Tensor]) -> None:
         """Move every parameter by its gradient, given by name."""

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from ffensembles.engine import matmul
 from ffensembles.engine.adam import Adam
-from ffensembles.engine.algebra import add_product, product, take, take_runs
+from ffensembles.engine.algebra import add_product, linear, product, take, take_runs
 from ffensembles.engine.capture import Steps
 from ffensembles.engine.inputs import activations_below, blocks, images
 from ffensembles.engine.pooled import Pooled
@@ -65,6 +65,8 @@ class BatchedStage:
         takes the padding of pooled negatives.
     """
 
+    fused_adam = False
+
     def __init__(
         self, tasks: Sequence[Task], weights: dict[str, Tensor], layer: int, block_size: int = 2048
     ) -> None:
@@ -73,7 +75,7 @@ class BatchedStage:
         self.trained = {
             name: w for name, w in weights.items() if not layer or name.startswith(f"layer{layer}.")
         }
-        self.adam = Adam(self.trained, self.recipe.learning_rate)
+        self.adam = Adam(self.trained, self.recipe.learning_rate, self.fused_adam)
         self.gradients = {name: torch.zeros_like(w) for name, w in self.trained.items()}
         device = self.task.x.device
         self.wrong = torch.empty(0, dtype=torch.int64, device=device)
@@ -191,6 +193,18 @@ class BatchedStage:
         name = f"layer{layer}" if layer else "readout"
         return self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
 
+    def by_label(self, positive: bool, rows: slice | Tensor) -> slice | Tensor:
+        """Return a block's rows in an order of the engine's own; here as they are."""
+        return rows
+
+    def linear(self, layer: int, x: Tensor) -> Tensor:
+        """Return a layer's pre-activations (runs, presentations, units) on its inputs `x`."""
+        return linear(x, *self.parameters(layer))
+
+    def backward(self, layer: int, dz: Tensor) -> Tensor:
+        """Return dLoss/dx (runs, presentations, inputs) of a layer from its dLoss/dz."""
+        return product(dz, self.parameters(layer)[0])
+
     def labels(self, positive: bool, rows: slice | Tensor) -> Tensor:
         """Return the labels that a block's presentations carry, (runs, presentations)."""
         if not positive:
@@ -301,7 +315,11 @@ class BatchedStage:
             return
         shared = x if x.dim() == 2 else x[0]
         flat = dz.transpose(0, 1).reshape(len(shared), -1)
-        weight.view(-1, weight.shape[-1]).add_(matmul.product(flat.t(), shared))
+        self.add_outer(weight.view(-1, weight.shape[-1]), flat, shared)
+
+    def add_outer(self, total: Tensor, dz: Tensor, x: Tensor) -> None:
+        """Add dz^T x to a gradient: dz (presentations, units), x (presentations, inputs)."""
+        total.add_(matmul.product(dz.t(), x))
 
     def mark(self, winner: Tensor, pooled: Pooled | None) -> None:
         """Record which units were the strongest of any presentation; see `won`."""

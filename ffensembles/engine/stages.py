@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ffensembles.engine import GPU_BLOCKS
 from ffensembles.engine.batched import BatchedStage
+from ffensembles.engine.silent_stage import SilentStage
 from ffensembles.engine.winner_stage import WinnerStage
 from ffensembles.models.plain import Measures, PlainStage, Task
 
@@ -19,6 +20,7 @@ Kind = type[BatchedStage] | type[WinnerStage] | type[PlainStage]
 _WHY: dict[Kind, str] = {
     WinnerStage: "only winners are computed",
     BatchedStage: "gradients in closed form, in blocks",
+    SilentStage: "gradients in closed form, silent units left out",
     PlainStage: "plain autograd",
 }
 
@@ -74,7 +76,8 @@ def stage_kind(task: Task, engine: str) -> Kind:
         return named[engine]
     if engine != "fast":
         raise ValueError(f"training.engine: found {engine!r}; allowed: fast, plain")
-    return WinnerStage if WinnerStage.serves(task) else BatchedStage
+    special: tuple[type[WinnerStage | SilentStage], ...] = (WinnerStage, SilentStage)
+    return next((kind for kind in special if kind.serves(task)), BatchedStage)
 
 
 def takes_many(task: Task, engine: str) -> bool:
@@ -91,9 +94,9 @@ def open_stage(
     """Open a stage for a block of runs, whose weights are stacked: (runs, units, inputs)."""
     log.info("%s: %s (%s) on %s", place(tasks[0], layer), kind.__name__, _WHY[kind],
              tasks[0].x.device)  # fmt: skip
-    if kind is BatchedStage:
+    if issubclass(kind, BatchedStage):
         larger = GPU_BLOCKS if tasks[0].x.is_cuda else 1
-        return BatchedStage(tasks, weights, layer, larger * block_size)
+        return kind(tasks, weights, layer, larger * block_size)
     (task,) = tasks
     own = {name: stacked[0] for name, stacked in weights.items()}
     if kind is WinnerStage:

@@ -18,6 +18,7 @@ from ffensembles.engine.batched import BatchedStage
 from ffensembles.engine.inputs import blocks
 from ffensembles.engine.pooled import Pooled, join
 from ffensembles.engine.scatter import add_rows, add_rows_in_pieces
+from ffensembles.engine.silent_stage import SilentStage
 from ffensembles.engine.stages import Solo, open_stage, stage_kind
 from ffensembles.engine.winner_stage import WinnerStage
 from ffensembles.errors import TrainingError
@@ -297,6 +298,9 @@ def test_the_fast_engine_is_chosen_where_it_is_exact_and_says_so(caplog):
     assert stage_kind(make_task(FF.but(batch_size=5)), "fast") is BatchedStage
     assert stage_kind(make_task(BPFF), "fast") is BatchedStage
     assert stage_kind(make_task(BP), "fast") is BatchedStage
+    sparse = make_task(FF.but(**RELU_L2, batch_size=5))
+    assert stage_kind(sparse, "fast") is SilentStage
+    assert stage_kind(sparse, "batched") is BatchedStage
     assert stage_kind(make_task(FF), "plain") is PlainStage
     loop.train(make_task(FF.but(epochs=1)), loop.Settings())
     assert "FF layer 3: WinnerStage" in caplog.text

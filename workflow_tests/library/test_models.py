@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from recipes import recipe_of
 from toy import TOY_SPEC, TOY_STEP
 
-from ffensembles.engine.batched import BatchedStage
+from ffensembles.engine.silent_stage import SilentStage
 from ffensembles.models.plain import Task
 from ffensembles.models.recipe import MODEL_TITLES, MODELS, Recipe
 from ffensembles.models.spec import MODELS as SPECS
@@ -96,7 +96,7 @@ def test_a_model_is_added_by_its_specification_and_its_batched_step():
         loop.train(task(one), loop.Settings(engine=kind, block_size=8, record_every=1))
         for kind in ("fast", "plain")
     )
-    assert fast.engine == BatchedStage.__name__
+    assert fast.engine == SilentStage.__name__
     assert plain.engine == "PlainStage"
     assert set(fast.weights) == {
         f"{layer}.{part}"

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from ffensembles.engine.algebra import linear, product, take
+from ffensembles.engine.algebra import take
 from ffensembles.engine.batched import BatchedStage
 from ffensembles.engine.slopes import activation_slope
 from ffensembles.models.network import activate
@@ -10,12 +10,12 @@ from ffensembles.models.network import activate
 
 def add_gradients(stage: BatchedStage, rows: slice | Tensor, n: int) -> None:
     """Add a block's part to the gradients of BP."""
-    recipe, x = stage.recipe, take(stage.x, rows)
+    recipe, rows = stage.recipe, stage.by_label(True, rows)
     names = [*range(1, len(recipe.widths) + 1), 0]
-    h = [x]
+    h = [take(stage.x, rows)]
     for layer in names[:-1]:
-        h.append(activate(linear(h[-1], *stage.parameters(layer)), recipe))
-    logits = linear(h[-1], *stage.parameters(0))
+        h.append(activate(stage.linear(layer, h[-1]), recipe))
+    logits = stage.linear(0, h[-1])
     log_probabilities = logits.log_softmax(-1)
     labels = stage.labels(True, rows)[..., None]
     penalty = recipe.l1_penalty
@@ -27,7 +27,7 @@ def add_gradients(stage: BatchedStage, rows: slice | Tensor, n: int) -> None:
     for place in range(len(names) - 1, -1, -1):
         stage.add(names[place], h[place], dz, None)
         if place:
-            dh = product(dz, stage.parameters(names[place])[0])
+            dh = stage.backward(names[place], dz)
             if penalty:
                 dh.add_(h[place].sign(), alpha=penalty)
             dz = dh.mul_(activation_slope(h[place], recipe))

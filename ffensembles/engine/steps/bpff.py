@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ffensembles.engine.algebra import linear, product, rows_of, take
+from ffensembles.engine.algebra import rows_of, take
 from ffensembles.engine.batched import BatchedStage
 from ffensembles.engine.pooled import Pooled, join
 from ffensembles.engine.slopes import activation_slope, add_norm_slope, norm_given_peak
@@ -14,12 +14,13 @@ def add_gradients(stage: BatchedStage, rows: slice | Tensor, n: int) -> None:
     """Add a block's part to the gradients of BP/FF."""
     if stage.unpaired(rows):
         for positive in (True, False):
-            x = stage.side(positive, rows)
-            dz = _through(stage, linear(x, *stage.parameters(1)), positive, n)
+            x = stage.side(positive, stage.by_label(positive, rows))
+            dz = _through(stage, stage.linear(1, x), positive, n)
             stage.add(1, x, dz, None)
         return
+    rows = stage.by_label(True, rows)
     x, label_value = take(stage.x, rows), take(stage.label_value, rows)
-    shared = linear(x, *stage.parameters(1))
+    shared = stage.linear(1, x)
     first = None
     for positive in (True, False):
         pooled = None if positive else stage.pooled_negatives(rows)
@@ -48,7 +49,7 @@ def _through(
         winners.append(peak.indices)
         if layer < top:
             read.append(h[-1] / sizes[-1].clamp_min(SMALLEST)[..., None])
-            h.append(activate(linear(read[-1], *stage.parameters(layer + 1)), recipe))
+            h.append(activate(stage.linear(layer + 1, read[-1]), recipe))
     stage.mark(winners[-1], pooled)
     dloss_dgoodness = stage.dloss_dgoodness(torch.stack(goodness).sum(0), positive, n, pooled)
 
@@ -72,5 +73,5 @@ def _through(
         dz = dh.mul_(activation_slope(own, recipe))
         if layer > 1:
             stage.add(layer, below, dz, None)
-            dn = product(dz, stage.parameters(layer)[0])
+            dn = stage.backward(layer, dz)
     return dz

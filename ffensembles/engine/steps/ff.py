@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ffensembles.engine.algebra import linear, take
+from ffensembles.engine.algebra import take
 from ffensembles.engine.batched import BatchedStage
 from ffensembles.engine.pooled import Pooled, join
 from ffensembles.engine.slopes import activation_slope, add_norm_slope
@@ -12,15 +12,15 @@ from ffensembles.models.network import activate, norm
 
 def add_gradients(stage: BatchedStage, rows: slice | Tensor, n: int) -> None:
     """Add a block's part to the gradients of one layer of FF."""
-    weight, bias = stage.parameters(stage.layer)
     if stage.layer > 1 or stage.unpaired(rows):
         for positive in (True, False):
-            x = stage.side(positive, rows)
-            z = linear(x, weight, bias)
+            x = stage.side(positive, stage.by_label(positive, rows))
+            z = stage.linear(stage.layer, x)
             stage.add(stage.layer, x, *goodness_gradient(stage, z, positive, n))
         return
+    rows = stage.by_label(True, rows)
     x, label_value = take(stage.x, rows), take(stage.label_value, rows)
-    shared = linear(x, weight, bias)
+    shared = stage.linear(1, x)
     parts = []
     for positive in (True, False):
         pooled = None if positive else stage.pooled_negatives(rows)
