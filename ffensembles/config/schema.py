@@ -219,6 +219,9 @@ class Setting(Group):
     )
     values: Annotated[list[Any], Some, Unique] = Field(description="its other values")
     models: Annotated[list[ModelName], Some, Unique] = Field(description="models that it concerns")
+    seeds: Annotated[list[Seed], Some, Unique] | None = Field(
+        None, description="seeds of these runs; null: those of all settings"
+    )
 
 
 class Sweep(Group):

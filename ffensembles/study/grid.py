@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from functools import cache, cached_property
+from itertools import chain
 from typing import Any
 
 from ffensembles.config import Config, for_dataset, merged, varied
@@ -100,11 +101,11 @@ class Grid:
             if setting.of_unseen:
                 runs += [
                     run
-                    for run in self._without(sweep.protocol, name, sweep.seeds)
+                    for run in self._without(sweep.protocol, name, setting.seeds)
                     if run.model in setting.models
                 ]
             elif not setting.of_cut:
-                runs += self._varied(name, sweep.seeds, self._datasets(sweep))
+                runs += self._varied(name, setting.seeds, self._datasets(sweep))
         return tuple(dict.fromkeys(runs))
 
     def _datasets(self, sweep: Sweep) -> list[str]:
@@ -119,6 +120,7 @@ class Grid:
         """
         name, _ = base_of(sweep)
         own = sweep.protocol
+        seeds = dict.fromkeys([*sweep.seeds, *chain(*(s.seeds or () for s in sweep.settings))])
         return [
             Run(own if same else name, dataset, model, None, seed)
             for dataset in self._datasets(sweep)
@@ -128,7 +130,7 @@ class Grid:
                 dataset not in sweep.per_dataset
                 or self._recipe(own, dataset, model) == self._recipe(name, dataset, model)
             ]
-            for seed in sweep.seeds
+            for seed in seeds
         ]
 
     @property

@@ -29,6 +29,8 @@ class Variation:
         Whether the nets are trained at all.
     per_dataset
         Other values of any key for single data sets; `changes` are laid over them.
+    seeds
+        Seeds of its runs.
     """
 
     base: str
@@ -36,6 +38,7 @@ class Variation:
     models: tuple[str, ...]
     trained: bool = True
     per_dataset: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    seeds: tuple[int, ...] = ()
 
     @property
     def of_unseen(self) -> bool:
@@ -81,6 +84,7 @@ def settings(sweep: Sweep) -> dict[str, Variation]:
             {setting.key: value},
             tuple(setting.models),
             per_dataset=sweep.per_dataset,
+            seeds=tuple(setting.seeds or sweep.seeds),
         )
         for setting in sweep.settings
         for value in setting.values

@@ -50,6 +50,19 @@ def test_the_sweep_is_its_base_and_each_variation_of_the_models_it_concerns():
     assert configured(grid.config, grid.config.sweep) == {"FF.theta": "0.5", "BP.batch_size": "256"}
 
 
+def test_a_setting_has_seeds_of_its_own_and_its_base_has_them_too():
+    grid = swept({**THETA, "seeds": [0, 9]}, BATCH, datasets=["mnist"], held_out=[])
+    seeds: dict[str, set[int]] = {}
+    for run in grid.scope("sweep/"):
+        seeds.setdefault(run.protocol, set()).add(run.seed)
+    assert seeds == {
+        "sigmoid-linf": {0, 7, 9},
+        "sigmoid-linf--FF.theta-0.4": {0, 9},
+        "sigmoid-linf--FF.theta-0.6": {0, 9},
+        "sigmoid-linf--BP.batch_size-null": {0, 7},
+    }
+
+
 def test_nothing_of_the_sweep_or_of_the_nulls_is_part_of_the_study():
     grid = swept(THETA)
     assert set(grid.scope("")) == set(grid.scope("shuffled/")) == set(grid.runs)
