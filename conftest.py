@@ -14,6 +14,12 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("any-machine")
 
+_TOGETHER = (
+    "workflow_tests/slurm/",  # a machine has one Slurm
+    "workflow_tests/workflow/test_beside_publication.py",
+    "workflow_tests/workflow/test_beyond.py",
+)
+
 
 @pytest.fixture(autouse=True)
 def _examples_run_in_the_root(
@@ -25,11 +31,11 @@ def _examples_run_in_the_root(
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give a process one test at a time, but all that need Slurm, of which there is one."""
+    """Give a process one test at a time, but those together that share a costly fixture."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduler(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "slurm" if nodeid.startswith("workflow_tests/slurm/") else nodeid
+            return next((place for place in _TOGETHER if nodeid.startswith(place)), nodeid)
 
     return Scheduler(config, log)

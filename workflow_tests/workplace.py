@@ -26,7 +26,7 @@ TINY: dict[str, Any] = {
         {"protocols": "all", "model": "FF", "dataset": "digits", "classes": [0], "seeds": [0]}
     ],
     "images": {"train_images": 300, "test_images": 100},
-    "training": {"device": "cpu"},
+    "training": {"device": "cpu", "readings": {"epochs": 4, "images": 10}},
     "recipes": {
         "sigmoid-linf": {
             "widths": [36, 25, 20],
@@ -107,7 +107,6 @@ def new_workplace(folder: Path) -> Workplace:
     for name in _FILES:
         shutil.copy2(ROOT / name, folder / name)
     for name in _FOLDERS:
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+        shutil.copytree(ROOT / name, folder / name)  # compiled modules too, which saves time
     (folder / "dgx").symlink_to("profiles/dgx")
     return Workplace(folder)

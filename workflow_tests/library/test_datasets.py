@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.io import savemat
+from sklearn.datasets import load_digits
 
-from ffensembles.datasets import DATASETS
+from ffensembles.datasets import DATASETS, digits
 from ffensembles.datasets.loading import fetch, fetch_checked, load
 from ffensembles.datasets.registry import Entry
 from ffensembles.datasets.sources import VARIABLE
@@ -90,6 +91,12 @@ def test_digits_are_real_stratified_and_like_mnist():
     scaled = train.images / 255
     assert scaled.mean() == pytest.approx(DATASETS["digits"].mean, abs=2e-3)
     assert scaled.std() == pytest.approx(DATASETS["digits"].std, abs=2e-3)
+
+
+def test_digits_are_those_that_scikit_learn_loads():
+    bunch, (pictures, labels) = load_digits(), digits._pictures()
+    assert np.array_equal(pictures, bunch.images)
+    assert np.array_equal(labels, bunch.target)
 
 
 def test_the_split_of_digits_is_fixed_by_its_seed():

@@ -1,6 +1,9 @@
 """Beside the publication: nulls, the sweep, and the page, by the study's own rules."""
 
+import shutil
+
 import pandas as pd
+import pytest
 from workplace import Workplace
 
 OWN = {"reproduction": {"results": None, "sweep": None, "untrained_seeds": [0]}}
@@ -17,13 +20,19 @@ SWEEP = {
 }
 
 
-def test_the_page_is_made_from_this_study_and_its_nulls(finished: Workplace, tmp_path):
-    place = finished.copy(tmp_path / "copy")
-    wanted = place.jobs("reproduction", **OWN)
-    assert wanted["train_run"] == 4  # an untrained net of each model, and of FF without a class
-    assert wanted["find_shuffled"] == 7
+@pytest.fixture(scope="module")
+def judged(finished: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """The tiny study with its page of the publication."""
+    place = finished.copy(tmp_path_factory.mktemp("judged") / "study")
     done = place.start("reproduction", **OWN)
     assert done.returncode == 0, done.stdout[-3000:]
+    return place
+
+
+def test_the_page_is_made_from_this_study_and_its_nulls(finished: Workplace, judged: Workplace):
+    wanted, place = finished.jobs("reproduction", **OWN), judged
+    assert wanted["train_run"] == 4  # an untrained net of each model, and of FF without a class
+    assert wanted["find_shuffled"] == 7
     folder = place.results / "reproduction/2023"
     numbers, claims = (pd.read_csv(folder / f"{name}.csv") for name in ("numbers", "claims"))
     assert len(numbers) == 52
@@ -59,18 +68,16 @@ def test_the_sweep_trains_its_variations_and_nothing_else(finished: Workplace, t
     assert sizes[f"{cut}-0.2"] < sizes[f"{cut}-0.9"]
 
 
-def test_committed_results_are_judged_without_being_made(fresh: Workplace, finished: Workplace):
+def test_committed_results_are_judged_without_being_made(fresh: Workplace, judged: Workplace):
     """Where the judged results are another folder's, nothing of them is made anew."""
     elsewhere = fresh.folder / "results/reference"
-    made = finished.copy(fresh.folder / "made")
-    done = made.start("reproduction", **OWN)
-    assert done.returncode == 0, done.stdout[-3000:]
     elsewhere.mkdir(parents=True)
-    (made.results / "tidy").rename(elsewhere / "tidy")
-    (made.results / "configuration.yaml").rename(elsewhere / "configuration.yaml")
-    judged = {"reproduction": {**OWN["reproduction"], "results": "results/reference"}}
-    assert fresh.jobs("reproduction", **judged) == {"compare": 1, "reproduction": 1}
-    done = fresh.start("reproduction", **judged)
+    shutil.copytree(judged.results / "tidy", elsewhere / "tidy")
+    for name in ("configuration.yaml", ".configuration.yaml.sha256"):
+        shutil.copy2(judged.results / name, elsewhere / name)
+    other = {"reproduction": {**OWN["reproduction"], "results": "results/reference"}}
+    assert fresh.jobs("reproduction", **other) == {"compare": 1, "reproduction": 1}
+    done = fresh.start("reproduction", **other)
     assert done.returncode == 0, done.stdout[-3000:]
     page = "reproduction/2023/reproduction.md"
-    assert (fresh.results / page).read_bytes() == (made.results / page).read_bytes()
+    assert (fresh.results / page).read_bytes() == (judged.results / page).read_bytes()
