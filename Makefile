@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake
-PYTEST := $(BIN)/python -m pytest -n auto
+# one process more than cores: tests of Slurm wait for it most of the time
+PYTEST := $(BIN)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1))
 
 .PHONY: demo gpu-check laptop reference test test-quick lint docs lock environment
 .DEFAULT_GOAL := demo

@@ -19,6 +19,7 @@ from ffensembles.publication.measures import (
     difference,
     one_sample,
     per_run,
+    sample_text,
     select,
     sparsities,
 )
@@ -159,7 +160,7 @@ def _sentences(rows: pd.DataFrame, at: str) -> str:
     if not known:
         return f"{at}: not run."
     layers = ", ".join(f"{_layer(row)} {_difference(row)}" for row in known)
-    sample = " or ".join(dict.fromkeys(_sample(row) for row in known))
+    sample = " or ".join(dict.fromkeys(sample_text(row) for row in known))
     notes = dict.fromkeys(_note(row) for row in known)
     note = "; ".join(filter(None, notes))
     return (
@@ -197,11 +198,6 @@ def _layer(row: Mapping[Any, Any]) -> str:
 def _difference(row: Mapping[Any, Any]) -> str:
     interval = "" if pd.isna(row["low"]) else f" ({row['low']:+.3f} to {row['high']:+.3f})"
     return f"{row['value']:+.3f}{interval}"
-
-
-def _sample(row: Mapping[Any, Any]) -> str:
-    n, of = row["n"], str(row["n_of"])
-    return plural(int(n), "run") if of == "runs" else f"{n} {of}"
 
 
 def _note(row: Mapping[Any, Any]) -> str:

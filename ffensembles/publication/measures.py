@@ -165,6 +165,18 @@ def per_run(rows: pd.DataFrame, value: str) -> NDArray[np.float64]:
     return means.dropna().to_numpy(dtype=float)
 
 
+def sample_text(row: Mapping[Any, Any]) -> str:
+    """Say how large a sample is, from `n` and `n_of` of a claim.
+
+    Examples
+    --------
+    >>> sample_text({"n": 3, "n_of": "runs"}), sample_text({"n": 1, "n_of": "pairs of runs"})
+    ('3 runs', '1 pair of runs')
+    """
+    things, *rest = str(row["n_of"]).split(" ", 1)
+    return " ".join([plural(int(row["n"]), things.removesuffix("s")), *rest])
+
+
 def mean_of(values: NDArray[np.float64]) -> float:
     """Return the mean; missing of no values."""
     return float(values.mean()) if len(values) else float("nan")

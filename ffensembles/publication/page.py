@@ -26,9 +26,9 @@ from ffensembles.publication.comparison import (
 )
 from ffensembles.publication.editions import PUBLICATIONS
 from ffensembles.publication.learning_rate import in_words
+from ffensembles.publication.measures import sample_text
 from ffensembles.publication.numbers import ABSOLUTE, RELATIVE, UNSEEN_LAYER
 from ffensembles.publication.tables import FLOOR_TOLERANCE, NOTHING, ON_FLOOR
-from ffensembles.runtime.text import plural
 
 
 def page(
@@ -235,7 +235,7 @@ def _claim_line(row: Mapping, titles: Mapping[str, str]) -> list[str]:
         value,
         _p(row["p"]),
         _p(row["p_holm"]),
-        plural(row["n"], "run") if row["n_of"] == "runs" else f"{row['n']} {row['n_of']}",
+        sample_text(row),
         _rounded(row["null_untrained"]),
         _rounded(row["null_shuffled"]),
         f"**{row['verdict']}**",

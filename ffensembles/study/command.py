@@ -1,5 +1,6 @@
 """`ffensembles COMMAND ...`: what is asked of a study from the command line."""
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,5 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    status: int = module.main([*command.given, *others])
+    try:
+        status: int = module.main([*command.given, *others])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # who read the output, `head` for example, has read enough; Python shall flush no more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     return status

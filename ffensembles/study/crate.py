@@ -22,6 +22,7 @@ _FORMATS = {".json": "application/json", ".csv": "text/csv"}
 _WORDS = {
     "weights.safetensors": "Weights and biases of every layer, in the safetensors format",
     "history.csv": "Loss, goodness and accuracy while the network was trained",
+    "dynamics.parquet": "What the network's ensembles were at epochs of its training",
     "run.json": "Recipe, accuracy, checksums, versions and device of the run",
 }
 
@@ -31,7 +32,7 @@ def crate_metadata(
 ) -> str:
     """Return the RO-Crate metadata of an archive of trained runs, as JSON-LD.
 
-    Each run is an action (`CreateAction`) of this software that made three files. The date is
+    Each run is an action (`CreateAction`) of this software that made its files. The date is
     today's, or that of the environment variable `SOURCE_DATE_EPOCH`: the same runs exported on the
     same day give the same text.
 

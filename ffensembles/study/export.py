@@ -16,9 +16,10 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ffensembles.analyses.tidy import read_frame
 from ffensembles.config import load_config
 from ffensembles.errors import FFEnsemblesError, StoreError
 from ffensembles.runs import WHOLE, Run
@@ -56,7 +57,10 @@ _Files = Mapping[str, Mapping[str, Any]]
 
 
 def export_runs(results: str | Path, archive: str | Path) -> list[str]:
-    """Write weights, history and metadata of every finished run to one file; return their names.
+    """Write weights, history, readings and metadata of every finished run to one file.
+
+    Readings (`training.readings`) are there only for runs that were trained with them. Returned are
+    the runs' names.
 
     The archive is written whole or not at all; the same runs give the same bytes, but for the date
     in its RO-Crate metadata.
@@ -130,7 +134,8 @@ def import_runs(
         for run, one in runs.items():
             files = one.files
             there = {name: _digest(results / name) for name in files if (results / name).exists()}
-            left = [name for name in _names(run) if there.get(name) != files[name]["sha256"]]
+            left = [name for name in _all_names(run)
+                    if name in files and there.get(name) != files[name]["sha256"]]  # fmt: skip
             if any(name in there for name in left) and not replace:
                 log.warning(
                     "%s: is there with other content and stays as it is; "
@@ -142,7 +147,7 @@ def import_runs(
                 content = _content(archive, opened, name, files)
                 with atomic_path(results / name) as temporary:
                     temporary.write_bytes(content)
-            _add_to_cache(results, run, one.metadata)
+            _add_to_cache(results, one)
             written += [run.name] if left else []
     return written
 
@@ -195,16 +200,25 @@ def _wanted(
     return wanted
 
 
-def _add_to_cache(results: Path, run: Run, metadata: Mapping[str, Any]) -> None:
+def _add_to_cache(results: Path, one: _Archived) -> None:
     """Add a run to the cache, as one that was trained here."""
-    if metadata.get("code_sha256"):
-        cache = Cache(results / PATTERNS["cache"], metadata["code_sha256"])
-        cache.add(metadata["fingerprint"], [results / name for name in _names(run)])
+    if one.metadata.get("code_sha256"):
+        cache = Cache(results / PATTERNS["cache"], one.metadata["code_sha256"])
+        cache.add(one.metadata["fingerprint"], [results / name for name in one.files])
 
 
 def _names(run: Run) -> list[str]:
-    """Return the names of a run's files in the order in which they are written."""
+    """Return the names of the files that every run has, in the order in which they are written."""
     return [PATTERNS[kind].format_map(run.wildcards) for kind in _KINDS]
+
+
+def _readings(run: Run) -> str:
+    """Return the name of the file that only runs with readings have."""
+    return str(PurePosixPath(_names(run)[-1]).with_name(Cache.readings))
+
+
+def _all_names(run: Run) -> list[str]:
+    return [_readings(run), *_names(run)]
 
 
 def _finished(results: Path) -> list[Run]:
@@ -227,11 +241,24 @@ def _finished_run(results: Path, run: Run) -> _Archived:
         )
     check_file(results / weights, said, "weights_sha256")
     check_file(results / history, said, "history_sha256")
+    names = _names(run)
+    if _has_readings(results / _readings(run), said):
+        names = _all_names(run)
     files = {
         name: {"sha256": _digest(results / name), "size": (results / name).stat().st_size}
-        for name in _names(run)
+        for name in names
     }
     return _Archived(files, said)
+
+
+def _has_readings(path: Path, metadata: Mapping[str, Any]) -> bool:
+    """Say whether there are readings of a run; those of another training are left out."""
+    if not path.is_file():
+        return False
+    own = {*read_frame(path)["weights_sha256"]} == {metadata["weights_sha256"]}
+    if not own:
+        log.warning("%s: is of another training and is not exported.", path)
+    return own
 
 
 def _digest(path: Path) -> str:
@@ -263,7 +290,7 @@ def _listed(archive: Path, opened: zipfile.ZipFile) -> dict[Run, _Files]:
             opened.read(CRATE)  # raises if it has changed
     for run, files in runs.items():
         *others, metadata = _names(run)
-        strange = {*files} ^ {*others, metadata}
+        strange = ({*files} - {_readings(run)}) ^ {*others, metadata}
         if strange or not re.fullmatch(_METADATA, metadata):
             raise StoreError(
                 f"{archive}: {min(strange, default=metadata)!r} is no file of a run, or is not "

@@ -10,11 +10,13 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from rocrate.rocrate import ROCrate
 from run_files import RECIPE, make_run, metadata
 
 from ffensembles import __version__
+from ffensembles.analyses.tidy import write_frame
 from ffensembles.errors import StoreError
 from ffensembles.runs import Run
 from ffensembles.runtime.files import checksum, write_text
@@ -39,6 +41,14 @@ def folder(results: Path, run: Run) -> Path:
 
 def make(results: Path, run: Run, seed: int = 0) -> Path:
     return make_run(folder(results, run), run, seed=seed)
+
+
+def add_readings(results: Path, run: Run, weights_sha256: str | None = None) -> Path:
+    """Put the frame of a run's readings beside it."""
+    own = json.loads((folder(results, run) / "run.json").read_text())["weights_sha256"]
+    frame = pd.DataFrame({"layer": [1], "weights_sha256": [weights_sha256 or own]})
+    write_frame(frame, folder(results, run) / Cache.readings)
+    return folder(results, run) / Cache.readings
 
 
 @pytest.fixture(autouse=True)
@@ -657,3 +667,29 @@ def test_packing_imports_nothing_slow():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_readings_go_with_the_runs_that_have_them(results, tmp_path):
+    with_them, without, _ = RUNS
+    written = add_readings(results, with_them).read_bytes()
+    export_runs(results, tmp_path / "runs.zip")
+    import_runs(tmp_path / "runs.zip", tmp_path / "there")
+    assert (folder(tmp_path / "there", with_them) / Cache.readings).read_bytes() == written
+    assert not (folder(tmp_path / "there", without) / Cache.readings).exists()
+    cached = list((tmp_path / "there" / PATTERNS["cache"]).glob(f"*/{Cache.readings}"))
+    assert [path.read_bytes() for path in cached] == [written]
+
+
+def test_readings_of_another_training_are_left_out(results, tmp_path, caplog):
+    path = add_readings(results, RUNS[0], "0" * 64)
+    export_runs(results, tmp_path / "runs.zip")
+    assert f"{path}: is of another training" in caplog.text
+    import_runs(tmp_path / "runs.zip", tmp_path / "there")
+    assert not (folder(tmp_path / "there", RUNS[0]) / Cache.readings).exists()
+
+
+def test_damaged_readings_are_named(results, tmp_path):
+    path = add_readings(results, RUNS[0])
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(StoreError, match=f"{Cache.readings}: "):
+        export_runs(results, tmp_path / "runs.zip")

@@ -18,6 +18,19 @@ def test_describe_config_describes_and_checks(capsys):
     assert main(["describe-config", str(ROOT / "config.yaml")]) == 0
 
 
+def test_output_that_nobody_reads_to_its_end_is_no_error():
+    code = "import sys; from ffensembles.study.command import main; sys.exit(main())"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "describe-config"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+
+
 def test_status_of_a_study_with_nothing_done(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["status", str(ROOT / "config.yaml")]) == 0
