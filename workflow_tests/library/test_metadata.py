@@ -1,5 +1,6 @@
 """Metadata of a run, its weights, frames and cached files are used only if they fit."""
 
+import io
 import json
 import os
 import shutil
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -174,12 +177,23 @@ def test_a_history_of_another_training(tmp_path: Path):
         read_history(path)
 
 
+def with_another_value(path: Path) -> bytes:
+    """Return a frame's file as another program writes it after a change, its checksum as it was."""
+    if path.suffix == ".csv":
+        return path.read_bytes().replace(b"2.5", b"9.5")
+    table = pq.read_table(path)
+    changed = table.set_column(1, "size", pa.array([1.5, 9.5, 3.5]))
+    written = io.BytesIO()
+    pq.write_table(changed.replace_schema_metadata(table.schema.metadata), written)
+    return written.getvalue()
+
+
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_a_frame_that_was_cut_short_or_changed(tmp_path: Path, ending: str):
     path = tmp_path / f"sizes.{ending}"
     write_frame(pd.DataFrame({"layer": [1, 2, 3], "size": [1.5, 2.5, 3.5]}), path)
     whole = path.read_bytes()
-    for content in (whole[:-4], whole.replace(b"2.5", b"9.5") + b"\n"):
+    for content in (whole[:-4], whole.replace(b"2.5", b"9.5") + b"\n", with_another_value(path)):
         path.write_bytes(content)
         with pytest.raises(StoreError, match=rf"sizes\.{ending}: "):
             read_frame(path)
