@@ -179,6 +179,21 @@ def test_jobs_ask_for_something_that_can_be(model, runs, gpu, width, batch):
     assert asked["runtime"] > budget.START_MINUTES
 
 
+def test_a_jobs_time_is_that_of_its_runs_with_a_margin():
+    """Where memory takes all runs at once, three times the computed time and ten minutes more."""
+    recipe = recipes.recipe_of("FF", "relu-l2")
+    for runs in (1, 5):
+        computed = budget.seconds(recipe, MNIST, runs, GPUS["A100"])
+        asked = budget.resources(recipe, MNIST, runs, GPUS["A100"])
+        assert 3 * computed / 60 + 10 <= asked["runtime"] < 3 * computed / 60 + 11
+    # where it takes two of five, they train in three parts
+    small = replace(GPUS["A100"], memory=budget.block_bytes(recipe, MNIST, 2) / budget.USABLE)
+    assert budget.runs_per_job(recipe, MNIST, 5, small) == 2
+    computed = 3 * budget.seconds(recipe, MNIST, 2, small)
+    asked = budget.resources(recipe, MNIST, 5, small)
+    assert 3 * computed / 60 + 10 <= asked["runtime"] < 3 * computed / 60 + 11
+
+
 def test_operations_of_a_layer_by_hand():
     # one layer of FF, l2, paired: the images' product, and the summed gradients', 2 N I U each
     recipe = recipe_of("FF", widths=(50,))
