@@ -2,8 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake
-# one process more than cores: tests of Slurm wait for it most of the time
-PYTEST := $(BIN)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1))
+PYTEST := $(BIN)/python -m pytest -n auto
 
 .PHONY: demo gpu-check laptop reference test test-quick lint docs lock environment
 .DEFAULT_GOAL := demo

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 Measure = Literal["count", "jaccard"]
 """Shared units, or their Jaccard index: shared units as a share of the units in either."""
 
+TITLES: dict[Measure, str] = {
+    "count": "Units shared by two ensembles",
+    "jaccard": "Jaccard index of two ensembles",
+}
+"""What stands above the matrix."""
+
 
 def draw_matrix(
     part: Figure | SubFigure,

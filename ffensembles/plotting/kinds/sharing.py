@@ -24,7 +24,7 @@ from ffensembles.plotting.captions import (
     run_title,
     spoken,
 )
-from ffensembles.plotting.matrix import Measure, draw_matrix, matrix_text
+from ffensembles.plotting.matrix import TITLES, Measure, draw_matrix, matrix_text
 from ffensembles.plotting.parameters import Example, Found
 from ffensembles.plotting.pictures import activity_bar, as_square, draw_square, scale_of
 from ffensembles.plotting.registry import Needs, Shown, register
@@ -71,7 +71,7 @@ def draw(shown: Shown, parameters: Sharing) -> Figure:
     figure = new_figure(FULL_WIDTH, 4.3, run_title(attributes(tree), label))
     left, right = side_by_side(figure, 1, 1.75)
     panel(left, "A", f"Two ensembles, layer {layer}")
-    panel(right, "B", f"Units shared by two ensembles, layer {layer}")
+    panel(right, "B", f"{TITLES[parameters.measure]}, layer {layer}")
     _squares(left, found, names_of(tree), parameters.categories)
     draw_matrix(right, shared_units(found), names_of(tree), parameters.measure)
     return figure

@@ -27,7 +27,7 @@ from ffensembles.plotting.captions import (
     spoken,
 )
 from ffensembles.plotting.maps import draw_map, map_text
-from ffensembles.plotting.matrix import draw_matrix, matrix_text
+from ffensembles.plotting.matrix import TITLES, draw_matrix, matrix_text
 from ffensembles.plotting.parameters import Example, Found, MethodName
 from ffensembles.plotting.pictures import activation_unit, draw_means, upper_limit
 from ffensembles.plotting.registry import Needs, Shown, register
@@ -107,7 +107,7 @@ def draw(shown: Shown, parameters: Unseen) -> Figure:
         panel(right, "C", "Decision diagram of Method 2")
         _diagram(right.subplots(), one, found.attrs)
     else:
-        panel(right, "C", "Units shared by two ensembles")
+        panel(right, "C", TITLES["count"])
         draw_matrix(right, shared_units(found), names, "count", unseen)
     return figure
 
