@@ -1,4 +1,4 @@
-"""How tests run: doctests in the repository's root, those that need Slurm in one process."""
+"""How tests run: doctests in the root, those that share a costly fixture in one process."""
 
 from typing import Any
 
