@@ -1,5 +1,6 @@
 """How tests run: doctests in the root, those that share a costly fixture in one process."""
 
+import gc
 from typing import Any
 
 import hypothesis
@@ -19,6 +20,18 @@ _TOGETHER = (
     "workflow_tests/workflow/test_beside_publication.py",
     "workflow_tests/workflow/test_beyond.py",
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no process is left with it alone at the end."""
+    first = ("workflow_tests/slurm/", "workflow_tests/workflow/")
+    items.sort(key=lambda item: not item.nodeid.startswith(first[0]))
+    items.sort(key=lambda item: not item.nodeid.startswith(first))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is imported by now out of garbage collection, which libraries call often."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -48,13 +48,13 @@ class RunResults:
 
     @cached_property
     def activations(self) -> xr.DataTree:
-        """Activations on all test images."""
-        return open_activations(self.files["activations"])
+        """Activations on all test images, read and checked once for all frames."""
+        return open_activations(self.files["activations"]).load()
 
     @cached_property
     def ensembles(self) -> dict[str, xr.DataTree]:
-        """The ensembles that each method found."""
-        return {method: open_tree(path) for method, path in self.stores.items()}
+        """The ensembles that each method found, read likewise."""
+        return {method: open_tree(path).load() for method, path in self.stores.items()}
 
     def over_methods(self, measure: Callable[[xr.DataTree], pd.DataFrame]) -> pd.DataFrame:
         """Apply `measure` to the ensembles of each method and put the frames one below another."""

@@ -2,7 +2,6 @@
 
 import ast
 import re
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -60,6 +59,7 @@ def library_files(*modules: str, root: str | Path = _ROOT) -> list[str]:
     return sorted({file.relative_to(root).as_posix() for file in found.values()})
 
 
+@cache
 def _file(root: Path, module: str) -> Path | None:
     """Return the file of a module or package; None if it is not of this project."""
     base = root.joinpath(*module.split("."))
@@ -73,10 +73,10 @@ def _imported(file: Path, module: str, named: bool) -> tuple[str, ...]:
 
     `named` adds the modules that a package finds by `pkgutil`.
     """
-    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    statements, texts = _read(file)
     found: list[str] = []
-    for node in _statements(tree):
+    for node in statements:
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
             if named and file.name == "__init__.py" and "pkgutil" in found:
@@ -91,8 +91,7 @@ def _imported(file: Path, module: str, named: bool) -> tuple[str, ...]:
             above = package.split(".")[: len(package.split(".")) - node.level + 1]
             base = ".".join([*above, *([node.module] if node.module else [])])
             found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
-    for text in {value for value in constants if isinstance(value, str)}:
+    for text in texts:
         if later := _LATER.fullmatch(text):
             found.append(later[1])
         elif "pkgutil" in found and _DOTTED.fullmatch(text):  # the package that it looks through
@@ -101,18 +100,33 @@ def _imported(file: Path, module: str, named: bool) -> tuple[str, ...]:
     return tuple(found)
 
 
+@cache
+def _read(file: Path) -> tuple[list[ast.Import | ast.ImportFrom], set[str]]:
+    """Return a file's import statements, those for type checkers alone left out, and its texts.
+
+    Every start of the workflow reads the whole library, hence one walk over each file.
+    """
+    statements: list[ast.Import | ast.ImportFrom] = []
+    texts: set[str] = set()
+    waiting: list[tuple[ast.AST, bool]] = [
+        (ast.parse(file.read_text(encoding="utf-8"), filename=str(file)), True)
+    ]
+    while waiting:
+        node, runs = waiting.pop()
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            if runs:
+                statements.append(node)
+        elif isinstance(node, ast.Constant):
+            if isinstance(node.value, str):
+                texts.add(node.value)
+        elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            waiting += [(child, False) for child in node.body]
+            waiting += [(child, runs) for child in node.orelse]
+        else:
+            waiting += [(child, runs) for child in ast.iter_child_nodes(node)]
+    return statements[::-1], texts
+
+
 def _top(file: Path, module: str) -> Path:
     """Return the folder that holds a module's outermost package."""
     return file.parents[module.count(".") + (file.name == "__init__.py")]
-
-
-def _statements(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Yield import statements, those for type checkers alone left out."""
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        yield node
-        return
-    children: list[ast.AST] = list(ast.iter_child_nodes(node))
-    if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-        children = list(node.orelse)
-    for child in children:
-        yield from _statements(child)

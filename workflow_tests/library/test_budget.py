@@ -95,6 +95,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("like_a_gpu")
 @pytest.mark.parametrize(("model", "protocol", "negatives", "batch", "layer"), CASES)
 @pytest.mark.parametrize("runs", [1, 3])

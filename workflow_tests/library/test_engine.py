@@ -331,11 +331,13 @@ def test_a_seed_fixes_every_bit(recipe):
 @pytest.mark.parametrize(
     ("recipe", "epochs_done"),
     # epoch 8 is in the second layer, where layers train one after another
-    [(recipe, done) for recipe in (FF, BPFF, BP) for done in (1, 4, 8)]
+    [(recipe, 8 if recipe.spec.layerwise else 4) for recipe in (FF, BPFF, BP)]
     + [
-        (recipe, 8 if recipe.spec.layerwise else 4)
-        for recipe in VARIANTS
-        if recipe not in (FF, BPFF)
+        pytest.param(recipe, done, marks=pytest.mark.slow)
+        for recipe, done in [
+            *((recipe, done) for recipe in (FF, BPFF, BP) for done in (1, 4)),
+            *((one, 8 if one.spec.layerwise else 4) for one in VARIANTS if one not in (FF, BPFF)),
+        ]
     ],
     ids=lambda one: name_of(one) if isinstance(one, Recipe) else str(one),
 )

@@ -40,6 +40,7 @@ def test_without_phases_every_step_learns_from_both():
     assert "phases" not in FF.as_json()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
     "recipe", [FF, FF.but(**RELU_L2), BPFF, BPFF.but(**RELU_L2, batch_size=20)]

@@ -89,7 +89,13 @@ def render(figure) -> None:
         FigureCanvasAgg(figure).draw()
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=name, marks=[] if name == "plain" else pytest.mark.slow)
+        for name, case in CASES.items()
+    ],
+)
 def test_every_kind_of_every_case(case):
     net = {key: case[key] for key in ("lost", "layers", "relu") if key in case}
     labels = {name: LABELS[name] for name in case.get("datasets", LABELS)}

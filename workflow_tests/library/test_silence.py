@@ -143,6 +143,7 @@ def test_gradients_are_those_of_the_whole_products(recipe, multiplied):
     assert work[SilentStage] < work[BatchedStage]  # something was left out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES, ids=name_of)
 def test_whole_runs_are_those_of_autograd(recipe):
     task = make_task(recipe.but(epochs=3))

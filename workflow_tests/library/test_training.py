@@ -312,6 +312,7 @@ def test_out_of_memory_halves_the_block_and_goes_on(
             np.testing.assert_allclose(other[name], weight, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_a_lost_gpu_is_continued_on_the_cpu(
     like_a_gpu: None,
     tmp_path: Path,
