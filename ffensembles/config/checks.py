@@ -345,6 +345,10 @@ def _of_datasets(section: str, sweep: Sweep, recipes: dict[str, Protocol]) -> It
     for place, dataset in enumerate([] if sweep.datasets == "all" else sweep.datasets):
         if dataset not in DATASETS:
             yield wrong((section, "datasets", place), dataset, DATASETS)
+    for place, setting in enumerate(sweep.settings):
+        for inner, dataset in enumerate(setting.datasets or ()):
+            if dataset not in DATASETS:
+                yield wrong((section, "settings", place, "datasets", inner), dataset, DATASETS)
     if sweep.protocol in recipes:
         yield from _overrides(sweep.per_dataset, recipes[sweep.protocol], (section, "per_dataset"))
 

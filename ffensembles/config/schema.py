@@ -222,6 +222,9 @@ class Setting(Group):
     seeds: Annotated[list[Seed], Some, Unique] | None = Field(
         None, description="seeds of these runs; null: those of all settings"
     )
+    datasets: Annotated[list[str], Some, Unique] | None = Field(
+        None, description="data sets of these runs, of those of all settings; null: all of them"
+    )
 
 
 class Sweep(Group):

@@ -357,10 +357,14 @@ def _other_layer(number: Published, frames: Frames) -> str:
 
 
 def _swept(number: Published, sweep: pd.DataFrame | None) -> pd.DataFrame:
-    """Return the sweep's rows of a published number, settings and values as text."""
+    """Return the sweep's rows of a published number, settings and values as text.
+
+    A sweep varies one protocol, and its rows name the number that they were laid beside: those of
+    another edition explain nothing.
+    """
     if sweep is None or sweep.empty:
         return pd.DataFrame(columns=["setting", "value", "seed", "ours"])
-    kept = sweep["quantity"] == number.quantity
+    kept = (sweep["quantity"] == number.quantity) & np.isclose(sweep["published"], number.value)
     for key in ("dataset", "model", "layer"):
         wanted = getattr(number, key)
         kept &= (

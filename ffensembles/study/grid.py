@@ -105,7 +105,10 @@ class Grid:
                     if run.model in setting.models
                 ]
             elif not setting.of_cut:
-                runs += self._varied(name, setting.seeds, self._datasets(sweep))
+                chosen = self._datasets(sweep)
+                if setting.datasets is not None:
+                    chosen = [dataset for dataset in chosen if dataset in setting.datasets]
+                runs += self._varied(name, setting.seeds, chosen)
         return tuple(dict.fromkeys(runs))
 
     def _datasets(self, sweep: Sweep) -> list[str]:

@@ -31,6 +31,8 @@ class Variation:
         Other values of any key for single data sets; `changes` are laid over them.
     seeds
         Seeds of its runs.
+    datasets
+        Data sets of its runs; None: all of the sweep's.
     """
 
     base: str
@@ -39,6 +41,7 @@ class Variation:
     trained: bool = True
     per_dataset: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seeds: tuple[int, ...] = ()
+    datasets: tuple[str, ...] | None = None
 
     @property
     def of_unseen(self) -> bool:
@@ -85,6 +88,7 @@ def settings(sweep: Sweep) -> dict[str, Variation]:
             tuple(setting.models),
             per_dataset=sweep.per_dataset,
             seeds=tuple(setting.seeds or sweep.seeds),
+            datasets=None if setting.datasets is None else tuple(setting.datasets),
         )
         for setting in sweep.settings
         for value in setting.values

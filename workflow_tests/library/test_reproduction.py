@@ -353,6 +353,7 @@ def test_cause_is_the_nearest_setting_of_the_sweep() -> None:
     )
     assert cause(sweep_of(**{"FF.theta_0.4": [5.1]})) == "not swept"
     assert cause(sweep.assign(layer=3)) == "not swept"
+    assert cause(sweep.assign(published=7.5)) == "not swept"  # laid beside another edition's
     # what is reproduced wants no cause
     table = compare({"sizes": sizes_of(2, 5.5)}, sweep)
     assert pd.isna(number(table, "ensemble_size", 2, model="FF", dataset="mnist").cause)
@@ -369,7 +370,8 @@ def test_a_size_that_another_quantile_explains() -> None:
 
 
 def test_cause_of_an_accuracy_has_no_layer() -> None:
-    rows = sweep_of(base=[0.5], **{"FF.theta_0.4": [0.9]}).assign(quantity="accuracy", layer=None)
+    rows = sweep_of(base=[0.5], **{"FF.theta_0.4": [0.9]})
+    rows = rows.assign(quantity="accuracy", layer=None, published=0.93)
     row = number(
         compare({"accuracy": accuracy_of({"FF": [0.5]})}, whole_numbers(rows)),
         "accuracy", model="FF", dataset="mnist",

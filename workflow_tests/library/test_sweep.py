@@ -63,6 +63,16 @@ def test_a_setting_has_seeds_of_its_own_and_its_base_has_them_too():
     }
 
 
+def test_a_setting_has_data_sets_of_its_own():
+    grid = swept({**THETA, "datasets": ["fashionmnist"]}, BATCH, held_out=[])
+    found = {(run.protocol.rpartition("--")[2], run.dataset) for run in grid.scope("sweep/")}
+    assert found == {
+        *(("sigmoid-linf", dataset) for dataset in ("mnist", "fashionmnist")),
+        *((f"FF.theta-{theta}", "fashionmnist") for theta in (0.4, 0.6)),
+        *(("BP.batch_size-null", dataset) for dataset in ("mnist", "fashionmnist")),
+    }
+
+
 def test_nothing_of_the_sweep_or_of_the_nulls_is_part_of_the_study():
     grid = swept(THETA)
     assert set(grid.scope("")) == set(grid.scope("shuffled/")) == set(grid.runs)
