@@ -1,7 +1,7 @@
 """Method 2: a unit in the low corner of the diagram of density and rank."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -18,6 +18,10 @@ class Method2(Group):
     """Method 2: a unit in the low corner of density and rank."""
 
     epsilon: Positive = Field(0.2, description="half width of the window, in units of activation")
+    cut: Literal["box", "gap"] = Field(
+        "box",
+        description="box: the units within the two sides below; gap: those before the widest gap",
+    )
     max_rho: Share = Field(0.8, description="the cut in density, as a share of the layer's units")
     max_n_h: Share = Field(0.25, description="the cut in rank, as a share of the layer's units")
 
@@ -29,6 +33,7 @@ _DEFAULT = Method2()
 def method2(
     layer: xr.Dataset,
     epsilon: float = _DEFAULT.epsilon,
+    cut: str = _DEFAULT.cut,
     max_rho: float = _DEFAULT.max_rho,
     max_n_h: float = _DEFAULT.max_n_h,
     *,
@@ -44,8 +49,13 @@ def method2(
     beyond `upper_bound`, ``epsilon + min(epsilon, upper_bound - <x>)`` (Tosato et al. 2023,
     sec. 3.4). A prominent unit has few units near it and few above it.
 
-    The study's cut is not published. Here it is a box whose two sides are shares of the layer,
-    so that it means the same for every width and epsilon: `rho` at most `max_rho` times
+    The study's cut is not published: prominent units "cluster in the bottom left part" of the
+    diagram. With `cut` "gap" they are those before the widest gap, without any number to choose:
+    units are ordered by their distance from the diagram's corner, the root of the squares of `rho`
+    and `n_h` as shares of the layer (below); between two that follow each other is the widest gap,
+    and the nearer ones with fewer than half of the layer above them are active. No unit is active
+    if all are equally far. With `cut` "box" they lie in a box whose two sides are shares of the
+    layer, so that it means the same for every width and epsilon: `rho` at most `max_rho` times
     ``n / (2 * epsilon)``, the density if the whole layer lay within epsilon, and `n_h` at most
     `max_n_h` times n. The first says that the unit stands more than epsilon away from the quiet
     bulk of the layer, whatever the bulk's level; the second, that it stands on its upper side.
@@ -63,8 +73,10 @@ def method2(
         Activations of one layer, see the module's description.
     epsilon
         Half width of the window, in units of activation, above 0.
+    cut
+        `box` or `gap`.
     max_rho, max_n_h
-        Sides of the box in [0, 1], as shares of the layer.
+        Sides of the box in [0, 1], as shares of the layer; `gap` does not use them.
     upper_bound
         Largest value an activation can have: 1 for a sigmoid. None, or activations beyond it
         (ReLU): the window is ``2 * epsilon`` wide everywhere.
@@ -77,8 +89,14 @@ def method2(
     -------
     xarray.Dataset
         `active`, `mean`, `rho` (units per unit of activation), `n_h` (units), all (category,
-        neuroid); `n_presentations` (category); attributes `rho_cut` and `n_h_cut` hold the sides
-        of the box in the units of `rho` and `n_h`.
+        neuroid); `n_presentations` (category). Of a box, attributes `rho_cut` and `n_h_cut` hold
+        the sides in the units of `rho` and `n_h`; of a gap, `gap` (category) holds the distance
+        of its middle from the corner, in shares of the layer, NaN where there is none.
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is not allowed.
 
     Examples
     --------
@@ -97,17 +115,24 @@ def method2(
     if not epsilon > 0:
         raise ConfigError(f"epsilon: found {epsilon}, allowed is a number above 0.")
     check_between("max_rho, max_n_h", (max_rho, max_n_h), 0, 1, ends=True)
-    cut = _box(layer.sizes["neuroid"], epsilon, max_rho, max_n_h)
+    if cut not in ("box", "gap"):
+        raise ConfigError(f"cut: found {cut!r}, allowed are 'box', 'gap'.")
+    box = _box(layer.sizes["neuroid"], epsilon, max_rho, max_n_h)
     if upper_bound is not None and float(layer["activation"].max()) > upper_bound:
         upper_bound = None
 
     def find(x: NDArray[np.floating]) -> Found:
         rho, n_h = density_and_rank(x.mean(axis=0, dtype=np.float64), epsilon, upper_bound)
-        return {"rho": rho, "n_h": n_h, "active": _in_box(rho, n_h, cut)}
+        if cut == "box":
+            return {"rho": rho, "n_h": n_h, "active": _in_box(rho, n_h, box)}
+        active, gap = _before_gap(2 * epsilon * rho / rho.size, n_h / rho.size)
+        return {"rho": rho, "n_h": n_h, "active": active, "gap": gap}
 
-    dims = {name: ("neuroid",) for name in ("active", "rho", "n_h")}
+    dims: dict[str, tuple[str, ...]] = {name: ("neuroid",) for name in ("active", "rho", "n_h")}
+    if cut == "gap":
+        dims["gap"], box = (), {}
     found = by_category(layer, find, dims, (categories, unseen))
-    return found.assign_attrs(method="method2", epsilon=float(epsilon), **cut)
+    return found.assign_attrs(method="method2", epsilon=float(epsilon), cut=cut, **box)
 
 
 def recut(found: xr.DataTree, **sides: float) -> xr.DataTree:
@@ -119,10 +144,17 @@ def recut(found: xr.DataTree, **sides: float) -> xr.DataTree:
         Ensembles of a run by Method 2.
     sides
         `max_rho` or `max_n_h`, or both, as for `method2`; a side not named stays.
+
+    Raises
+    ------
+    ConfigError
+        If Method 2 found them by a gap.
     """
     layers = {}
     for name in layer_names(found):
         layer = found[name].to_dataset()
+        if layer.attrs.get("cut", "box") != "box":
+            raise ConfigError("cut: found gap; only a box can be drawn anew around what was found.")
         known = {side: layer.attrs[side] for side in ("max_rho", "max_n_h")} | sides
         cut = _box(layer.sizes["neuroid"], layer.attrs["epsilon"], **known)
         active = _in_box(layer["rho"], layer["n_h"], cut)
@@ -142,6 +174,19 @@ def _box(n: int, epsilon: float, max_rho: float, max_n_h: float) -> dict[str, fl
 
 def _in_box(rho: Any, n_h: Any, cut: Mapping[str, float]) -> Any:
     return (rho <= cut["rho_cut"]) & (n_h <= cut["n_h_cut"])
+
+
+def _before_gap(
+    rho: NDArray[np.float64], n_h: NDArray[np.float64]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Return the units before the widest gap, by density and rank as shares, and its middle."""
+    distance = np.hypot(rho, n_h)
+    ordered = np.sort(distance)
+    widths = np.diff(ordered)
+    if not widths.size or widths.max() == 0:
+        return np.zeros(distance.shape, dtype=bool), np.asarray(np.nan)
+    at = int(widths.argmax())
+    return (distance <= ordered[at]) & (n_h < 0.5), np.asarray(ordered[at : at + 2].mean())
 
 
 def density_and_rank(

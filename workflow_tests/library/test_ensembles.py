@@ -1,6 +1,7 @@
 """The methods against hand-worked cases and against loops that spell their definitions out."""
 
 import inspect
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -168,6 +169,52 @@ def test_method2_by_hand() -> None:
     assert found.active.values.tolist() == [False, False, True, False, False, False]
 
 
+def loop_gap(means: list[float], epsilon: float, bounded: bool) -> list[bool]:
+    """The units nearer to the corner than the widest gap, fewer than half of the layer above."""
+    n = len(means)
+    rho, n_h = loop_method2(means, epsilon, bounded)
+    shares = [(r * 2 * epsilon / n, h / n) for r, h in zip(rho, n_h, strict=True)]
+    far = [(r**2 + h**2) ** 0.5 for r, h in shares]
+    order = sorted(far)
+    widths = [b - a for a, b in pairwise(order)]
+    if not any(widths):
+        return [False] * n
+    last = order[widths.index(max(widths))]
+    return [f <= last and h < n / 2 for f, h in zip(far, n_h, strict=True)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.one_of(ANY, LEVELS), st.sampled_from([0.05, 0.2, 0.6]), st.booleans())
+def test_method2s_gap_is_its_definition(x: np.ndarray, epsilon: float, relu: bool) -> None:
+    x = x * np.float32(3) if relu else x
+    layer = make_layer(x, LABELS, CORRECT)
+    found = method2(layer, epsilon, cut="gap")
+    assert "n_h_cut" not in found.attrs
+    for category, rows in matrices(layer):
+        means = rows.mean(axis=0, dtype=np.float64).tolist()
+        got = found.sel(category=category)
+        wanted = loop_gap(means, epsilon, bounded=x.max() <= 1)
+        far = np.sort(np.hypot(got.rho * 2 * epsilon / 6, got.n_h / 6))
+        widths = np.sort(np.diff(far))
+        if widths[-1] - widths[-2] > 1e-9:  # not a tie, which rounding may decide
+            np.testing.assert_array_equal(got.active, wanted)
+
+
+def test_method2s_gap_by_hand() -> None:
+    # means .95, .9, .5, .1, .05, 0; epsilon .2; densities and ranks as shares of six units:
+    # .53 and 0, .44 and .17, .17 and .33, .5 and .5, .5 and .67, .5 and .83
+    x = np.array([[0.95, 0.9, 0.5, 0.1, 0.05, 0.0]])
+    found = method2(make_layer(x, [3]), epsilon=0.2, cut="gap").sel(category=3)
+    # distances .37 | .48, .53 | .71 | .83 | .97: the widest gap is before .71
+    assert found.gap.item() == pytest.approx((0.5333 + 0.7071) / 2, abs=1e-3)
+    assert found.active.values.tolist() == [True, True, True, False, False, False]
+    same = method2(make_layer(np.full((2, 6), 0.3), [3, 3]), cut="gap").sel(category=3)
+    assert np.isnan(same.gap)
+    assert not same.active.any()
+    with pytest.raises(ConfigError, match="cut: found gap"):
+        recut(xr.DataTree.from_dict({"layer1": method2(make_layer(x, [3]), cut="gap")}), max_rho=1)
+
+
 def test_method2_defaults_in_a_layer_of_two_levels() -> None:
     for on in (1, 39, 40, 50, 51, 80, 81, 160):
         x = np.zeros((4, 200), np.float32)
@@ -237,6 +284,7 @@ def test_impossible_parameters_are_told() -> None:
         (lambda: method1(layer, [1.0]), "quantiles: found 1.0"),
         (lambda: method2(layer, 0), "epsilon: found 0"),
         (lambda: method2(layer, 0.1, max_rho=2), "max_rho, max_n_h: found 2"),
+        (lambda: method2(layer, 0.1, cut="bok"), "cut: found 'bok'"),
         (lambda: loo(layer, -1), "k: found -1"),
         (lambda: find_ensembles(xr.DataTree(), "metod1"), "Did you mean method1"),
     ]

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from functools import cache, partial
 
 import matplotlib as mpl
@@ -22,6 +23,7 @@ from matplotlib.text import Text
 from pydantic import ValidationError
 from synthetic import LABELS, activations, found, method1, method2, shown
 
+from ffensembles.ensembles import find_ensembles
 from ffensembles.extensions import EXTENSIONS
 from ffensembles.plotting import KINDS
 from ffensembles.plotting.captions import DatasetLabel, differences, mean_and_error
@@ -475,6 +477,23 @@ def test_methods_marks_the_wall_that_the_cut_in_rank_makes():
     ]  # fmt: skip
     assert len(walls) == 1
     assert figure.axes[0].get_ylim()[1] <= 1.05  # mean activations of a sigmoid end at 1
+
+
+def test_a_gap_of_method_2_is_shown_and_limits_no_size():
+    for kind, held_out, labels in (("methods", None, LABELS), ("unseen", 0, None)):
+        of = KINDS[kind].parameters()
+        seen = shown(kind, of, study(), "figure8", held_out, labels)
+        tree = activations(getattr(of, "dataset", "mnist"), held_out=held_out)
+        gap = find_ensembles(tree, "method2", cut="gap")
+        seen = replace(seen, ensembles={**seen.ensembles, "method2": gap})
+        figure, caption = KINDS[kind].draw(seen, of), KINDS[kind].caption(seen, of)
+        render(figure)
+        check_inside(figure)
+        if kind == "methods":
+            assert "widest gap of its diagram, which limits no size" in caption
+            assert "Method 2's cut" not in {line.get_label() for line in figure.axes[1].lines}
+        else:
+            assert re.search(r"the cut \(the widest gap between units, 0\.\d+ of the", caption)
 
 
 def test_sparsity_and_learning_curves_draw_each_run():

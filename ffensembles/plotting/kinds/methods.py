@@ -187,15 +187,18 @@ def _example(shown: Shown, parameters: Methods, attrs: dict[str, Any]) -> str:
 
 
 def _walls(method2: xr.DataTree) -> dict[int, int]:
-    """Return the largest size that Method 2's cut in rank lets through, by layer."""
+    """Return the largest size that Method 2's cut in rank lets through, by layer; none of a gap."""
     return {
         layer: int(method2[name].attrs["n_h_cut"]) + 1
         for layer, name in enumerate(layer_names(method2), 1)
+        if "n_h_cut" in method2[name].attrs
     }
 
 
 def _at_wall(pairs: pd.DataFrame, walls: dict[int, int]) -> str:
     """Say how many ensembles Method 2's cut in rank ends."""
+    if not walls:
+        return "Method 2 cuts at the widest gap of its diagram, which limits no size."
     cut = int((pairs["size2"] == pairs["layer"].map(walls)).sum())
     units = listed(str(size) for size in sorted(set(walls.values())))
     end = (
@@ -246,7 +249,7 @@ def _all_sizes(axes: Axes, pairs: pd.DataFrame, walls: dict[int, int]) -> None:
             ax=axes, rasterized=len(known) > 1000, legend=False,
         )  # fmt: skip
     largest = float(known[["size1", "size2"]].max().max()) if len(known) else 1.0
-    end = max(largest, *walls.values())
+    end = max([largest, *walls.values()])
     at = np.concatenate([np.linspace(0, 1, 20), np.geomspace(1.01, 1.5 * end, 200)])
     axes.plot(at, at, color=GREY, linewidth=2, alpha=0.5, zorder=1, label="bisector")
     band = regression_band(pairs, at).dropna()

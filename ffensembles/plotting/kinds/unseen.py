@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
@@ -183,25 +184,48 @@ def _diagram_text(one: xr.Dataset, cut: dict[Any, Any]) -> str:
         f"*C*: density {RHO} of units around each unit's mean activation (radius {EPSILON} = "
         f"{cut['epsilon']:g}), on a logarithmic axis, and number {N_H} of units with a higher one, "
         "on an axis that is linear up to 1 and logarithmic beyond. The ensemble is blue; the "
-        f"shaded area is the cut ({RHO} at most {number(cut['rho_cut'], 0)}, {N_H} at most "
-        f"{number(cut['n_h_cut'], 0)}), which is this project's choice: the study's is not "
-        f"published.{why}"
+        f"shaded area is the cut ({_cut_text(one, cut)}), which is this project's choice: the "
+        f"study's is not published.{why}"
     )
+
+
+def _cut_text(one: xr.Dataset, cut: dict[Any, Any]) -> str:
+    if cut["cut"] == "box":
+        sides = number(cut["rho_cut"], 0), number(cut["n_h_cut"], 0)
+        return f"{RHO} at most {sides[0]}, {N_H} at most {sides[1]}"
+    if np.isnan(one["gap"]):
+        return "the widest gap between units; here there is none"
+    return (
+        f"the widest gap between units, {number(float(one['gap']))} of the layer's from the corner"
+    )
+
+
+def _area(one: xr.Dataset, cut: dict[Any, Any]) -> tuple[NDArray[np.floating], ...]:
+    """Return the border of the cut, densities and ranks from the left end to the lower one."""
+    n = one.sizes["neuroid"]
+    if cut["cut"] == "box":
+        rho, n_h = cut["rho_cut"], cut["n_h_cut"]
+        return np.array([0, rho, rho]), np.array([n_h, n_h, 0])
+    angle = np.linspace(np.pi / 2, 0, 200)
+    gap = float(np.nan_to_num(one["gap"]))
+    rho, n_h = gap * np.cos(angle) * n / (2 * cut["epsilon"]), gap * np.sin(angle) * n
+    return rho, np.minimum(n_h, n / 2)
 
 
 def _diagram(axes: Axes, one: xr.Dataset, cut: dict[Any, Any]) -> None:
     """Panel C: every unit by its density and its rank; the ensemble in the low corner."""
-    from matplotlib.patches import Rectangle
+    from matplotlib.patches import Polygon
 
     rho, n_h, active = (one[name].values for name in ("rho", "n_h", "active"))
+    border = _area(one, cut)
     lowest = 1 / (2 * cut["epsilon"])  # no other unit within the radius
     log_axis(axes)
-    axes.set_xlim(0.7 * lowest, 1.4 * max(cut["rho_cut"], *rho[np.isfinite(rho)]))
+    axes.set_xlim(0.7 * lowest, 1.4 * max(*border[0], *rho[np.isfinite(rho)]))
     count_axis(axes, rho.size)
     left, bottom = axes.get_xlim()[0], axes.get_ylim()[0]
     axes.add_patch(
-        Rectangle(
-            (left, bottom), cut["rho_cut"] - left, cut["n_h_cut"] - bottom, facecolor=PALE,
+        Polygon(
+            [(left, bottom), *np.maximum(np.stack(border, 1), (left, bottom))], facecolor=PALE,
             edgecolor=GREY, linewidth=0.8, linestyle=(0, (4, 2)), alpha=0.45, zorder=0,
             label="cut",
         )
