@@ -1,6 +1,7 @@
 """How tests run: doctests in the root, those that share a costly fixture in one process."""
 
 import gc
+import os
 from typing import Any
 
 import hypothesis
@@ -40,6 +41,13 @@ def _examples_run_in_the_root(
 ) -> None:
     if isinstance(request.node, DoctestItem):
         monkeypatch.chdir(request.config.rootpath)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return a process for each core, and another where Slurm's tests run, which mostly wait."""
+    waits = not config.option.markexpr and config.args == config.getini("testpaths")
+    return len(os.sched_getaffinity(0)) + waits
 
 
 @pytest.hookimpl(optionalhook=True)

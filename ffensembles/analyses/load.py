@@ -36,6 +36,11 @@ class TrainedRun:
     folder: Path
     metadata: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        """Say which run it is, and how accurate its net."""
+        keys = ", ".join(f"{key}={value!r}" for key, value in self.run.items())
+        return f"TrainedRun({keys}, accuracy={self.metadata['accuracy']['network']:.3f})"
+
     @property
     def run(self) -> Mapping[str, Any]:
         """The run's keys: protocol, dataset, model, held_out, seed."""

@@ -16,6 +16,7 @@ FF = "runs/sigmoid-linf/digits/FF/held-out-none/seed-0"
 def test_a_run_is_opened_by_its_folder(finished: Workplace):
     run = load_run(finished.results / FF)
     assert run.run["model"] == "FF"
+    assert repr(run).startswith("TrainedRun(protocol='sigmoid-linf', dataset='digits', model='FF'")
     assert run.recipe.widths == (36, 25, 20)
     assert run.weights["layer1.weight"].shape == (36, 784)
     assert set(run.ensembles) == {"method1", "method2", "loo"}

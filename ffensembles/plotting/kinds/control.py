@@ -49,7 +49,7 @@ def draw(shown: Shown, parameters: Control) -> Figure:
             axes.grid(axis="x", linewidth=0.3, alpha=0.6)
         line[0].set_ylabel("Hoyer sparsity")
     for axes in grid[-1]:
-        axes.set_xlabel("accuracy on test images")
+        axes.set_xlabel("Accuracy on test images")
     figure.legend(
         handles=_handles(models, markers), loc="outside upper center", ncols=6, columnspacing=1.5
     )

@@ -66,7 +66,7 @@ def draw(shown: Shown, parameters: Probes) -> Figure:
             axes.set_title(rf"$\mathbf{{{letter}}}$   {plain(label.title)}, {of}", loc="left")
             runs = part[part.net == "trained"].groupby(["model", "held_out", "seed"]).ngroups
             axes.set_xlabel(f"({plural(runs, 'run')})", fontsize=SMALL)
-        line[0].set_ylabel(_TITLES[parameters.score])
+        line[0].set_ylabel(_TITLES[parameters.score].capitalize())
     _legend(figure, order, looks)
     return figure
 

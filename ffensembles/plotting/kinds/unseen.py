@@ -225,7 +225,12 @@ def _diagram(axes: Axes, one: xr.Dataset, cut: dict[Any, Any]) -> None:
     left, bottom = axes.get_xlim()[0], axes.get_ylim()[0]
     axes.add_patch(
         Polygon(
-            [(left, bottom), *np.maximum(np.stack(border, 1), (left, bottom))], facecolor=PALE,
+            [
+                (left, bottom),
+                *np.maximum(np.stack(border, 1), (left, bottom)),
+                (border[0][-1], bottom),
+            ],
+            facecolor=PALE,
             edgecolor=GREY, linewidth=0.8, linestyle=(0, (4, 2)), alpha=0.45, zorder=0,
             label="cut",
         )
