@@ -346,9 +346,9 @@ def _of_datasets(section: str, sweep: Sweep, recipes: dict[str, Protocol]) -> It
         if dataset not in DATASETS:
             yield wrong((section, "datasets", place), dataset, DATASETS)
     for place, setting in enumerate(sweep.settings):
-        for inner, dataset in enumerate(setting.datasets or ()):
+        for dataset in setting.seeds if isinstance(setting.seeds, dict) else ():
             if dataset not in DATASETS:
-                yield wrong((section, "settings", place, "datasets", inner), dataset, DATASETS)
+                yield wrong((section, "settings", place, "seeds"), dataset, DATASETS)
     if sweep.protocol in recipes:
         yield from _overrides(sweep.per_dataset, recipes[sweep.protocol], (section, "per_dataset"))
 

@@ -219,11 +219,12 @@ class Setting(Group):
     )
     values: Annotated[list[Any], Some, Unique] = Field(description="its other values")
     models: Annotated[list[ModelName], Some, Unique] = Field(description="models that it concerns")
-    seeds: Annotated[list[Seed], Some, Unique] | None = Field(
-        None, description="seeds of these runs; null: those of all settings"
-    )
-    datasets: Annotated[list[str], Some, Unique] | None = Field(
-        None, description="data sets of these runs, of those of all settings; null: all of them"
+    seeds: (
+        Annotated[list[Seed], Some, Unique] | dict[str, Annotated[list[Seed], Some, Unique]] | None
+    ) = Field(
+        None,
+        description="seeds of these runs; by data set, where others than the named ones have "
+        "none; null: those of all settings",
     )
 
 

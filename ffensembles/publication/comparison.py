@@ -1,7 +1,7 @@
 """Every published number beside ours: what is said of it, and what could explain a difference."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from ffensembles.publication.numbers import (
 )
 from ffensembles.publication.published import Published
 from ffensembles.publication.tables import FLOOR_TOLERANCE, NOTHING
+from ffensembles.runs import variation_name, variation_of
 from ffensembles.runtime.text import plural
 
 REPRODUCED, DIRECTION, DIFFERENT = "reproduced", "same direction", "not reproduced"
@@ -218,6 +219,14 @@ _MEASURES: Mapping[str, Callable[[Frames, Published], _Ours | None]] = {
     "regression_intercept": _regression,
 }
 
+_OF_CONTROL: Mapping[str, str] = {
+    "accuracy": "accuracy",
+    "ensemble_size": "sizes",
+    "positive_weights": "positive_weights",
+    "sparsity": "sparsity",
+}
+"""The frame of each quantity that control runs have too."""
+
 # ---- what is said of them
 
 
@@ -239,7 +248,8 @@ def _row(
     else:
         verdict = DIRECTION if _same_direction(number, found) else DIFFERENT
         elsewhere = (_other_quantile(number, frames), _other_layer(number, frames))
-        cause = "; ".join(filter(None, [_cause(number, sweep), *elsewhere]))
+        rows = pd.concat([_swept(number, sweep), _controlled(number, frames)])
+        cause = "; ".join(filter(None, [_cause(number, rows), *elsewhere]))
     size = number.quantity == "ensemble_size"
     return {
         **{name: getattr(number, name) for name in ("quantity", "source", "dataset", "model")},
@@ -304,12 +314,11 @@ def _side(value: float, reference: float, floored: bool) -> int:
     return 0 if floored and _on(value, reference) else int(np.sign(value - reference))
 
 
-def _cause(number: Published, sweep: pd.DataFrame | None) -> str:
+def _cause(number: Published, rows: pd.DataFrame) -> str:
     """Name the setting whose runs come nearest to the published value, if nearer than the base.
 
     A setting is set against the base's runs of the same seeds.
     """
-    rows = _swept(number, sweep)
     base = rows[rows["setting"] == ""]
     nearest, said = np.inf, NO_NEARER
     compared = 0
@@ -377,6 +386,33 @@ def _swept(number: Published, sweep: pd.DataFrame | None) -> pd.DataFrame:
         setting=rows["setting"].fillna("").astype(str),
         value=rows["value"].map(lambda one: f"{one:g}" if isinstance(one, float) else str(one)),
     )
+
+
+def _controlled(number: Published, frames: Frames) -> pd.DataFrame:
+    """Return the same of an edition's control runs, set against what they vary.
+
+    That is the control's base where its runs are others than the study's, such as shorter ones.
+    """
+    name = _OF_CONTROL.get(number.quantity)
+    control = None if name is None else frames.get(f"control_{name}")
+    rows: list[tuple[str, str, int, float]] = []
+    if name is not None and control is not None and "--" not in number.protocol:
+        of = control[(control["dataset"] == number.dataset) & (control["model"] == number.model)]
+        names = of.loc[of["protocol"].str.startswith(f"{number.protocol}--"), "protocol"].unique()
+        base = variation_name(number.protocol, "base")
+        own = [] if base in names or not len(names) else [number.protocol]
+        for protocol in [*names, *own]:
+            _, setting, value = variation_of(protocol)
+            frame = f"control_{name}" if setting else name
+            known = frames.get(frame)
+            if known is None:
+                continue
+            for seed in known["seed"].unique():
+                one = {frame: known[known["seed"] == seed]}
+                found = _MEASURES[number.quantity](one, replace(number, protocol=protocol))
+                if found is not None:
+                    rows.append(("" if protocol == base else setting, value, seed, found.mean))
+    return pd.DataFrame(rows, columns=["setting", "value", "seed", "ours"])
 
 
 def text(quantity: str, value: float, se: float = np.nan) -> str:

@@ -101,14 +101,15 @@ class Grid:
             if setting.of_unseen:
                 runs += [
                     run
-                    for run in self._without(sweep.protocol, name, setting.seeds)
-                    if run.model in setting.models
+                    for run in self._without(sweep.protocol, name)
+                    if run.model in setting.models and run.seed in setting.seeds_on(run.dataset)
                 ]
             elif not setting.of_cut:
-                chosen = self._datasets(sweep)
-                if setting.datasets is not None:
-                    chosen = [dataset for dataset in chosen if dataset in setting.datasets]
-                runs += self._varied(name, setting.seeds, chosen)
+                runs += [
+                    run
+                    for dataset in self._datasets(sweep)
+                    for run in self._varied(name, setting.seeds_on(dataset), [dataset])
+                ]
         return tuple(dict.fromkeys(runs))
 
     def _datasets(self, sweep: Sweep) -> list[str]:
@@ -119,11 +120,15 @@ class Grid:
     def _bases(self, sweep: Sweep) -> list[Run]:
         """Return what a sweep's runs are compared with, of the models that it concerns.
 
-        They are the study's own runs wherever the sweep's `per_dataset` changes nothing.
+        They are the study's own runs wherever the sweep's `per_dataset` changes nothing: those of
+        the same seeds that the study has, or if it has none of these, runs of these seeds.
         """
         name, _ = base_of(sweep)
-        own = sweep.protocol
-        seeds = dict.fromkeys([*sweep.seeds, *chain(*(s.seeds or () for s in sweep.settings))])
+        own, varied = sweep.protocol, settings(sweep).values()
+        seeds = {
+            dataset: dict.fromkeys(chain(*(setting.seeds_on(dataset) for setting in varied)))
+            for dataset in self._datasets(sweep)
+        }
         return [
             Run(own if same else name, dataset, model, None, seed)
             for dataset in self._datasets(sweep)
@@ -133,7 +138,9 @@ class Grid:
                 dataset not in sweep.per_dataset
                 or self._recipe(own, dataset, model) == self._recipe(name, dataset, model)
             ]
-            for seed in seeds
+            for theirs in [set(self.seeds(own, dataset, model)) & set(seeds[dataset])]
+            for seed in seeds[dataset]
+            if not same or not theirs or seed in theirs
         ]
 
     @property

@@ -1,6 +1,6 @@
 """Protocols that are another one but for some keys: sweep, control, untrained nets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
@@ -30,9 +30,7 @@ class Variation:
     per_dataset
         Other values of any key for single data sets; `changes` are laid over them.
     seeds
-        Seeds of its runs.
-    datasets
-        Data sets of its runs; None: all of the sweep's.
+        Seeds of its runs; by data set, where others than the named ones have none.
     """
 
     base: str
@@ -40,8 +38,11 @@ class Variation:
     models: tuple[str, ...]
     trained: bool = True
     per_dataset: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    seeds: tuple[int, ...] = ()
-    datasets: tuple[str, ...] | None = None
+    seeds: Sequence[int] | Mapping[str, Sequence[int]] = ()
+
+    def seeds_on(self, dataset: str) -> Sequence[int]:
+        """Return the seeds of its runs on a data set."""
+        return self.seeds.get(dataset, ()) if isinstance(self.seeds, Mapping) else self.seeds
 
     @property
     def of_unseen(self) -> bool:
@@ -87,8 +88,7 @@ def settings(sweep: Sweep) -> dict[str, Variation]:
             {setting.key: value},
             tuple(setting.models),
             per_dataset=sweep.per_dataset,
-            seeds=tuple(setting.seeds or sweep.seeds),
-            datasets=None if setting.datasets is None else tuple(setting.datasets),
+            seeds=setting.seeds or sweep.seeds,
         )
         for setting in sweep.settings
         for value in setting.values

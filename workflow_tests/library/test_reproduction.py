@@ -359,6 +359,34 @@ def test_cause_is_the_nearest_setting_of_the_sweep() -> None:
     assert pd.isna(number(table, "ensemble_size", 2, model="FF", dataset="mnist").cause)
 
 
+def test_a_control_run_may_come_nearer() -> None:
+    def accuracies(**values: tuple[float, ...]) -> pd.DataFrame:
+        rows = [
+            accuracy_of({"FF": list(of)}).assign(protocol=name.replace("__", "--"))
+            for name, of in values.items()
+        ]
+        return pd.concat(rows, ignore_index=True)
+
+    def cause(control: dict[str, tuple[float, ...]]) -> str:
+        frames = {
+            "accuracy": accuracies(**{"relu-l2": (0.7, 0.72)}),
+            "control_accuracy": accuracies(**control),
+        }
+        table = compare(frames, None, "2025")
+        return number(table, "accuracy", model="FF", dataset="mnist").cause
+
+    assert (
+        cause({"relu-l2__FF.epochs-50": (0.9,)}) == "FF.epochs=50 gives 0.900 (1 run; base 0.700)"
+    )
+    both = {"relu-l2__FF.epochs-50": (0.9, 0.9), "relu-l2__FF.epochs-100": (0.94, 0.95)}
+    assert cause(both) == "FF.epochs=100 gives 0.945 (2 runs; base 0.710)"
+    assert cause({"relu-l2__FF.epochs-50": (0.6,)}) == "no setting of the sweep brings it nearer"
+    assert cause({"sigmoid-linf__FF.epochs-50": (0.9,)}) == "not swept"  # another protocol's
+    # where the control has a base of its own, that is what its runs are set against
+    apart = {"relu-l2__base": (0.85,), "relu-l2__FF.epochs-50": (0.9,)}
+    assert cause(apart) == "FF.epochs=50 gives 0.900 (1 run; base 0.850)"
+
+
 def test_a_size_that_another_quantile_explains() -> None:
     at = {0.9: (40.0, 42.0), 0.95: (19.0, 21.0), 0.99: (5.0, 7.0)}
     sizes = pd.concat([sizes_of(2, *two, quantile=q) for q, two in at.items()])

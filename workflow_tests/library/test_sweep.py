@@ -63,14 +63,27 @@ def test_a_setting_has_seeds_of_its_own_and_its_base_has_them_too():
     }
 
 
-def test_a_setting_has_data_sets_of_its_own():
-    grid = swept({**THETA, "datasets": ["fashionmnist"]}, BATCH, held_out=[])
-    found = {(run.protocol.rpartition("--")[2], run.dataset) for run in grid.scope("sweep/")}
+def test_a_setting_has_seeds_by_data_set():
+    grid = swept({**THETA, "seeds": {"fashionmnist": [3]}}, BATCH, held_out=[])
+    found = {(run.protocol, run.dataset, run.model, run.seed) for run in grid.scope("sweep/")}
+    base, batch = "sigmoid-linf", "sigmoid-linf--BP.batch_size-null"
     assert found == {
-        *(("sigmoid-linf", dataset) for dataset in ("mnist", "fashionmnist")),
-        *((f"FF.theta-{theta}", "fashionmnist") for theta in (0.4, 0.6)),
-        *(("BP.batch_size-null", dataset) for dataset in ("mnist", "fashionmnist")),
+        *((base, "mnist", model, seed) for model in ("FF", "BP") for seed in (0, 7)),
+        *((base, "fashionmnist", model, seed) for model in ("FF", "BP") for seed in (0, 3, 7)),
+        *((f"{base}--FF.theta-{theta}", "fashionmnist", "FF", 3) for theta in (0.4, 0.6)),
+        *((batch, data, "BP", seed) for data in ("mnist", "fashionmnist") for seed in (0, 7)),
     }
+
+
+def test_settings_stand_beside_the_runs_that_the_study_has():
+    def bases(*seeds):
+        one = {"protocol": "all", "model": "FF", "dataset": "all", "seeds": [*seeds]}
+        grid = swept(THETA, held_out=[], own_seeds=[one])
+        return {run.seed for run in grid.scope("sweep/") if run.protocol == "sigmoid-linf"}
+
+    assert bases(0, 1, 7) == {0, 7}
+    assert bases(0, 1) == {0}
+    assert bases(1, 2) == {0, 7}  # none of the sweep's: they are trained for it
 
 
 def test_nothing_of_the_sweep_or_of_the_nulls_is_part_of_the_study():

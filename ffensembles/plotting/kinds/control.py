@@ -72,8 +72,9 @@ def caption(shown: Shown, parameters: Control) -> str:
         "Sparsity against accuracy in control runs",
         "Hoyer sparsity of a layer, averaged over correctly classified test images, against the "
         "accuracy of the whole net after training: points are runs. Colours are models; "
-        "filled points have the settings of the study, open ones another learning rate (lr) or "
-        "weight of the l1 penalty (l1), all else as in the study. Models can be compared where "
+        "filled points have the settings of the study, or those of the control's base where that "
+        "is trained otherwise, mostly shorter; open ones another learning rate (lr), weight of the "
+        "l1 penalty (l1) or number of epochs, all else as there. Models can be compared where "
         "their accuracies, along the x axis, are alike.",
         "Accuracy and sparsity of "
         + listed(f"layer {layer}" for layer in sorted(map(int, rows["layer"].unique())))
@@ -103,11 +104,12 @@ def _rows(shown: Shown) -> pd.DataFrame:
     rows = rows.assign(setting=[_setting(name) for name in rows["protocol"]])
     order = {model: place for place, model in enumerate(models_in(rows))}
     return rows.assign(
-        own=rows["setting"] != _OWN, place=rows["model"].map(order)
+        own=~rows["setting"].isin(_FILLED), place=rows["model"].map(order)
     ).sort_values(["place", "own", "protocol", "seed", "layer"], kind="stable")  # fmt: skip
 
 
-_OWN = "as in the study"
+_OWN, _BASE = "as in the study", "control's base"
+_FILLED = {_OWN: "o", _BASE: "h"}
 _OPEN = "v^DsPXp<>*"
 _SHORT = {"learning_rate": "lr", "l1_penalty": "l1"}
 
@@ -118,17 +120,21 @@ def _setting(protocol: str) -> str:
     Examples
     --------
     >>> _setting("relu-l2--BP.learning_rate-0.01"), _setting("relu-l2--base")
-    ('lr 0.01', 'as in the study')
+    ('lr 0.01', "control's base")
     """
     _, key, value = variation_of(protocol)
     name = key.rpartition(".")[2]
-    return f"{_SHORT.get(name, name)} {value}" if value else _OWN
+    if value:
+        return f"{_SHORT.get(name, name)} {value}"
+    return _BASE if key else _OWN
 
 
 def _markers(rows: pd.DataFrame) -> dict[str, str]:
     """Return the marker of each setting, the same for all models."""
-    others = sorted(set(rows["setting"]) - {_OWN}, key=_by_value)
-    return {_OWN: "o", **{one: _OPEN[i % len(_OPEN)] for i, one in enumerate(others)}}
+    found = set(rows["setting"])
+    others = sorted(found - {*_FILLED}, key=_by_value)
+    filled = {name: marker for name, marker in _FILLED.items() if name in found}
+    return {**filled, **{one: _OPEN[i % len(_OPEN)] for i, one in enumerate(others)}}
 
 
 def _by_value(setting: str) -> tuple[str, float, str]:
@@ -146,7 +152,7 @@ def _points(axes: Axes, rows: pd.DataFrame, markers: dict[str, str]) -> None:
         note(axes, "no runs")
         return
     for (model, setting), group in rows.groupby(["model", "setting"], sort=False):
-        own, colour = setting == _OWN, colour_of(str(model))
+        own, colour = setting in _FILLED, colour_of(str(model))
         axes.plot(
             group["accuracy"].astype(float), group["sparsity"].astype(float), linestyle="",
             marker=markers[str(setting)], markersize=4.5, markeredgecolor=colour,
@@ -164,7 +170,7 @@ def _handles(models: list[str], markers: dict[str, str]) -> list[Line2D]:
     ]
     shaped = [
         Line2D([], [], linestyle="", marker=marker, markersize=4.5, color=INK, label=setting,
-               markerfacecolor=INK if setting == _OWN else "none")
+               markerfacecolor=INK if setting in _FILLED else "none")
         for setting, marker in markers.items()
     ]  # fmt: skip
     return [*coloured, *shaped]
