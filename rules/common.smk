@@ -318,9 +318,13 @@ def extension_resource(name):
 def judged_extensions():
     """Return the frames of extensions of the results that are judged, by name.
 
-    Of results made elsewhere those that there are; of this study's own those it includes.
+    They are those that there are; of this study's own also those it includes.
     """
     own = study.config.reproduction.results is None
-    names = study.config.extensions if own else EXTENSIONS
-    files = {name: f"{judged}/tidy/{frame_file(name)}" for name in names}
-    return {name: file for name, file in files.items() if own or Path(file).exists()}
+    included = study.config.extensions if own else []
+    files = {name: f"{judged}/tidy/{frame_file(name)}" for name in EXTENSIONS}
+    return {
+        name: file
+        for name, file in files.items()
+        if name in included or Path(file).exists()
+    }

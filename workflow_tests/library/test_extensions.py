@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -248,6 +249,9 @@ def test_a_figure_and_a_table_of_every_model(name, tmp_path):
     table = TABLE_KINDS[name].make(whole, TABLE_KINDS[name].parameters(), titles={}, look_up=None)
     assert {*table.cells.model} == {"FF", "BP"}
     assert "FF on Digits" in page({name: whole})
+    if name == "causality":  # a model in which nothing could be stimulated
+        some = whole[(whole.experiment != "stimulate") | (whole.model == "FF")]
+        assert kind.draw(replace(shown, frames={name: some}), kind.parameters()).axes
 
 
 def _columns(name: str) -> list[str]:

@@ -131,7 +131,8 @@ def _curve(axes: Axes, rows: pd.DataFrame, model: str, condition: str, style: An
     """Draw the mean over runs at each power of two; classes with fewer units no longer count."""
     here = rows[(rows.model == model) & rows.condition.isin([condition, _start(condition)])]
     here = here[(here.condition == condition) | (here.units == 0)]
-    doubled = here[[units & (units - 1) == 0 for units in here["units"].astype(int)]]
+    units = here["units"].astype(int)
+    doubled = here[(units & (units - 1)) == 0]
     per_run = _per_run(doubled, "identified", ["units"])
     if per_run.empty:
         return

@@ -18,6 +18,7 @@ from ffensembles.plotting.style import (
     INK,
     log_axis,
     new_figure,
+    note,
     plain,
 )
 from ffensembles.runtime.keys import Field, Group
@@ -72,6 +73,8 @@ def draw(shown: Shown, parameters: PruningFigure) -> Figure:
 def _accuracies(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
     """Draw accuracy against the share of parameters, a line for each rule, points for runs."""
     if rows.empty:
+        note(axes, "no runs")
+        axes.set_xticks([])
         return
     full = rows.loc[rows.rule == WHOLE, "accuracy"].mean()
     axes.axhline(full, color=GREY, linewidth=0.6)
