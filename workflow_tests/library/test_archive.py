@@ -370,6 +370,7 @@ def test_a_truncated_archive(archive: Path, tmp_path: Path):
         refused(archive, tmp_path / "there", "truncated or damaged", "copy the archive here again")
 
 
+@pytest.mark.slow
 def test_any_changed_byte_is_found_or_means_nothing(results: Path, archive: Path, tmp_path: Path):
     whole, wanted = archive.read_bytes(), files(results)
     chance = random.Random(0)

@@ -108,6 +108,7 @@ def test_bytes_are_those_of_the_allocator(model, protocol, negatives, batch, lay
     assert computed == pytest.approx(found, rel=0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("like_a_gpu")
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(

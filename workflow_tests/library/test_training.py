@@ -287,6 +287,7 @@ def test_a_block_of_runs_gives_each_run_its_own(like_a_gpu: None, tmp_path: Path
     assert not list(tmp_path.rglob("checkpoint*"))
 
 
+@pytest.mark.slow
 def test_out_of_memory_halves_the_block_and_goes_on(
     like_a_gpu: None,
     tmp_path: Path,

@@ -211,6 +211,7 @@ def test_a_side_on_which_screens_do_not_serve_is_left_alone_for_a_while():
     assert layer.screened == [True, True]
 
 
+@pytest.mark.slow
 @kinds
 @pytest.mark.parametrize("drift", [1e-4, 0.05, 0.5])
 def test_weights_may_leave_a_screens_directions(deeper, pooled, drift):

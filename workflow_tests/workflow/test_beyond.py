@@ -8,12 +8,23 @@ from ffensembles.analyses.tidy import RUN_KEYS, read_frame
 
 ASKED = ("causality", "pruning", "dimension", "microstructure", "dynamics")
 ONE_SEED = {"seeds": [0], "held_out": []}
+FEW = {
+    "causality": {"draws": 1},
+    "pruning": {"draws": 1, "timings": 1},
+    "dimension": {"subsamples": 3},
+    "microstructure": {"draws": 2},
+}
+"""Fewer repetitions than a study's, for the same outputs."""
 
 
 @pytest.fixture(scope="module")
 def extended(finished: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     place = finished.copy(tmp_path_factory.mktemp("extended") / "study")
-    asked = {"reproduction": {"results": None}, "extensions": [*ASKED]}
+    asked = {
+        "reproduction": {"results": None},
+        "extensions": [*ASKED],
+        "extension_settings": FEW,
+    }
     done = place.start(*ASKED, "beyond", **ONE_SEED, **asked)
     assert done.returncode == 0, done.stdout[-4000:]
     assert "train_run" not in done.stdout
@@ -86,7 +97,7 @@ def test_patterns_have_images_and_a_class_has_none_or_several(extended: Workplac
 
 
 def test_an_extension_that_was_made_is_not_made_again(extended: Workplace):
-    again = extended.start(*ASKED, "--dry-run", extensions=[], **ONE_SEED)
+    again = extended.start(*ASKED, "--dry-run", extensions=[], extension_settings=FEW, **ONE_SEED)
     assert "Nothing to be done" in again.stdout
 
 
