@@ -70,7 +70,7 @@ def test_holm_by_hand() -> None:
     assert np.isnan(holm([np.nan])).all()
 
 
-@settings(max_examples=10)  # statsmodels collects garbage in every call, which takes long
+@settings(max_examples=20)  # statsmodels collects garbage in every call, which takes long
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_keeps_order_and_lies_between_p_and_bonferroni(p: list[float]) -> None:
     corrected, n = holm(p), len(p)

@@ -67,21 +67,21 @@ def test_what_was_trained_once_is_taken_not_trained_again(finished: Workplace, t
 def test_a_block_of_runs_shares_a_job_and_stays_runs(finished: Workplace, fresh: Workplace):
     three: dict[str, Any] = {
         "training": {**TINY["training"], "runs_per_job": 3},
-        "models": ["FF"],
+        "models": ["FF", "BP"],
         "held_out": [],
     }
     done = fresh.start("training", **three)
     assert done.returncode == 0, done.stdout[-3000:]
     assert fresh.jobs("training", **three) == {}
     weights = sorted(fresh.results.glob("runs/**/weights.safetensors"))
-    assert len(weights) == 2
+    assert len(weights) == 4
     for path in weights:
         alone = finished.results / path.relative_to(fresh.results)
         assert alone.read_bytes() == path.read_bytes()
     more = fresh.start("training", seeds=[0, 1, 2], **three)
     assert more.returncode == 0, more.stdout[-3000:]
-    trained = re.findall(r"FF layer 1, seed (\d): accuracy", more.stdout)
-    assert trained == ["2"]  # and no other
+    trained = re.findall(r"(?:FF layer 1|BP), seed (\d): accuracy", more.stdout)
+    assert trained == ["2"] * 2  # and no other
 
 
 def test_a_figures_parameter_redoes_that_figure(finished: Workplace):
