@@ -81,8 +81,8 @@ def compare(
         one setting changed. Any may be missing. The regression is fitted on sizes of the study's
         data sets alone.
     sweep
-        Runs of the edition's protocol with one open setting changed: `setting` (a dotted key;
-        empty or missing for the base), `value`, `dataset`, `model`, `seed`, `quantity`, `layer`,
+        Runs with one open setting changed: `protocol` (the one varied; rows of another edition's
+        explain nothing), `setting` (a dotted key; empty or missing for the base), `value`, `dataset`, `model`, `seed`, `quantity`, `layer`,
         `ours`.
     edition
         Which published numbers.
@@ -366,14 +366,10 @@ def _other_layer(number: Published, frames: Frames) -> str:
 
 
 def _swept(number: Published, sweep: pd.DataFrame | None) -> pd.DataFrame:
-    """Return the sweep's rows of a published number, settings and values as text.
-
-    A sweep varies one protocol, and its rows name the number that they were laid beside: those of
-    another edition explain nothing.
-    """
+    """Return the sweep's rows of a published number, settings and values as text."""
     if sweep is None or sweep.empty:
         return pd.DataFrame(columns=["setting", "value", "seed", "ours"])
-    kept = (sweep["quantity"] == number.quantity) & np.isclose(sweep["published"], number.value)
+    kept = (sweep["protocol"] == number.protocol) & (sweep["quantity"] == number.quantity)
     for key in ("dataset", "model", "layer"):
         wanted = getattr(number, key)
         kept &= (

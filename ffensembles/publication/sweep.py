@@ -86,8 +86,8 @@ def sweep_frame(
     Returns
     -------
     pandas.DataFrame
-        Columns `setting` and `value` (empty for the base), `dataset` and `model` (missing where
-        a number is of all), `seed`, `quantity`, as in `published`, `layer` (missing for numbers
+        Columns `protocol` (the one varied), `setting` and `value` (empty for the base), `dataset`
+        and `model` (missing where a number is of all), `seed`, `quantity`, as in `published`, `layer` (missing for numbers
         of no single one), `ours`, `published` and `distance`: the deviation in units of
         `tolerance`. What was not published is left out.
     """
@@ -115,9 +115,9 @@ def sweep_frame(
     ]
     rows = rows.dropna(subset="published")
     rows["distance"] = (rows.ours - rows.published).abs() / rows.pop("tolerance")
-    rows.insert(0, "setting", [settings.get(name, ("", ""))[0] for name in rows.protocol])
-    rows.insert(1, "value", [settings.get(name, ("", ""))[1] for name in rows.protocol])
-    return whole_numbers(rows.drop(columns="protocol").reset_index(drop=True))
+    rows.insert(1, "setting", [settings.get(name, ("", ""))[0] for name in rows.protocol])
+    rows.insert(2, "value", [settings.get(name, ("", ""))[1] for name in rows.protocol])
+    return whole_numbers(rows.assign(protocol=base).reset_index(drop=True))
 
 
 def _named(frame: pd.DataFrame, quantity: str) -> pd.DataFrame:

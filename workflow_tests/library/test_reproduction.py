@@ -67,8 +67,8 @@ def sweep_of(**settings: list[float]) -> pd.DataFrame:
         for seed, ours in enumerate(values):
             rows.append(
                 {
-                    "setting": setting, "value": value, "dataset": "mnist", "model": "FF",
-                    "seed": seed, "quantity": "ensemble_size", "layer": 2, "ours": ours,
+                    "protocol": "sigmoid-linf", "setting": setting, "value": value,
+                    "dataset": "mnist", "model": "FF", "seed": seed, "quantity": "ensemble_size", "layer": 2, "ours": ours,
                     "published": 5.5, "distance": abs(ours - 5.5),
                 }
             )  # fmt: skip
@@ -353,7 +353,7 @@ def test_cause_is_the_nearest_setting_of_the_sweep() -> None:
     )
     assert cause(sweep_of(**{"FF.theta_0.4": [5.1]})) == "not swept"
     assert cause(sweep.assign(layer=3)) == "not swept"
-    assert cause(sweep.assign(published=7.5)) == "not swept"  # laid beside another edition's
+    assert cause(sweep.assign(protocol="relu-l2")) == "not swept"  # another edition's
     # what is reproduced wants no cause
     table = compare({"sizes": sizes_of(2, 5.5)}, sweep)
     assert pd.isna(number(table, "ensemble_size", 2, model="FF", dataset="mnist").cause)

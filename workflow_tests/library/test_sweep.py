@@ -227,6 +227,7 @@ def frame():
 
 
 def test_scores_by_hand(frame):
+    assert set(frame.protocol) == {"sigmoid-linf"}  # the one varied, not the variations
     rows = frame.set_index(["setting", "quantity"])
     assert rows.loc[("", "accuracy"), "distance"].item() == pytest.approx(1)
     assert rows.loc[("", "ensemble_size"), "ours"].item() == pytest.approx(2.7)
