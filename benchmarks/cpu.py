@@ -2,7 +2,7 @@
 
     python benchmarks/cpu.py                       # 60,000 images, every layer and model
     python benchmarks/cpu.py --images 6000 --warm-up 10 --epochs 3 --reference-epochs 1
-    python benchmarks/cpu.py --weights run/weights.safetensors   # in the state of a trained net
+    python benchmarks/cpu.py --models FF --weights run/weights.safetensors   # from a trained net
 
 Images are MNIST's where `FFENSEMBLES_DATA` names a folder that has them, else random ones of the
 same density. A layer is warmed up by some epochs of the engine (or starts from the given
@@ -43,10 +43,12 @@ def main() -> None:
     parser.add_argument("--warm-up", type=int, default=40)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--reference-epochs", type=int, default=2)
-    parser.add_argument("--weights", type=Path, help="a trained FF run's weights.safetensors")
+    parser.add_argument("--weights", type=Path, help="a trained run's weights.safetensors")
     parser.add_argument("--protocol", choices=PROTOCOLS, default="sigmoid-linf")
     parser.add_argument("--models", nargs="+", default=["FF", "BPFF", "BP"])
     options = parser.parse_args()
+    if options.weights and len(options.models) > 1:
+        parser.error("--weights: name the model of these weights with --models")
     devices.choose("cpu", options.threads)
     kind, pixels, labels = images(options.images)
     top = product_peak(CPU, 2048)
@@ -58,7 +60,7 @@ def main() -> None:
         recipe = PROTOCOLS[options.protocol][model]
         run = task(recipe, pixels, labels, CPU)
         weights = stacked_weights([run])
-        if options.weights and model == "FF":
+        if options.weights:
             weights = {name: w[None].clone() for name, w in load_file(options.weights).items()}
         fasts, plains = [], []
         for layer in layers_of(recipe):
