@@ -1,10 +1,10 @@
-"""The page of what goes beyond the study: one paragraph for each extension, from its frame."""
+"""The page of what goes beyond the study: for each extension what its frame shows."""
 
 from collections.abc import Mapping
 
 import pandas as pd
 
-from ffensembles.extensions.registry import EXTENSIONS, NOTHING_MEASURED, Extension
+from ffensembles.extensions.registry import EXTENSIONS
 from ffensembles.extensions.results import records
 from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.runs import variation_of
@@ -18,7 +18,7 @@ _OPENING = """\
 What the study left for others to do, each as an analysis that is asked for by its name
 (`snakemake causality`, for example) or in `extensions:` of the configuration. This page is made
 from the kept frames by `snakemake beyond`. Runs are the sample: an interval is one of 95 % over
-runs, and there is none for a single run."""
+runs. A single run has none, and nothing is decided by it."""
 
 
 def page(frames: Mapping[str, pd.DataFrame], titles: Mapping[str, str] | None = None) -> str:
@@ -38,7 +38,8 @@ def page(frames: Mapping[str, pd.DataFrame], titles: Mapping[str, str] | None = 
             [NOT_RUN]
             if frame is None or frame.empty
             else [
-                f"**{protocol}** ({_runs(rows, titles or {})}). {_said(one, rows)}"
+                f"**{protocol}** ({_runs(rows, titles or {})})\n\n"
+                + "\n".join(f"- {text}" for text in one.said(one.results(rows)))
                 for protocol, rows in frame.groupby(_base(frame), sort=False)
             ]
         )
@@ -49,12 +50,6 @@ def page(frames: Mapping[str, pd.DataFrame], titles: Mapping[str, str] | None = 
 def _base(frame: pd.DataFrame) -> pd.Series:
     """Return the protocol that each row is of, or varies."""
     return frame["protocol"].map(lambda name: variation_of(name)[0])
-
-
-def _said(one: Extension, frame: pd.DataFrame) -> str:
-    """Return an extension's paragraph on the runs of one protocol."""
-    results = one.results(frame)
-    return one.verdict(results) if len(results) else NOTHING_MEASURED
 
 
 def _runs(frame: pd.DataFrame, titles: Mapping[str, str]) -> str:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 Measure = Callable[["ExtensionRun", Any], pd.DataFrame]
 
 
+NOTHING_MEASURED = "Nothing was measured."
+
+
 @dataclass(frozen=True)
 class Extension:
     """An analysis that goes beyond the study.
@@ -47,7 +50,8 @@ class Extension:
         Turns the frame across runs into `results.COLUMNS`: estimates over runs, each beside its
         control.
     verdict
-        Says in one paragraph of plain text what the results of one protocol show.
+        Says in plain text what the results of one protocol show, a paragraph for each model and
+        data set.
     note
         What one must know to read the table.
     section
@@ -63,7 +67,7 @@ class Extension:
     needs: tuple[str, ...]
     measure: Measure
     results: Callable[[pd.DataFrame], pd.DataFrame]
-    verdict: Callable[[pd.DataFrame], str]
+    verdict: Callable[[pd.DataFrame], list[str]]
     note: str = ""
     section: str = ""
     minutes: int = 30
@@ -74,8 +78,10 @@ class Extension:
         """The module that defines it."""
         return self.measure.__module__
 
+    def said(self, results: pd.DataFrame) -> list[str]:
+        """Return the verdict's paragraphs, or that there is nothing to judge."""
+        return self.verdict(results) if len(results) else [NOTHING_MEASURED]
 
-NOTHING_MEASURED = "Nothing was measured."
 
 EXTENSIONS: dict[str, Extension] = {}
 """Every extension by name; filled when `ffensembles.extensions` is imported."""
@@ -119,6 +125,5 @@ def make_table(
 ) -> ResultsTable:
     """Make an extension's table from its frame across the runs of one protocol."""
     results = one.results(frame)
-    said = one.verdict(results) if len(results) else NOTHING_MEASURED
-    note = " ".join(filter(None, [said, one.note]))
+    note = " ".join(filter(None, [*one.said(results), one.note]))
     return results_table(one.title, results, note, titles or {})

@@ -139,7 +139,7 @@ def groups(results: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 def decided(rows: pd.DataFrame, what: str, than: str, *, below: bool = False) -> str:
     """Say in which layers an estimate is above its control, by the interval of the difference.
 
-    With `below`, in which it is below it.
+    With `below`, in which it is below it. Nothing is said of single runs: there is no interval.
 
     Examples
     --------
@@ -153,10 +153,9 @@ def decided(rows: pd.DataFrame, what: str, than: str, *, below: bool = False) ->
     word, end, sign = ("below", "difference_high", -1) if below else ("above", "difference_low", 1)
     known = rows.dropna(subset=[end])
     if known.empty:
-        return (
-            f"Whether {what[:1].lower()}{what[1:]} is {word} {than} is undecided: one run, or no "
-            "spread between runs."
-        )
+        what = f"{what[:1].lower()}{what[1:]}"
+        undecided = f"Whether {what} is {word} {than} is undecided: no spread between runs."
+        return undecided if (rows["n_runs"] > 1).any() else ""
     layers = [str(layer) for layer in known["layer"]]
     clear = [str(layer) for layer in known.loc[sign * known[end] > 0, "layer"]]
     open_ones = [str(layer) for layer in rows.loc[rows[end].isna(), "layer"]]
@@ -174,6 +173,8 @@ def decided(rows: pd.DataFrame, what: str, than: str, *, below: bool = False) ->
 def decided_pairs(rows: pd.DataFrame) -> str:
     """Say which controls an estimate of the whole net is above, by intervals of differences.
 
+    Nothing is said of single runs.
+
     Examples
     --------
     >>> rows = pd.DataFrame({"control": ["random units", "large units"],
@@ -186,7 +187,8 @@ def decided_pairs(rows: pd.DataFrame) -> str:
         return ""
     if known["difference_low"].isna().all():
         names = ", ".join(known["control"])
-        return f"Whether that is above {names} is undecided: one run, or no spread between runs."
+        undecided = f"Whether that is above {names} is undecided: no spread between runs."
+        return undecided if (known["n_runs"] > 1).any() else ""
     above = known["difference_low"] > 0
     said = [
         f"{word} {', '.join(part['control'])}"
@@ -215,9 +217,9 @@ def interval(values: Sequence[float] | np.ndarray) -> tuple[float, float, float,
     if not len(x):
         return (np.nan,) * 4
     mean = float(x.mean())
-    if len(x) < 2 or np.ptp(x) == 0:
+    error = x.std(ddof=1) / np.sqrt(len(x)) if len(x) > 1 else 0.0
+    if error == 0:
         return mean, np.nan, np.nan, np.nan
-    error = x.std(ddof=1) / np.sqrt(len(x))
     half = stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 1) * error
     p = 2 * stats.t.sf(abs(mean) / error, len(x) - 1)
     return mean, float(mean - half), float(mean + half), float(p)

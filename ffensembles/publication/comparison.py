@@ -82,8 +82,8 @@ def compare(
         data sets alone.
     sweep
         Runs with one open setting changed: `protocol` (the one varied; rows of another edition's
-        explain nothing), `setting` (a dotted key; empty or missing for the base), `value`, `dataset`, `model`, `seed`, `quantity`, `layer`,
-        `ours`.
+        explain nothing), `setting` (a dotted key; empty or missing for the base), `value`,
+        `dataset`, `model`, `seed`, `quantity`, `layer`, `ours`.
     edition
         Which published numbers.
 

@@ -87,9 +87,9 @@ def sweep_frame(
     -------
     pandas.DataFrame
         Columns `protocol` (the one varied), `setting` and `value` (empty for the base), `dataset`
-        and `model` (missing where a number is of all), `seed`, `quantity`, as in `published`, `layer` (missing for numbers
-        of no single one), `ours`, `published` and `distance`: the deviation in units of
-        `tolerance`. What was not published is left out.
+        and `model` (missing where a number is of all), `seed`, `quantity`, as in `published`,
+        `layer` (missing for numbers of no single one), `ours`, `published` and `distance`: the
+        deviation in units of `tolerance`. What was not published is left out.
     """
     whole = sizes[sizes["held_out"].isna()]
     parts = [

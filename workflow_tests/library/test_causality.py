@@ -189,16 +189,20 @@ def test_results_and_verdict_by_hand():
     assert found.loc[SELECTIVITY, "n_runs"] == 2
     assert found.loc[SELECTIVITY, "control_value"] == 0
     assert found.loc[OWN_LOSS, "difference"] == pytest.approx(0.3)
-    said = verdict(results(frame))
+    (said,) = verdict(results(frame))  # one paragraph, of one model on one data set
     assert "FF on Digits" in said
     assert "the class loses 0.60 of accuracy and the others 0.10" in said
     # two runs: from -0.77 to 1.77
     assert "Selectivity is not clearly above that of random units" in said
-    assert "undecided" in verdict(results(frame[frame.seed == 0]))
+    (of_one,) = verdict(results(frame[frame.seed == 0]))
+    assert "1 run" in of_one
+    assert "that of random units" not in of_one  # nothing is decided by one
+    alike = pd.concat([silence_rows(seed, 0.5, 0.1) for seed in (0, 1)], ignore_index=True)
+    assert "undecided: no spread between runs" in verdict(results(alike))[0]
 
 
 def test_a_run_without_any_ensemble_is_told():
     frame = silence_rows(0, 0.5, 0.1)
     frame = frame[frame.condition == "ensemble"].assign(own_loss=np.nan, others_loss=np.nan)
     assert results(frame).empty
-    assert verdict(results(frame)) == ""
+    assert verdict(results(frame)) == []

@@ -222,7 +222,7 @@ def test_results_say_what_was_measured_and_on_how_many_runs(frame: pd.DataFrame)
     assert here["control_value"] > here["value"]
     ratio = found[found["quantity"].str.startswith(kind.RATIO)]
     assert ratio["value"].to_numpy() == pytest.approx(1)  # both models are the same data here
-    said = kind.verdict(found)
+    said = " ".join(kind.verdict(found))
     assert "2 runs" in said
     assert f"{here['value']:.1f}" in said
     assert "hardly known" in said
@@ -233,7 +233,7 @@ def test_dimensions_that_rounding_hides_do_not_count(frame: pd.DataFrame):
     found = kind.results(hidden)
     layer = found[found["quantity"].str.startswith(kind.DIMENSION) & (found.layer == 1)]
     assert layer["value"].isna().all()
-    assert "no dimension can be told" in kind.verdict(found)
+    assert "no dimension can be told" in kind.verdict(found)[0]
     left_out = found[found["quantity"] == kind.LEFT_OUT]
     assert left_out["value"].eq(1).all()
 
@@ -241,7 +241,7 @@ def test_dimensions_that_rounding_hides_do_not_count(frame: pd.DataFrame):
 def test_one_run_is_measured_and_has_no_interval(frame: pd.DataFrame):
     found = kind.results(frame[(frame.model == "FF") & (frame.seed == 0)])
     assert found["low"].isna().all()
-    assert "1 run" in EXTENSIONS["dimension"].verdict(found)
+    assert "1 run" in EXTENSIONS["dimension"].verdict(found)[0]
 
 
 def test_a_figure_shows_runs_and_says_what_is_missing(frame: pd.DataFrame):

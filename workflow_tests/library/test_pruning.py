@@ -132,8 +132,8 @@ def test_results_and_verdict_by_hand():
     # of the nets below a hundredth the larger one, three units of each class
     assert random.loc[AT_HUNDREDTH, "value"] == pytest.approx(0.92)
     assert random.loc[AT_HUNDREDTH, "n_runs"] == 2
-    said = verdict(found)
+    (said,) = verdict(found)
     assert "92% of the whole net's, in 0.2 of its parameters" in said
     assert "above random units" in said
     larger = frame[~(frame.parameters_fraction <= 0.01)]
-    assert "No net has at most 1 % of the parameters." in verdict(results(larger))
+    assert "No net has at most 1 % of the parameters." in verdict(results(larger))[0]

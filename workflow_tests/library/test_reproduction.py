@@ -68,8 +68,9 @@ def sweep_of(**settings: list[float]) -> pd.DataFrame:
             rows.append(
                 {
                     "protocol": "sigmoid-linf", "setting": setting, "value": value,
-                    "dataset": "mnist", "model": "FF", "seed": seed, "quantity": "ensemble_size", "layer": 2, "ours": ours,
-                    "published": 5.5, "distance": abs(ours - 5.5),
+                    "dataset": "mnist", "model": "FF", "seed": seed, "layer": 2,
+                    "quantity": "ensemble_size", "ours": ours, "published": 5.5,
+                    "distance": abs(ours - 5.5),
                 }
             )  # fmt: skip
     return pd.DataFrame(rows)

@@ -70,11 +70,11 @@ def test_a_seed_without_joint_training_is_in_no_comparison():
 
 
 def test_the_verdict_says_where_training_collapses():
-    said = verdict(results(FRAME))
+    (said,) = verdict(results(FRAME))
     assert "0.85" in said
     assert "it collapses with phases 9-9 (1 of 2 runs)" in said
-    assert "no run collapses" in verdict(results(FRAME[FRAME.accuracy > 0.5]))
-    assert verdict(results(FRAME.iloc[:0])) == "No such run is there."
+    assert "no run collapses" in verdict(results(FRAME[FRAME.accuracy > 0.5]))[0]
+    assert verdict(results(FRAME.iloc[:0])) == ["No such run is there."]
     assert "collapses with phases 9-9" in page({"sleep_wake": FRAME}).replace("\n", " ")
 
 

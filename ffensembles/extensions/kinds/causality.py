@@ -285,9 +285,9 @@ def results(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True)
 
 
-def verdict(results: pd.DataFrame) -> str:
+def verdict(results: pd.DataFrame) -> list[str]:
     """Say what the runs show, from the results of one protocol."""
-    sentences = []
+    said_of = []
     for name, rows in groups(results):
         of = {str(quantity): part for quantity, part in rows.groupby("quantity", sort=False)}
         parts = []
@@ -298,8 +298,8 @@ def verdict(results: pd.DataFrame) -> str:
             for words in IMAGES.values()
             if (quantity := IDENTIFIED.format(images=words)) in of
         ]
-        sentences.append(f"{name}: {' '.join(parts)}")
-    return " ".join(sentences)
+        said_of.append(f"{name}: {' '.join(parts)}")
+    return said_of
 
 
 def _completed(rows: pd.DataFrame, images: str) -> str:
@@ -307,7 +307,7 @@ def _completed(rows: pd.DataFrame, images: str) -> str:
     shares = [f"{estimate_text(row)} in layer {row['layer']}" for row in records(rows)]
     return (
         f"Stimulated in layer 1, {images}, it brings up the class's pattern with a share of "
-        f"{', '.join(shares)}. {decided(rows, 'This share', 'that with random units')}"
+        f"{', '.join(shares)}. {decided(rows, 'This share', 'that with random units')}".rstrip()
     )
 
 
@@ -325,7 +325,7 @@ def _selective(of: dict[str, pd.DataFrame]) -> str:
         f"silencing a class's ensemble matters most in layer {best['layer']}, where the class "
         f"loses {said(losses[0])} of accuracy and the others {said(losses[1])}; selectivity, the "
         f"difference, {estimate_text(best)}. "
-        f"{decided(rows, 'Selectivity', 'that of random units')}"
+        f"{decided(rows, 'Selectivity', 'that of random units')}".rstrip()
     )
 
 

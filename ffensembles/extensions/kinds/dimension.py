@@ -206,16 +206,16 @@ def _numbers(slope: Slope) -> dict[str, float]:
     return {"value": slope.value, "low": slope.low, "high": slope.high, "p": slope.p}
 
 
-def verdict(found: pd.DataFrame) -> str:
+def verdict(found: pd.DataFrame) -> list[str]:
     """Say what the results of one protocol show."""
-    parts, few = [], np.inf
+    said_of, few = [], np.inf
     for where, here in groups(found):
         main = here[here["quantity"].str.startswith(DIMENSION)]
         images, hidden = main[main["layer"] == IMAGES], main[main["layer"] != IMAGES]
         if hidden.empty:
             continue
         if hidden["value"].isna().all():
-            parts.append(
+            said_of.append(
                 f"{where}: no dimension can be told, since classes have too few images for these "
                 "neighbours, or distances no larger than rounding."
             )
@@ -223,11 +223,11 @@ def verdict(found: pd.DataFrame) -> str:
         few = min(few, int(main["n_runs"].min()))
         of_images = said(images["value"].mean(), digits=1)
         shuffled = by_layer(hidden, "control_value", 1, named=False)
-        parts.append(
+        parts = [
             f"{where}, {spoken_runs(main)}: a class's dimension is "
             f"{by_layer(hidden, 'value', 1)}; that of the images themselves is {of_images}, and "
             f"with each unit shuffled over images {shuffled}."
-        )
+        ]
         parts.append(decided(hidden, "It", "that with units shuffled", below=True))
         for quantity in here["quantity"].unique():
             if quantity.startswith(RATIO):
@@ -236,12 +236,13 @@ def verdict(found: pd.DataFrame) -> str:
                 times = by_layer(ratios, "value", ends=True, named=False)
                 parts.append(f"Layer by layer it is {times} times that of {other}.")
         parts.append(_slope_text(here))
+        said_of.append(" ".join(filter(None, parts)))
     if 0 < few < FEW_RUNS:
-        parts.append(
+        said_of.append(
             f"With fewer than {FEW_RUNS} runs the variance between runs is hardly known: a slope "
             "of the mixed model then rests on classes more than on runs."
         )
-    return " ".join(filter(None, parts)) or "There are no runs."
+    return said_of or ["There are no runs."]
 
 
 def _slope_text(rows: pd.DataFrame) -> str:

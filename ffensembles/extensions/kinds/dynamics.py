@@ -180,7 +180,7 @@ def results(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[list(RESULT_COLUMNS)]
 
 
-def verdict(results: pd.DataFrame) -> str:
+def verdict(results: pd.DataFrame) -> list[str]:
     """Say which comes first, accuracy or ensembles, and whether units change class."""
     parts = []
     for name, rows in groups(results):
@@ -197,7 +197,7 @@ def verdict(results: pd.DataFrame) -> str:
                 f"when accuracy is at half: {', '.join(moved)}."
             )
         parts.append(text)
-    return " ".join(parts) or "No run was read while it trained."
+    return parts or ["No run was read while it trained."]
 
 
 def _order(row: Mapping[str, Any]) -> str:

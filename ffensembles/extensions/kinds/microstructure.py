@@ -327,9 +327,9 @@ def rand_index(one: pd.Series, other: pd.Series) -> float:
     return float(adjusted_rand_score(both.iloc[:, 0], both.iloc[:, 1]))
 
 
-def verdict(found: pd.DataFrame) -> str:
+def verdict(found: pd.DataFrame) -> list[str]:
     """Say what the results of one protocol show."""
-    parts = []
+    said_of = []
     for where, here in groups(found):
         shares = here[here["quantity"] == SEVERAL]
         hidden = shares[shares["layer"] != IMAGES]
@@ -340,15 +340,16 @@ def verdict(found: pd.DataFrame) -> str:
         of_units, of_cloud = (
             by_layer(rows, "control_value", named=False) for rows in nulls.values()
         )
-        parts.append(
+        parts = [
             f"{where}, {spoken_runs(shares)}: the share of classes with several patterns is "
             f"{by_layer(nulls[SHUFFLED], 'value')}; for the images themselves it is {images:.2f}, "
             f"with each unit shuffled over images {of_units}, and in one normal cloud of the same "
             f"covariance {of_cloud}."
-        )
+        ]
         parts.append(decided(nulls[CLOUD], "The share", "that in such a cloud"))
         parts += [_said_of(here[here["layer"] != IMAGES], *words) for words in _SENTENCES]
-    return " ".join(filter(None, parts)) or "There are no runs."
+        said_of.append(" ".join(filter(None, parts)))
+    return said_of or ["There are no runs."]
 
 
 _SENTENCES = (

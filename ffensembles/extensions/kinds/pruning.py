@@ -222,9 +222,9 @@ def _paired(frame: pd.DataFrame, value: str, quantity: str, rule: str) -> pd.Dat
     return estimates(pairs, value, quantity, control=RULES[rule], control_value="control_of_run")
 
 
-def verdict(results: pd.DataFrame) -> str:
+def verdict(results: pd.DataFrame) -> list[str]:
     """Say what the runs show, from the results of one protocol."""
-    sentences = []
+    said_of = []
     for name, rows in groups(results):
         parts = []
         random = rows[rows.control == RULES["random"]]
@@ -243,8 +243,8 @@ def verdict(results: pd.DataFrame) -> str:
             parts.append(decided_pairs(rows[rows.quantity == quantity]))
         if not random.quantity.eq(AT_HUNDREDTH).any():
             parts.append("No net has at most 1 % of the parameters.")
-        sentences.append(f"{name}: {' '.join(filter(None, parts))}")
-    return " ".join(sentences)
+        said_of.append(f"{name}: {' '.join(filter(None, parts))}")
+    return said_of
 
 
 extension(

@@ -84,7 +84,7 @@ def results(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[list(RESULT_COLUMNS)]
 
 
-def verdict(results: pd.DataFrame) -> str:
+def verdict(results: pd.DataFrame) -> list[str]:
     """Say what phases cost in accuracy, and where training collapses."""
     parts = []
     for name, rows in groups(results):
@@ -101,7 +101,7 @@ def verdict(results: pd.DataFrame) -> str:
                 collapsed.append(f"{phases} ({n} of {plural(all_runs, 'run')})")
         fall = f"it collapses with {', '.join(collapsed)}" if collapsed else "no run collapses"
         parts.append(f"{name}: accuracy is {', '.join(accuracies)}; {fall}.")
-    return " ".join(parts) or "No such run is there."
+    return parts or ["No such run is there."]
 
 
 @extension(

@@ -178,7 +178,7 @@ def caption(shown: Shown, parameters: CausalityFigure) -> str:
     silence = rows[rows.experiment == "silence"]
     empty = silence[(silence.condition == "ensemble") & silence.own_loss.isna()]
     sizes = silence.loc[silence.condition == "ensemble", "units"].astype(float)
-    said = EXTENSIONS["causality"].verdict(EXTENSIONS["causality"].results(rows))
+    one = EXTENSIONS["causality"]
     return paragraph(
         shown.figure,
         "Silencing and stimulating ensembles",
@@ -197,7 +197,7 @@ def caption(shown: Shown, parameters: CausalityFigure) -> str:
         f"{len(empty):,} of {len(sizes):,} ensembles are empty and do not count."
         if len(empty)
         else "",
-        said,
+        *one.said(one.results(rows)),
         differences(shown, models),
     )
 

@@ -65,7 +65,8 @@ def draw(shown: Shown, parameters: PruningFigure) -> Figure:
         line[-1].set_title("Time to predict an image")
         line[-1].set_xlabel("Share of parameters kept")
         line[-1].set_ylabel("Microseconds")
-        line[-1].legend()
+        if line[-1].get_legend_handles_labels()[0]:
+            line[-1].legend()
     figure.legend(handles=_handles(), loc="outside upper center", ncols=len(RULES) + 1)
     return figure
 
@@ -141,7 +142,7 @@ def caption(shown: Shown, parameters: PruningFigure) -> str:
         f"are means over {n_of_runs(runs, {})} per model and data set.",
         "*Right*: time to predict an image in a batch, the least of several timings, of the nets "
         "of the strongest units and of the whole net.",
-        one.verdict(one.results(rows)),
+        *one.said(one.results(rows)),
         differences(shown, models),
     )
 
