@@ -1,4 +1,4 @@
-"""Pages that MkDocs generates: keys of the configuration, notebooks, the API of each room."""
+"""Pages that MkDocs generates: the configuration's keys, notebooks, kept figures, the API."""
 
 import os
 import sys
@@ -11,15 +11,18 @@ ROOT = Path(__file__).parents[1]
 
 NOTEBOOKS = ROOT / "docs/notebooks"
 DEMO = ROOT / "results/demo"
+FIGURES = ROOT / "results/reference/figures"
 
 KEYS = "<!-- keys of the configuration -->"
 
 
 def on_config(config: Any) -> Any:
-    """List a page of the API for each room, in the order in which data pass through them."""
+    """List a page of figures for each edition, and one of the API for each room, in their order."""
     sys.path.insert(0, str(ROOT))  # the library of this checkout, installed or not
     api = next(entry["API"] for entry in config.nav if "API" in entry)
     api += [{room: f"api/{room}.md"} for room in rooms()]
+    figures = next(entry["Figures"] for entry in config.nav if "Figures" in entry)
+    figures += [{f"Edition {name}": f"figures/{name}.md"} for name in editions()]
     return config
 
 
@@ -28,6 +31,9 @@ def on_files(files: Files, config: Any) -> Files:
     for notebook in sorted(NOTEBOOKS.glob("*.ipynb")):
         for name, content in notebook_page(notebook).items():
             files.append(File.generated(config, f"notebooks/{name}", content=content))
+    for edition in editions():
+        for name, content in figures_page(edition).items():
+            files.append(File.generated(config, f"figures/{name}", content=content))
     for room in rooms():
         page = f"# {room}\n\n::: ffensembles.{room}\n"
         files.append(File.generated(config, f"api/{room}.md", content=page))
@@ -67,6 +73,33 @@ def notebook_page(path: Path) -> dict[str, str | bytes]:
     missing = "" if done else " Outputs are shown where the demo was run before the site was built."
     opening = f"{head}\n\n*[Download this notebook]({path.name}).*{missing}\n\n{text}"
     return {f"{path.stem}.md": opening, **resources["outputs"]}
+
+
+def editions() -> list[str]:
+    """Return the editions of which figures are kept."""
+    return sorted(folder.name for folder in FIGURES.iterdir() if folder.is_dir())
+
+
+def figures_page(edition: str) -> dict[str, str | bytes]:
+    """Return the page of an edition's kept figures with their captions, and the pictures.
+
+    The study's figures come first; one that is drawn for another data set too has its name.
+    """
+    from ffensembles.datasets import DATASETS
+
+    pictures = sorted(
+        (FIGURES / edition).glob("*.png"),
+        key=lambda path: (not path.stem.startswith("figure"), path.stem),
+    )
+    parts = [f"# Figures of edition {edition}"]
+    for picture in pictures:
+        caption = picture.with_suffix(".rst").read_text(encoding="utf-8")
+        title = caption.split("**")[1].rstrip(".")
+        _, _, dataset = picture.stem.partition("-")
+        heading = f"{title}: {DATASETS[dataset].title}" if dataset else title
+        parts += [f"## {heading}", f"![{heading}]({edition}/{picture.name})", caption]
+    contents = {f"{edition}/{picture.name}": picture.read_bytes() for picture in pictures}
+    return {f"{edition}.md": "\n\n".join(parts) + "\n", **contents}
 
 
 def rooms() -> list[str]:

@@ -1,5 +1,6 @@
 """What documents say is so: links lead somewhere, stages have one name, versions agree."""
 
+import importlib.util
 import re
 import tomllib
 from pathlib import Path
@@ -91,3 +92,21 @@ def test_versions_agree():
         for line in (ROOT / "requirements.txt").read_text().splitlines()
         if line and line[0] not in "#-"
     }
+
+
+def test_the_site_shows_every_kept_figure_with_its_caption():
+    spec = importlib.util.spec_from_file_location("hooks", ROOT / "docs/hooks.py")
+    hooks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hooks)
+    assert hooks.editions() == ["2023", "2025"]
+    for edition in hooks.editions():
+        folder = ROOT / "results/reference/figures" / edition
+        page = hooks.figures_page(edition)
+        text = page[f"{edition}.md"]
+        kept = sorted(path.name for path in folder.glob("*.png"))
+        assert sorted(re.findall(rf"\]\({edition}/(.*?)\)", text)) == kept
+        assert set(page) == {f"{edition}.md", *(f"{edition}/{name}" for name in kept)}
+        assert all(path.read_text() in text for path in folder.glob("*.rst"))
+        heads = re.findall("^## (.*)", text, re.MULTILINE)
+        assert heads[0].startswith("Figure 1")
+        assert len(heads) == len(set(heads))

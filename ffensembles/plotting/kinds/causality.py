@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from ffensembles.analyses.tidy import RUN_KEYS
-from ffensembles.extensions import EXTENSIONS
 from ffensembles.plotting.captions import differences, n_of_runs, paragraph
 from ffensembles.plotting.models import colour_of, marker_of, model_handles, models_in
 from ffensembles.plotting.points import mean_handle, points_by_model
@@ -178,7 +177,6 @@ def caption(shown: Shown, parameters: CausalityFigure) -> str:
     silence = rows[rows.experiment == "silence"]
     empty = silence[(silence.condition == "ensemble") & silence.own_loss.isna()]
     sizes = silence.loc[silence.condition == "ensemble", "units"].astype(float)
-    one = EXTENSIONS["causality"]
     return paragraph(
         shown.figure,
         "Silencing and stimulating ensembles",
@@ -197,7 +195,6 @@ def caption(shown: Shown, parameters: CausalityFigure) -> str:
         f"{len(empty):,} of {len(sizes):,} ensembles are empty and do not count."
         if len(empty)
         else "",
-        *one.said(one.results(rows)),
         differences(shown, models),
     )
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from ffensembles.extensions import EXTENSIONS
 from ffensembles.extensions.kinds.pruning import RULES, WHOLE
 from ffensembles.plotting.captions import differences, n_of_runs, paragraph
 from ffensembles.plotting.models import colour_of, models_in, title_of
@@ -131,7 +130,6 @@ def caption(shown: Shown, parameters: PruningFigure) -> str:
     models = models_in(rows)
     runs = rows.groupby(["dataset", "model"])["seed"].nunique()
     levels = sorted(map(int, rows["strongest"].dropna().unique()))
-    one = EXTENSIONS["pruning"]
     return paragraph(
         shown.figure,
         "Nets of some units alone",
@@ -142,7 +140,6 @@ def caption(shown: Shown, parameters: PruningFigure) -> str:
         f"are means over {n_of_runs(runs, {})} per model and data set.",
         "*Right*: time to predict an image in a batch, the least of several timings, of the nets "
         "of the strongest units and of the whole net.",
-        *one.said(one.results(rows)),
         differences(shown, models),
     )
 
