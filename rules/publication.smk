@@ -102,11 +102,9 @@ rule compare:
     input:
         **judged_frames(),
         configuration=f"{judged}/configuration.yaml",
-        sweep=(
-            f"{study.config.reproduction.sweep}/tidy/{frame_file('sweep')}"
-            if study.config.reproduction.sweep
-            else []
-        ),
+        sweeps=[
+            f"{folder}/tidy/{frame_file('sweep')}" for folder in study.config.reproduction.sweeps
+        ],
         code=code("ffensembles.publication.page"),
     output:
         page=paths.pattern("reproduction", file="reproduction.md"),

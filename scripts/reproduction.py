@@ -14,13 +14,13 @@ from ffensembles.runtime.jobs import logged
 with logged(snakemake.log[0], snakemake.output[0]):
     params, given, out = snakemake.params, snakemake.input, snakemake.output
     frames = {name: read_frame(given[name]) for name in params.frames}
-    sweep = read_frame(given.sweep) if given.sweep else None
+    sweeps = [read_frame(path) for path in given.sweeps]
     check_beside(given.configuration)
     configuration = yaml.safe_load(Path(given.configuration).read_text())
     edition = snakemake.wildcards.edition
-    numbers, tested = compare(frames, sweep, edition), claims(frames, edition)
+    numbers, tested = compare(frames, sweeps, edition), claims(frames, edition)
     write_frame(numbers, out.numbers)
     write_frame(tested, out.claims)
     said = about(frames, configuration, params.titles, edition)
-    write_text(out.page, page(numbers, tested, said, params.titles, edition))
+    write_text(out.page, page(numbers, tested, said, params.titles, edition, sweeps))
     write_checksums(out.page, [out.page])

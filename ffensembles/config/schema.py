@@ -248,8 +248,8 @@ class Reproduction(Group):
     results: Folder | None = Field(
         description="folder of the results that are judged; null: this study's own"
     )
-    sweep: Folder | None = Field(
-        description="folder of the sweep that explains what differs; null: none"
+    sweeps: Annotated[list[Folder], Unique] = Field(
+        description="folders of the sweeps that say what comes nearer where a number differs"
     )
     untrained_seeds: Annotated[list[Seed], Some, Unique] = Field(
         description="untrained nets, a null: one of each model and data set per seed"

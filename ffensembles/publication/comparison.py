@@ -1,6 +1,6 @@
 """Every published number beside ours: what is said of it, and what could explain a difference."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,7 +35,7 @@ _WEIGHTS_DATASET = "mnist"  # figure 7 does not name its data set
 _UNITS = {"ensemble_size", "all_negative_units", "unseen_size"}
 
 NOT_SWEPT = "not swept"
-NO_NEARER = "no setting of the sweep brings it nearer"
+NO_NEARER = "no setting that was varied brings it nearer"
 
 _FLOORED = {"ensemble_size", "unseen_size", "shared_units"}
 
@@ -66,7 +66,7 @@ class _Ours:
 
 
 def compare(
-    frames: Frames, sweep: pd.DataFrame | None = None, edition: str = "2023"
+    frames: Frames, sweeps: Sequence[pd.DataFrame] = (), edition: str = "2023"
 ) -> pd.DataFrame:
     """Lay our value beside every published one of an edition, and say how they agree.
 
@@ -80,10 +80,11 @@ def compare(
         `sharing`, `unseen` and `sparsity`; `control_accuracy` and `control_sparsity` of runs with
         one setting changed. Any may be missing. The regression is fitted on sizes of the study's
         data sets alone.
-    sweep
-        Runs with one open setting changed: `protocol` (the one varied; rows of another edition's
-        explain nothing), `setting` (a dotted key; empty or missing for the base), `value`,
-        `dataset`, `model`, `seed`, `quantity`, `layer`, `ours`.
+    sweeps
+        Runs with one open setting changed, a frame for each sweep: `protocol` (the one varied;
+        rows of another edition's explain nothing), `n_train` (training images), `setting` (a
+        dotted key; empty or missing for the base), `value`, `dataset`, `model`, `seed`,
+        `quantity`, `layer`, `ours`.
     edition
         Which published numbers.
 
@@ -93,15 +94,22 @@ def compare(
         One row for each of `NUMBERS[edition]`: `quantity`, `source`, `dataset`, `model`, `layer`,
         `published`, `published_se`, `ours`, `se`, `n_runs`, `difference_in_se` (of the
         difference's own error; missing unless both have one), `on_floor`, `published_on_floor`
-        (sizes only), `within` (of the tolerance), `verdict`, `cause` (the sweep's nearest setting;
-        for sizes the quantile of Method 1, and for an unseen class the layer, at which the same
-        runs come nearer), `protocol`, `known` and `note`, as in `Published`.
+        (sizes only), `within` (of the tolerance), `verdict`, `cause` (the setting that comes
+        nearest; for sizes the quantile of Method 1, and for an unseen class the layer, at which
+        the same runs come nearer), `protocol`, `known` and `note`, as in `Published`.
     """
     numbers = NUMBERS[edition]
+    sweeps = by_images(sweeps)
     found = {number: _MEASURES[number.quantity](frames, number) for number in numbers}
-    frame = pd.DataFrame([_row(number, found, frames, sweep) for number in numbers])
+    frame = pd.DataFrame([_row(number, found, frames, sweeps) for number in numbers])
     flags = dict.fromkeys(("on_floor", "published_on_floor", "within"), "boolean")
     return frame.astype({"layer": "Int64", "n_runs": "Int64", **flags})
+
+
+def by_images(sweeps: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Return sweeps in which anything was run, those on more training images first."""
+    run = [sweep for sweep in sweeps if len(sweep)]
+    return sorted(run, key=lambda sweep: -int(sweep["n_train"].max()))
 
 
 # ---- our values
@@ -234,7 +242,7 @@ def _row(
     number: Published,
     found: Mapping[Published, _Ours | None],
     frames: Frames,
-    sweep: pd.DataFrame | None,
+    sweeps: Sequence[pd.DataFrame],
 ) -> dict[str, Any]:
     ours = found[number]
     value, se = (np.nan, np.nan) if ours is None else (ours.mean, ours.se)
@@ -248,8 +256,7 @@ def _row(
     else:
         verdict = DIRECTION if _same_direction(number, found) else DIFFERENT
         elsewhere = (_other_quantile(number, frames), _other_layer(number, frames))
-        rows = pd.concat([_swept(number, sweep), _controlled(number, frames)])
-        cause = "; ".join(filter(None, [_cause(number, rows), *elsewhere]))
+        cause = "; ".join(filter(None, [_cause(number, frames, sweeps), *elsewhere]))
     size = number.quantity == "ensemble_size"
     return {
         **{name: getattr(number, name) for name in ("quantity", "source", "dataset", "model")},
@@ -314,11 +321,23 @@ def _side(value: float, reference: float, floored: bool) -> int:
     return 0 if floored and _on(value, reference) else int(np.sign(value - reference))
 
 
-def _cause(number: Published, rows: pd.DataFrame) -> str:
+def _cause(number: Published, frames: Frames, sweeps: Sequence[pd.DataFrame]) -> str:
     """Name the setting whose runs come nearest to the published value, if nearer than the base.
 
-    A setting is set against the base's runs of the same seeds.
+    Control runs come first, then each sweep: one is asked only where none before it brings the
+    number nearer.
     """
+    said = _nearest(number, _controlled(number, frames))
+    for sweep in sweeps:
+        if said not in (NOT_SWEPT, NO_NEARER):
+            break
+        found = _nearest(number, _swept(number, sweep), f" of {sweep['n_train'].max():,.0f} images")
+        said = said if found == NOT_SWEPT else found
+    return said
+
+
+def _nearest(number: Published, rows: pd.DataFrame, of_images: str = "") -> str:
+    """Say which setting of a sweep comes nearest, against the base's runs of the same seeds."""
     base = rows[rows["setting"] == ""]
     nearest, said = np.inf, NO_NEARER
     compared = 0
@@ -332,7 +351,7 @@ def _cause(number: Published, rows: pd.DataFrame) -> str:
             n = group["seed"].nunique()
             said = (
                 f"{setting}={value} gives {text(number.quantity, ours)} "
-                f"({plural(n, 'run')}; base {text(number.quantity, beside)})"
+                f"({plural(n, 'run')}{of_images}; base {text(number.quantity, beside)})"
             )
     return said if compared else NOT_SWEPT
 
@@ -365,10 +384,8 @@ def _other_layer(number: Published, frames: Frames) -> str:
     return f"layer {nearest} gives {text(number.quantity, means[nearest])}"
 
 
-def _swept(number: Published, sweep: pd.DataFrame | None) -> pd.DataFrame:
+def _swept(number: Published, sweep: pd.DataFrame) -> pd.DataFrame:
     """Return the sweep's rows of a published number, settings and values as text."""
-    if sweep is None or sweep.empty:
-        return pd.DataFrame(columns=["setting", "value", "seed", "ours"])
     kept = (sweep["protocol"] == number.protocol) & (sweep["quantity"] == number.quantity)
     for key in ("dataset", "model", "layer"):
         wanted = getattr(number, key)

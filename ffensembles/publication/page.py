@@ -3,7 +3,7 @@
 Frames in, text out: nothing here trains, reads or writes a file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -22,6 +22,7 @@ from ffensembles.publication.comparison import (
     DIFFERENT,
     DIRECTION,
     REPRODUCED,
+    by_images,
     text,
 )
 from ffensembles.publication.editions import PUBLICATIONS
@@ -37,6 +38,7 @@ def page(
     about: Mapping[str, Any],
     titles: Mapping[str, str] | None = None,
     edition: str = "2023",
+    sweeps: Sequence[pd.DataFrame] = (),
 ) -> str:
     """Write the page that says what was reproduced, in Markdown.
 
@@ -52,6 +54,8 @@ def page(
         Titles of data sets; their keys where it has none.
     edition
         The edition that results are compared with.
+    sweeps
+        Sweeps of open settings, as in `analyses.comparison.compare`: listed apart.
     """
     titles = titles or {}
     facts = "\n".join(f"- {key}: {value}" for key, value in about.items() if key != "title")
@@ -81,6 +85,7 @@ def page(
                 ),
             )
         ),
+        *_varied(sweeps, edition, titles),
         "## What the words mean",
         _legend(len(claims), edition),
     ]
@@ -93,6 +98,29 @@ def _control(claims: pd.DataFrame, titles: Mapping[str, str], edition: str) -> l
     if not said:
         return []
     return ["## Is it the learning rate?", _QUESTION[edition], said]
+
+
+def _varied(sweeps: Sequence[pd.DataFrame], edition: str, titles: Mapping[str, str]) -> list[str]:
+    """Return the section that lists the runs of sweeps, none of which reports a number."""
+    lines = []
+    for sweep in by_images(sweeps):
+        rows = sweep[(sweep["protocol"] == PUBLICATIONS[edition].protocol)].dropna(subset="dataset")
+        for setting, of in rows[rows["setting"].fillna("") != ""].groupby("setting", sort=False):
+            lines.append(
+                [
+                    f"`{setting}`",
+                    ", ".join(dict.fromkeys(map(str, of["value"]))),
+                    ", ".join(
+                        MODEL_TITLES[name] for name in MODEL_TITLES if name in set(of["model"])
+                    ),
+                    ", ".join(titles.get(name, name) for name in dict.fromkeys(of["dataset"])),
+                    f"{of['n_train'].max():,}",
+                    ", ".join(map(str, sorted(set(of["seed"])))),
+                ]
+            )
+    return (
+        ["## Runs that varied a setting", _VARIED, _table(_VARIED_COLUMNS, lines)] if lines else []
+    )
 
 
 def about(
@@ -173,6 +201,13 @@ _NUMBER_COLUMNS = (
     "Verdict", "What comes nearer",
 )  # fmt: skip
 
+
+_VARIED = (
+    "They chose settings that the study leaves open, and say what comes nearer where a number "
+    "differs. No number above is measured on them. Beside each stand runs of the same seeds with "
+    "every setting as it is."
+)
+_VARIED_COLUMNS = ("Setting", "Values", "Models", "Data sets", "Training images", "Seeds")
 
 _OF_EDITION = {
     "2023": (
@@ -280,8 +315,9 @@ def _legend(tests: int, edition: str) -> str:
         "Difference (SE): ours less the published value, over the root of the sum of both squared "
         f"standard errors; {NOTHING} unless both are known. Where it is below 2, seeds alone may "
         "make the difference.",
-        "What comes nearer: among runs with one setting changed, those of the sweep at a smaller "
-        "scale or this edition's control runs, the one whose mean comes nearest to the published "
+        "What comes nearer: among runs with one setting changed, this edition's control runs and, "
+        "where none of these does, those of sweeps on fewer images, the largest first, the one "
+        "whose mean comes nearest to the published "
         "value, if nearer than the base's runs of the same seeds. It is the nearest of many, often "
         "of single runs: a hint, not a test; trials at full scale stand in docs/log/settings.md. "
         "For sizes also the quantile "

@@ -86,10 +86,11 @@ def sweep_frame(
     Returns
     -------
     pandas.DataFrame
-        Columns `protocol` (the one varied), `setting` and `value` (empty for the base), `dataset`
-        and `model` (missing where a number is of all), `seed`, `quantity`, as in `published`,
-        `layer` (missing for numbers of no single one), `ours`, `published` and `distance`: the
-        deviation in units of `tolerance`. What was not published is left out.
+        Columns `protocol` (the one varied), `n_train` (training images), `setting` and `value`
+        (empty for the base), `dataset` and `model` (missing where a number is of all), `seed`,
+        `quantity`, as in `published`, `layer` (missing for numbers of no single one), `ours`,
+        `published` and `distance`: the deviation in units of `tolerance`. What was not published
+        is left out.
     """
     whole = sizes[sizes["held_out"].isna()]
     parts = [
@@ -115,8 +116,9 @@ def sweep_frame(
     ]
     rows = rows.dropna(subset="published")
     rows["distance"] = (rows.ours - rows.published).abs() / rows.pop("tolerance")
-    rows.insert(1, "setting", [settings.get(name, ("", ""))[0] for name in rows.protocol])
-    rows.insert(2, "value", [settings.get(name, ("", ""))[1] for name in rows.protocol])
+    rows.insert(1, "n_train", accuracy["n_train"].max())
+    rows.insert(2, "setting", [settings.get(name, ("", ""))[0] for name in rows.protocol])
+    rows.insert(3, "value", [settings.get(name, ("", ""))[1] for name in rows.protocol])
     return whole_numbers(rows.assign(protocol=base).reset_index(drop=True))
 
 

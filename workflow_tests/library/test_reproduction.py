@@ -67,7 +67,7 @@ def sweep_of(**settings: list[float]) -> pd.DataFrame:
         for seed, ours in enumerate(values):
             rows.append(
                 {
-                    "protocol": "sigmoid-linf", "setting": setting, "value": value,
+                    "protocol": "sigmoid-linf", "n_train": 6000, "setting": setting, "value": value,
                     "dataset": "mnist", "model": "FF", "seed": seed, "layer": 2,
                     "quantity": "ensemble_size", "ours": ours, "published": 5.5,
                     "distance": abs(ours - 5.5),
@@ -336,27 +336,34 @@ def test_regression_is_of_the_published_protocol_and_data_sets() -> None:
 def test_cause_is_the_nearest_setting_of_the_sweep() -> None:
     frames = {"sizes": sizes_of(2, 19.2)}
 
-    def cause(sweep: pd.DataFrame | None) -> str:
-        table = compare(frames, sweep)
+    def cause(*sweeps: pd.DataFrame) -> str:
+        table = compare(frames, sweeps)
         return number(table, "ensemble_size", 2, model="FF", dataset="mnist").cause
 
-    assert cause(None) == cause(pd.DataFrame()) == "not swept"
+    assert cause() == cause(pd.DataFrame()) == "not swept"
     sweep = sweep_of(base=[19.2], **{"FF.theta_0.4": [5.1], "FF.theta_0.6": [9.0]})
-    assert cause(sweep) == "FF.theta=0.4 gives 5.1 (1 run; base 19.2)"
+    assert cause(sweep) == "FF.theta=0.4 gives 5.1 (1 run of 6,000 images; base 19.2)"
     # read from a file: numbers are numbers, an empty cell is missing
     read = sweep.assign(setting=sweep.setting.replace("", np.nan), value=[np.nan, 0.4, 0.6])
-    assert cause(read) == "FF.theta=0.4 gives 5.1 (1 run; base 19.2)"
+    assert cause(read) == "FF.theta=0.4 gives 5.1 (1 run of 6,000 images; base 19.2)"
     two = sweep_of(base=[10.0, 20.0], **{"negatives_each-epoch": [6.0, 8.0], "x_1": [4.9]})
-    assert cause(two) == "x=1 gives 4.9 (1 run; base 10.0)"
-    assert cause(two[two.setting != "x"]) == "negatives=each-epoch gives 7.0 (2 runs; base 15.0)"
+    assert cause(two) == "x=1 gives 4.9 (1 run of 6,000 images; base 10.0)"
+    assert cause(two[two.setting != "x"]) == (
+        "negatives=each-epoch gives 7.0 (2 runs of 6,000 images; base 15.0)"
+    )
+    # a sweep on fewer images is asked where one on more brings nothing nearer, and only there
+    larger = sweep_of(base=[18.0], **{"FF.theta_0.4": [9.0]}).assign(n_train=20_000)
+    assert cause(sweep, larger) == "FF.theta=0.4 gives 9.0 (1 run of 20,000 images; base 18.0)"
+    worse = larger.assign(ours=larger.ours.where(larger.setting == "", 30.0))
+    assert cause(worse, sweep) == "FF.theta=0.4 gives 5.1 (1 run of 6,000 images; base 19.2)"
     assert cause(sweep_of(base=[6.0], **{"FF.theta_0.4": [9.0]})) == (
-        "no setting of the sweep brings it nearer"
+        "no setting that was varied brings it nearer"
     )
     assert cause(sweep_of(**{"FF.theta_0.4": [5.1]})) == "not swept"
     assert cause(sweep.assign(layer=3)) == "not swept"
     assert cause(sweep.assign(protocol="relu-l2")) == "not swept"  # another edition's
     # what is reproduced wants no cause
-    table = compare({"sizes": sizes_of(2, 5.5)}, sweep)
+    table = compare({"sizes": sizes_of(2, 5.5)}, [sweep])
     assert pd.isna(number(table, "ensemble_size", 2, model="FF", dataset="mnist").cause)
 
 
@@ -373,7 +380,7 @@ def test_a_control_run_may_come_nearer() -> None:
             "accuracy": accuracies(**{"relu-l2": (0.7, 0.72)}),
             "control_accuracy": accuracies(**control),
         }
-        table = compare(frames, None, "2025")
+        table = compare(frames, edition="2025")
         return number(table, "accuracy", model="FF", dataset="mnist").cause
 
     assert (
@@ -381,7 +388,7 @@ def test_a_control_run_may_come_nearer() -> None:
     )
     both = {"relu-l2__FF.epochs-50": (0.9, 0.9), "relu-l2__FF.epochs-100": (0.94, 0.95)}
     assert cause(both) == "FF.epochs=100 gives 0.945 (2 runs; base 0.710)"
-    assert cause({"relu-l2__FF.epochs-50": (0.6,)}) == "no setting of the sweep brings it nearer"
+    assert cause({"relu-l2__FF.epochs-50": (0.6,)}) == "no setting that was varied brings it nearer"
     assert cause({"sigmoid-linf__FF.epochs-50": (0.9,)}) == "not swept"  # another protocol's
     # where the control has a base of its own, that is what its runs are set against
     apart = {"relu-l2__base": (0.85,), "relu-l2__FF.epochs-50": (0.9,)}
@@ -402,26 +409,29 @@ def test_cause_of_an_accuracy_has_no_layer() -> None:
     rows = sweep_of(base=[0.5], **{"FF.theta_0.4": [0.9]})
     rows = rows.assign(quantity="accuracy", layer=None, published=0.93)
     row = number(
-        compare({"accuracy": accuracy_of({"FF": [0.5]})}, whole_numbers(rows)),
+        compare({"accuracy": accuracy_of({"FF": [0.5]})}, [whole_numbers(rows)]),
         "accuracy", model="FF", dataset="mnist",
     )  # fmt: skip
-    assert row.cause == "FF.theta=0.4 gives 0.900 (1 run; base 0.500)"
+    assert row.cause == "FF.theta=0.4 gives 0.900 (1 run of 6,000 images; base 0.500)"
 
 
 def test_the_page_holds_every_number_and_claim(tmp_path) -> None:
     frames = {**everything(), "accuracy": accuracy_of({"FF": [0.93, 0.95], "BP": [0.1]})}
     frames["sizes"] = pd.concat([frames["sizes"], sizes_of(3, 39.0, 39.4, model="BP")])
     sweep = sweep_of(base=[19.2], **{"FF.theta_0.4": [5.1]})
-    comparison, tested = compare(frames, sweep), claims(frames)
+    comparison, tested = compare(frames, [sweep]), claims(frames)
     about = {"title": "A small one", "runs": "2 of each | model", "commit": "abc"}
-    text = page(comparison, tested, about, {"mnist": "MNIST"})
+    text = page(comparison, tested, about, {"mnist": "MNIST"}, sweeps=[sweep])
     assert text.startswith("# A small one\n")
+    varied = "| Setting | Values | Models | Data sets | Training images | Seeds |\n"
+    assert varied in text
+    assert "\n| `FF.theta` | 0.4 | FF | MNIST | 6,000 | 0 |\n" in text
     assert "- commit: abc" in text
     for source in {one.source for one in PUBLISHED}:
         assert f"### {source}\n" in text
     lines = [line for line in text.splitlines() if line.startswith("| ")]
-    # claims and eight sources, each with a head and a rule
-    assert len(lines) == len(tested) + len(comparison) + 2 * (1 + 8)
+    # claims, eight sources and the sweep's one setting, each with a head and a rule
+    assert len(lines) == len(tested) + len(comparison) + 1 + 2 * (1 + 8 + 1)
     for line in tested.statement:
         assert line in text
     assert "Tables 1 to 3: 4 of 42 cells lie within the tolerance" in text
@@ -436,9 +446,11 @@ def test_the_page_holds_every_number_and_claim(tmp_path) -> None:
     write_frame(tested, tmp_path / "claims.csv")
     again = page(
         read_frame(tmp_path / "comparison.csv"), read_frame(tmp_path / "claims.csv"), about,
-        {"mnist": "MNIST"},
+        {"mnist": "MNIST"}, sweeps=[sweep],
     )  # fmt: skip
     assert again == text
+    # another edition's sweep is not this one's
+    assert varied not in page(comparison, tested, about, sweeps=[sweep.assign(protocol="relu-l2")])
 
 
 def test_a_page_of_nothing() -> None:

@@ -197,7 +197,7 @@ def frame():
     ):
         parts.append(
             (
-                keyed(protocol, layer=0, accuracy=accuracy),
+                keyed(protocol, layer=0, accuracy=accuracy, n_train=6000),
                 pd.concat(
                     [
                         sizes_by(protocol, "method1", [size - 1, size + 1, np.nan], quantile=0.95),
@@ -228,6 +228,7 @@ def frame():
 
 def test_scores_by_hand(frame):
     assert set(frame.protocol) == {"sigmoid-linf"}  # the one varied, not the variations
+    assert set(frame.n_train) == {6000}
     rows = frame.set_index(["setting", "quantity"])
     assert rows.loc[("", "accuracy"), "distance"].item() == pytest.approx(1)
     assert rows.loc[("", "ensemble_size"), "ours"].item() == pytest.approx(2.7)

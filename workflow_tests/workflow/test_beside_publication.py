@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from workplace import Workplace
 
-OWN = {"reproduction": {"results": None, "sweep": None, "untrained_seeds": [0]}}
+OWN = {"reproduction": {"results": None, "sweeps": [], "untrained_seeds": [0]}}
 SWEEP = {
     "sweep": {
         "protocol": "sigmoid-linf",

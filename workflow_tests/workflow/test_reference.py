@@ -13,6 +13,7 @@ import yaml
 from workplace import ROOT, Workplace, environment, planned
 
 REFERENCE = "results/reference"
+SWEEPS = ("results/sweep", "results/thetas")
 PROFILE = "profiles/reference"
 EDITIONS = ("2023", "2025")
 
@@ -21,7 +22,7 @@ EDITIONS = ("2023", "2025")
 def cloned(fresh: Workplace) -> Workplace:
     """The workflow with the results that the repository keeps, dated as `make reference` does."""
     tracked = subprocess.run(
-        ["git", "-C", ROOT, "ls-files", "-z", REFERENCE, "results/sweep"],
+        ["git", "-C", ROOT, "ls-files", "-z", REFERENCE, *SWEEPS],
         capture_output=True, text=True, check=True,
     ).stdout.split("\0")  # fmt: skip
     for name in filter(None, tracked):
