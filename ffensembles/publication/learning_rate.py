@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from ffensembles.analyses.tidy import RUN_KEYS
@@ -25,13 +26,14 @@ from ffensembles.publication.measures import (
 )
 from ffensembles.publication.numbers import ABSOLUTE
 from ffensembles.publication.numbers2025 import CONTROL
-from ffensembles.runs import variation_name
+from ffensembles.runs import variation_name, variation_of
 from ffensembles.runtime.text import plural
 
 MATCHED = ABSOLUTE
 """Two runs have matched accuracies if these differ by no more."""
 
-_LEARNING_RATES = CONTROL.rpartition("-")[0]
+_LEARNING_RATES, _EPOCHS = CONTROL.rpartition("-")[0], "FF.epochs"
+"""Keys that control runs vary."""
 
 
 def sparser_at_its_rate(frames: Frames, dataset: str, protocol: str, layer: int) -> Measured | None:
@@ -63,35 +65,62 @@ def sparser_at_its_accuracy(
     """Measure how much sparser FF's layer is than BP's in pairs of runs of like accuracy.
 
     BP's runs are of every learning rate. Pairs are those with the least differences in accuracy
-    in all, each run in one pair at most. FF's runs are as in `sparser_at_its_rate`.
+    in all, each run in one pair at most. FF's runs are as in `sparser_at_its_rate`, or those with
+    another number of epochs where these have more pairs: the study's own may be as accurate as no
+    run of BP.
     """
-    ours = _with_accuracy(frames, *_own(frames, protocol, dataset, "FF"), dataset, "FF", layer)
-    changed = frames.get("control_sparsity")
-    protocols = [] if changed is None or changed.empty else changed["protocol"].unique().tolist()
-    own = _own(frames, protocol, dataset, "BP")
-    theirs = [_with_accuracy(frames, *own, dataset, "BP", layer)] + [
-        _with_accuracy(frames, "control_", name, dataset, "BP", layer)
-        for name in protocols
-        if name.startswith(f"{protocol}--{_LEARNING_RATES}-")
-    ]
+    theirs = [_with_accuracy(frames, *_own(frames, protocol, dataset, "BP"), dataset, "BP", layer)]
+    theirs += _varied(frames, protocol, dataset, "BP", _LEARNING_RATES, layer).values()
+    ours = {
+        "": _with_accuracy(frames, *_own(frames, protocol, dataset, "FF"), dataset, "FF", layer)
+    }
+    ours |= _varied(frames, protocol, dataset, "FF", _EPOCHS, layer)
     beside = pd.concat(theirs)
-    if ours.empty or beside.empty:
+    if all(rows.empty for rows in ours.values()) or beside.empty:
         return None
-    apart = np.abs(
-        np.subtract.outer(ours["accuracy"].to_numpy(float), beside["accuracy"].to_numpy(float))
+    pairs = {
+        epochs: _matched(rows["accuracy"], beside["accuracy"]) for epochs, rows in ours.items()
+    }
+    epochs = max(pairs, key=lambda name: len(pairs[name][0]))  # the first of several: the study's
+    mine, (i, j) = ours[epochs], pairs[epochs]
+    sparsity, accuracy = (
+        mine[name].to_numpy(float)[i] - beside[name].to_numpy(float)[j]
+        for name in ("sparsity", "accuracy")
     )
+    found = replace(one_sample(sparsity, 0), n_of="pairs of runs")
+    with_ = f" with {epochs} epochs" if epochs else ""
+    note = (
+        f"{len(i)} of {plural(len(mine), 'FF run')}{with_} matched within {MATCHED:g} in accuracy"
+    )
+    if len(i):
+        note += f", FF's accuracy less BP's {accuracy.mean():+.3f} on average"
+    holds = None if np.isnan(found.low) else found.low > 0
+    return _opposite(replace(found, holds=holds, note=note))
+
+
+def _matched(ours: pd.Series, theirs: pd.Series) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the places of runs in pairs: those whose accuracies differ least, within MATCHED."""
+    apart = np.abs(np.subtract.outer(ours.to_numpy(float), theirs.to_numpy(float)))
     # a pair beyond the tolerance costs more than all others together, and is left out
     i, j = linear_sum_assignment(np.where(apart <= MATCHED, apart, 1e3))
     close = apart[i, j] <= MATCHED
-    i, j = i[close], j[close]
-    differences = ours["sparsity"].to_numpy(float)[i] - beside["sparsity"].to_numpy(float)[j]
-    found = replace(one_sample(differences, 0), n_of="pairs of runs")
-    note = f"{len(i)} of {plural(len(ours), 'FF run')} matched within {MATCHED:g} in accuracy"
-    if len(i):
-        gap = (ours["accuracy"].to_numpy(float)[i] - beside["accuracy"].to_numpy(float)[j]).mean()
-        note += f", FF's accuracy less BP's {gap:+.3f} on average"
-    holds = None if np.isnan(found.low) else found.low > 0
-    return _opposite(replace(found, holds=holds, note=note))
+    return i[close], j[close]
+
+
+def _varied(
+    frames: Frames, protocol: str, dataset: str, model: str, key: str, layer: int
+) -> dict[str, pd.DataFrame]:
+    """Return the control runs of a model with other values of a key, by value."""
+    changed = frames.get("control_sparsity")
+    names = [] if changed is None or changed.empty else changed["protocol"].unique().tolist()
+    values = {
+        name: variation_of(name)[2] for name in names if variation_of(name)[:2] == (protocol, key)
+    }
+    found = {
+        value: _with_accuracy(frames, "control_", name, dataset, model, layer)
+        for name, value in values.items()
+    }
+    return {value: rows for value, rows in found.items() if len(rows)}
 
 
 def _own(frames: Frames, protocol: str, dataset: str, model: str) -> tuple[str, str]:

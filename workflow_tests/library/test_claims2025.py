@@ -125,6 +125,20 @@ def test_the_learning_rates_control() -> None:
     far["accuracy"] = accuracy_of({"FF": [0.7, 0.71], "BP": [0.9]})
     row = tell(far, "same_accuracy_1")
     assert (row.n, row.verdict) == (0, "undecided")
+    # runs of FF with other epochs, where these are as accurate and the study's own are not
+    epochs = {
+        "control_accuracy": accuracy_of(
+            {"FF": [0.98, 0.985]}, protocol=f"{PROTOCOL_2025}--FF.epochs-9"
+        ),
+        "control_sparsity": sparsity_of(
+            {"FF": [0.7, 0.75]}, protocol=f"{PROTOCOL_2025}--FF.epochs-9"
+        ),
+    }
+    near = {**far, **control([0.99, 0.982], [0.9, 0.91])}
+    near |= {name: pd.concat([near[name], epochs[name]]) for name in epochs}
+    row = tell(near, "same_accuracy_1")
+    assert "2 of 2 FF runs with 9 epochs matched within 0.03" in row.note
+    assert row.value == pytest.approx(np.mean([0.7 - 0.91, 0.75 - 0.9]))
     assert tell({"sparsity": frames["sparsity"]}, "same_rate_1").verdict == "not run"
     assert tell({"sparsity": frames["sparsity"]}, "same_accuracy_1").verdict == "not run"
 

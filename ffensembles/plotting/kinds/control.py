@@ -74,8 +74,8 @@ def caption(shown: Shown, parameters: Control) -> str:
         "accuracy of the whole net after training: points are runs. Colours are models; "
         "filled points have the settings of the study, or those of the control's base where that "
         "is trained otherwise, mostly shorter; open ones another learning rate (lr), goodness, "
-        "weight of the l1 penalty (l1) or number of epochs, all else as there. Models can be compared where "
-        "their accuracies, along the x axis, are alike.",
+        "weight of the l1 penalty (l1) or number of epochs, all else as there. Models can be "
+        "compared where their accuracies, along the x axis, are alike.",
         "Accuracy and sparsity of "
         + listed(f"layer {layer}" for layer in sorted(map(int, rows["layer"].unique())))
         + ", means over runs:"

@@ -44,6 +44,9 @@ class Weights(Group):
     layer: Count = Field(2, description="layer")
     bins: Count = Field(50, description="bins of the histogram")
     sign: Literal["negative", "positive"] = Field("negative", description="sign of the weights")
+    scale: Literal["log", "linear"] = Field(
+        "log", description="axis of units: logarithmic, linear up to one unit; or linear"
+    )
 
 
 def needs(parameters: Weights) -> Needs:
@@ -58,8 +61,9 @@ def draw(shown: Shown, parameters: Weights) -> Figure:
     width = FULL_WIDTH if len(shown.labels) > 1 else COLUMN_WIDTH
     figure = new_figure(width, 0.7 + 0.85 * max(len(models), 2))
     grid = figure.subplots(
-        max(len(models), 1), len(shown.labels), sharex=True, sharey=True, squeeze=False
-    )
+        max(len(models), 1), len(shown.labels), sharex=True, squeeze=False,
+        sharey=parameters.scale == "log",
+    )  # fmt: skip
     for i, (dataset, label) in enumerate(shown.labels.items()):
         grid[0, i].set_title(plain(f"{label.title}, layer {parameters.layer}"))
         if not models:
@@ -71,9 +75,12 @@ def draw(shown: Shown, parameters: Weights) -> Figure:
             else:
                 _distribution(axes, here, model, parameters)
             axes.set(xlabel="", ylabel="")
-    units = rows.groupby(["dataset", "model", "seed"]).size().max() if len(rows) else 1
-    count_axis(grid[0, 0], 2 * units)
-    grid[0, 0].set_ylim(bottom=0)
+    if parameters.scale == "log":
+        units = rows.groupby(["dataset", "model", "seed"]).size().max() if len(rows) else 1
+        count_axis(grid[0, 0], 2 * units)
+    for axes in grid.flat:
+        # room for the model's name
+        axes.set_ylim(0, None if parameters.scale == "log" else 1.3 * axes.get_ylim()[1])
     grid[0, 0].set_xlim(-0.01, 1.01)
     figure.supylabel(f"Units per bin of {1 / parameters.bins:g}, mean over runs")
     figure.supxlabel(f"Fraction of {parameters.sign} weights among those a unit receives")
@@ -108,13 +115,19 @@ def caption(shown: Shown, parameters: Weights) -> str:
         f"Fraction of {sign} weights by unit in layer {parameters.layer}",
         f"Distribution over units of the fraction of incoming weights that are {sign}, biases "
         f"left out, for {listed(title_of(model) for model in models)}: number of units per bin, "
-        f"mean over {n_of_runs(runs, shown.study)} per model and data set, on an axis that is "
-        "linear up to one unit and logarithmic beyond.",
+        f"mean over {n_of_runs(runs, shown.study)} per model and data set, "
+        f"{_AXIS[parameters.scale]}.",
         f"Units whose incoming weights are all {sign}:",
         *said,
         f"Published: {'; '.join(found)}." if found else "",
         differences(shown, models),
     )
+
+
+_AXIS = {
+    "log": "on an axis that is linear up to one unit and logarithmic beyond",
+    "linear": "each on an axis of its own",
+}
 
 
 def _rows(shown: Shown, parameters: Weights) -> pd.DataFrame:
