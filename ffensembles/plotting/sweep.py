@@ -30,7 +30,7 @@ def draw_sweep(frame: pd.DataFrame, base: Mapping[str, str], titles: Mapping[str
     Parameters
     ----------
     frame
-        Rows of `analyses.sweep.sweep_frame`.
+        Rows of `publication.sweep.sweep_frame`.
     base
         By setting: the value that it has where it is not varied.
     titles

@@ -45,9 +45,9 @@ def page(
     Parameters
     ----------
     comparison
-        Rows of `analyses.comparison.compare`.
+        Rows of `comparison.compare`.
     claims
-        Rows of `analyses.claims.claims`.
+        Rows of `claims.claims`.
     about
         What was run: each entry a line of a list; `title` is the page's.
     titles
@@ -55,7 +55,7 @@ def page(
     edition
         The edition that results are compared with.
     sweeps
-        Sweeps of open settings, as in `analyses.comparison.compare`: listed apart.
+        Sweeps of open settings, as in `comparison.compare`: listed apart.
     """
     titles = titles or {}
     facts = "\n".join(f"- {key}: {value}" for key, value in about.items() if key != "title")
