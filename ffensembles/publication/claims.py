@@ -83,7 +83,7 @@ def claims(frames: Frames, edition: str = "2023") -> pd.DataFrame:
         `statement`, `dataset`, `statistic`, `value`, `low`, `high` (95 % interval), `p`,
         `p_holm` (corrected for all rows), `n`, `n_of`, `null_untrained`, `null_shuffled` (the
         statistic there), `note` and `verdict`. A claim of 2025 holds only if `p_holm` is below
-        .05 too.
+        .05 too; if its condition is met and `p_holm` is not, it is undecided.
     """
     of = _EDITIONS[edition]
     nulls = {
@@ -99,7 +99,7 @@ def claims(frames: Frames, edition: str = "2023") -> pd.DataFrame:
     table.insert(table.columns.tolist().index("p") + 1, "p_holm", holm(table["p"]))
     if of.corrected:
         doubtful = (table["verdict"] == HOLDS) & (table["p_holm"] >= ALPHA)
-        table.loc[doubtful, "verdict"] = FAILS
+        table.loc[doubtful, "verdict"] = UNDECIDED
     return table
 
 

@@ -227,7 +227,10 @@ _OF_EDITION = {
 
 
 _BRACKETS = "the verdicts here rest on what stands in brackets"
-_HOLM = {"2025": "a claim holds only if this p is below .05 too"}
+_HOLM = {
+    "2025": "a claim holds only if this p is below .05 too, and is undecided if its condition is "
+    "met and this p is not"
+}
 """What an edition's verdicts do with the corrected p."""
 
 _QUESTION = {
