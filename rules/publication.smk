@@ -103,7 +103,8 @@ rule compare:
         **judged_frames(),
         configuration=f"{judged}/configuration.yaml",
         sweeps=[
-            f"{folder}/tidy/{frame_file('sweep')}" for folder in study.config.reproduction.sweeps
+            f"{folder}/tidy/{frame_file('sweep')}"
+            for folder in study.config.reproduction.sweeps
         ],
         code=code("ffensembles.publication.page"),
     output:
