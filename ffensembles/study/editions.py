@@ -140,7 +140,9 @@ class Editions:
         """Say whether a data set has a run that each frame which a figure needs is made of."""
         protocol = self.config.editions[edition].protocol
         for scope, frame in map(in_scope, needs.frames):
-            runs = applies(frame, self.grid.scope(scope))
+            section = EXTENSIONS[frame].section if frame in EXTENSIONS else ""
+            of = self.grid.of_section(section) if section else self.grid.scope(scope)
+            runs = applies(frame, of)
             if not any(run.dataset == dataset and run.of(protocol) for run in runs):
                 return False
         return True

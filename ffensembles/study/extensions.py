@@ -34,9 +34,7 @@ class Extensions:
         Where results are kept, only those whose weights or frame of the extension are there: no
         run is trained for an extension.
         """
-        section = EXTENSIONS[name].section
-        of_section = self.grid.of_sweep(getattr(self.config, section)) if section else None
-        runs = whole(self.grid.runs if of_section is None else of_section)
+        runs = whole(self.grid.of_section(EXTENSIONS[name].section))
         if self.config.keep:
             runs = [
                 run

@@ -89,6 +89,10 @@ class Grid:
             return self._untrained()
         return self.of_sweep({"sweep/": self.config.sweep, "control/": self.config.control}[scope])
 
+    def of_section(self, section: str) -> tuple[Run, ...]:
+        """Return the runs of a section of the configuration, a sweep; empty: the study's runs."""
+        return self.of_sweep(getattr(self.config, section)) if section else self.runs
+
     def of_sweep(self, sweep: Sweep | None) -> tuple[Run, ...]:
         """Return the runs of a sweep and those that they are compared with."""
         if sweep is None or sweep.protocol not in self.config.protocols:

@@ -482,6 +482,12 @@ def test_a_figure_of_control_runs_is_of_the_data_sets_that_have_some(full):
     assert "sparsity_accuracy" not in study(control={"settings": []}).editions.figures("2025")
 
 
+def test_a_figure_of_an_extension_with_runs_of_its_own_is_of_their_data_sets():
+    of_fashion = study(sleep_wake={"datasets": ["fashionmnist"]}).editions
+    assert of_fashion.variants("2025", "sleep_wake")[""].datasets == ("fashionmnist",)
+    assert len(of_fashion.variants("2025", "causality")[""].datasets) > 1
+
+
 def test_a_file_names_its_frame():
     for frame in ("sizes", "sharing", "positive_weights_by_unit", "accuracy"):
         assert measured(frame_file(frame)) == frame

@@ -39,18 +39,15 @@ def needs(parameters: SleepWakePanels) -> Needs:
 
 
 def draw(shown: Shown, parameters: SleepWakePanels) -> Figure:
-    """Draw a row of three panels for each data set that has runs."""
+    """Draw a row of three panels for each data set."""
     from matplotlib.lines import Line2D
 
     rows = _rows(shown)
     order = _order(rows)
     models, layers = models_in(rows), sorted(map(int, rows["layer"].unique()))
-    # one data set stays, so that a figure of nothing says so
-    labels = {name: label for name, label in shown.labels.items() if name in set(rows.dataset)}
-    labels = labels or dict(list(shown.labels.items())[:1])
-    figure = new_figure(FULL_WIDTH, 0.7 + 2.0 * len(labels))
-    grid = figure.subplots(len(labels), len(_PANELS), squeeze=False)
-    for line, (dataset, label) in zip(grid, labels.items(), strict=True):
+    figure = new_figure(FULL_WIDTH, 0.7 + 2.0 * len(shown.labels))
+    grid = figure.subplots(len(shown.labels), len(_PANELS), squeeze=False)
+    for line, (dataset, label) in zip(grid, shown.labels.items(), strict=True):
         here = rows[rows.dataset == dataset]
         for axes, (column, words) in zip(line, _PANELS.items(), strict=True):
             axes.set_title(plain(label.title), loc="left")
