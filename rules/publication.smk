@@ -106,6 +106,11 @@ rule compare:
             f"{folder}/tidy/{frame_file('sweep')}"
             for folder in study.config.reproduction.sweeps
         ],
+        # what they were made with
+        swept=[
+            f"{folder}/configuration.yaml"
+            for folder in study.config.reproduction.sweeps
+        ],
         code=code("ffensembles.publication.page"),
     output:
         page=paths.pattern("reproduction", file="reproduction.md"),

@@ -6,21 +6,31 @@ import yaml
 
 from ffensembles.analyses.tidy import read_frame, write_frame
 from ffensembles.publication.claims import claims
-from ffensembles.publication.comparison import compare
+from ffensembles.publication.comparison import compare, placed, tried
 from ffensembles.publication.page import about, page
 from ffensembles.runtime.files import check_beside, write_checksums, write_text
 from ffensembles.runtime.jobs import logged
 
+
+def settings(path: str) -> dict:
+    """Read the configuration that results were made with."""
+    check_beside(path)
+    return yaml.safe_load(Path(path).read_text())
+
+
 with logged(snakemake.log[0], snakemake.output[0]):
     params, given, out = snakemake.params, snakemake.input, snakemake.output
     frames = {name: read_frame(given[name]) for name in params.frames}
-    sweeps = [read_frame(path) for path in given.sweeps]
-    check_beside(given.configuration)
-    configuration = yaml.safe_load(Path(given.configuration).read_text())
+    configuration, *others = map(settings, [given.configuration, *given.swept])
+    sweeps = [
+        placed(read_frame(path), own, configuration)
+        for path, own in zip(given.sweeps, others, strict=True)
+    ]
     edition = snakemake.wildcards.edition
     numbers, tested = compare(frames, sweeps, edition), claims(frames, edition)
     write_frame(numbers, out.numbers)
     write_frame(tested, out.claims)
     said = about(frames, configuration, params.titles, edition)
-    write_text(out.page, page(numbers, tested, said, params.titles, edition, sweeps))
+    trials = tried(frames, sweeps, edition)
+    write_text(out.page, page(numbers, tested, said, params.titles, edition, sweeps, trials))
     write_checksums(out.page, [out.page])

@@ -1,6 +1,6 @@
 """Every published number beside ours: what is said of it, and what could explain a difference."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from ffensembles.analyses.regression import paired_sizes, regress
 from ffensembles.analyses.sharing import pair
 from ffensembles.analyses.tidy import RUN_KEYS, over_seeds
 from ffensembles.analyses.weights import weights_histogram
+from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.publication.claims import NOT_RUN, Frames, floor_of, select
 from ffensembles.publication.numbers import (
     DATASETS,
@@ -53,6 +54,10 @@ _THEIR_REFERENCE: Mapping[str, Callable[[Published], float]] = {
     "regression_slope": lambda number: 0.0,
     "regression_intercept": lambda number: 0.0,
 }
+
+
+NUMBER_KEYS = ("protocol", "quantity", "source", "dataset", "model", "layer")
+"""What tells a published number from others of its edition."""
 
 
 @dataclass(frozen=True)
@@ -327,13 +332,106 @@ def _cause(number: Published, frames: Frames, sweeps: Sequence[pd.DataFrame]) ->
     Control runs come first, then each sweep: one is asked only where none before it brings the
     number nearer.
     """
-    said = _nearest(number, _controlled(number, frames))
-    for sweep in sweeps:
+    said = NOT_SWEPT
+    for rows, n_train, around in _trials(number, frames, sweeps):
         if said not in (NOT_SWEPT, NO_NEARER):
             break
-        found = _nearest(number, _swept(number, sweep), f" of {sweep['n_train'].max():,.0f} images")
+        images = f" of {n_train:,.0f} images" if n_train else ""
+        found = _nearest(number, rows, f"{images}, {around}" if around else images)
         said = said if found == NOT_SWEPT else found
     return said
+
+
+def _trials(
+    number: Published, frames: Frames, sweeps: Sequence[pd.DataFrame]
+) -> Iterator[tuple[pd.DataFrame, int | None, str]]:
+    """Yield a number's values in control runs and in each sweep, its images, what it is around."""
+    yield _controlled(number, frames), None, ""
+    for sweep in sweeps:
+        rows = _swept(number, sweep)
+        around = rows["around"].iloc[0] if "around" in rows and len(rows) else ""
+        yield rows, int(sweep["n_train"].max()), around
+
+
+def tried(
+    frames: Frames, sweeps: Sequence[pd.DataFrame] = (), edition: str = "2023"
+) -> pd.DataFrame:
+    """List what every setting that was varied does to each number of an edition.
+
+    Parameters
+    ----------
+    frames, sweeps, edition
+        As for `compare`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each number, setting and value, those of control runs first, then those of
+        sweeps on more training images: `NUMBER_KEYS`, `n_train` (missing for control runs),
+        `around`, as in `placed`, `setting` and `value` (empty for runs that differ in `around`
+        alone), `n_runs`, and `ours`, their mean.
+    """
+    lines = []
+    for number in NUMBERS[edition]:
+        keys = {name: getattr(number, name) for name in NUMBER_KEYS}
+        for rows, n_train, around in _trials(number, frames, by_images(sweeps)):
+            at = {**keys, "n_train": n_train, "around": around}
+            for (setting, value), group in rows.groupby(["setting", "value"], sort=False):
+                if setting or n_train:
+                    what = {"setting": setting, "value": value if setting else ""}
+                    n, mean = group["seed"].nunique(), group["ours"].mean()
+                    lines.append({**at, **what, "n_runs": n, "ours": mean})
+    columns = [*NUMBER_KEYS, "n_train", "around", "setting", "value", "n_runs", "ours"]
+    whole = dict.fromkeys(("layer", "n_train", "n_runs"), "Int64")
+    return pd.DataFrame(lines, columns=columns).astype(whole)
+
+
+def placed(sweep: pd.DataFrame, own: Mapping[str, Any], judged: Mapping[str, Any]) -> pd.DataFrame:
+    """Say of a sweep's rows in what their protocol differs from that of the results judged.
+
+    Parameters
+    ----------
+    sweep
+        A sweep's frame, as for `compare`.
+    own, judged
+        The configurations of the sweep and of the results, with their `recipes`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The sweep with a column `around`: `key=value` of each key of the recipe that concerns the
+        row's model and has another value than in the results; empty where there is none.
+    """
+
+    def around(protocol: str, model: Any) -> str:
+        ones, others = (_flat(given["recipes"][protocol]) for given in (own, judged))
+        return ", ".join(
+            f"{key}={value}"
+            for key, value in ones.items()
+            if others.get(key, value) != value
+            and (key.split(".")[0] not in MODEL_TITLES or key.split(".")[0] == model)
+        )
+
+    known = {
+        keys: around(*keys) for keys in sweep[["protocol", "model"]].itertuples(False, name=None)
+    }
+    of_rows = zip(sweep["protocol"], sweep["model"], strict=True)
+    return sweep.assign(around=[known[keys] for keys in of_rows])
+
+
+def _flat(group: Mapping[str, Any], place: str = "") -> dict[str, Any]:
+    """Return the values of nested groups by dotted keys.
+
+    Examples
+    --------
+    >>> _flat({"negatives": "once", "FF": {"theta": 0.5}})
+    {'negatives': 'once', 'FF.theta': 0.5}
+    """
+    found: dict[str, Any] = {}
+    for key, value in group.items():
+        nested = isinstance(value, Mapping)
+        found |= _flat(value, f"{place}{key}.") if nested else {f"{place}{key}": value}
+    return found
 
 
 def _nearest(number: Published, rows: pd.DataFrame, of_images: str = "") -> str:

@@ -21,6 +21,7 @@ from ffensembles.publication.claims import (
 from ffensembles.publication.comparison import (
     DIFFERENT,
     DIRECTION,
+    NUMBER_KEYS,
     REPRODUCED,
     by_images,
     text,
@@ -39,6 +40,7 @@ def page(
     titles: Mapping[str, str] | None = None,
     edition: str = "2023",
     sweeps: Sequence[pd.DataFrame] = (),
+    trials: pd.DataFrame | None = None,
 ) -> str:
     """Write the page that says what was reproduced, in Markdown.
 
@@ -56,6 +58,8 @@ def page(
         The edition that results are compared with.
     sweeps
         Sweeps of open settings, as in `comparison.compare`: listed apart.
+    trials
+        Rows of `comparison.tried`: what was tried is said of each number that differs.
     """
     titles = titles or {}
     facts = "\n".join(f"- {key}: {value}" for key, value in about.items() if key != "title")
@@ -85,6 +89,7 @@ def page(
                 ),
             )
         ),
+        *_tried(comparison, trials, titles),
         *_varied(sweeps, edition, titles),
         "## What the words mean",
         _legend(len(claims), edition),
@@ -121,6 +126,42 @@ def _varied(sweeps: Sequence[pd.DataFrame], edition: str, titles: Mapping[str, s
     return (
         ["## Runs that varied a setting", _VARIED, _table(_VARIED_COLUMNS, lines)] if lines else []
     )
+
+
+def _tried(
+    comparison: pd.DataFrame, trials: pd.DataFrame | None, titles: Mapping[str, str]
+) -> list[str]:
+    """Return the section that says of each number that differs what every setting does to it."""
+    if trials is None or trials.empty:
+        return []
+    known = {
+        tuple(map(_known, rows[list(NUMBER_KEYS)].iloc[0])): rows
+        for _, rows in trials.groupby(list(NUMBER_KEYS), dropna=False)
+    }
+    lines = []
+    for row in comparison.to_dict("records"):
+        keys = tuple(_known(row[key]) for key in NUMBER_KEYS)
+        if row["verdict"] in (DIRECTION, DIFFERENT) and keys in known:
+            number = _number_line(row, titles)[:6]
+            lines.append([*number, _trial_text(row["quantity"], known[keys])])
+    return ["## What was tried", _TRIED, _table(_TRIED_COLUMNS, lines)] if lines else []
+
+
+def _trial_text(quantity: str, rows: pd.DataFrame) -> str:
+    """Write what settings do to a number, those of as many images together."""
+    said = []
+    for _, group in rows.groupby(["n_train", "around"], sort=False, dropna=False):
+        n_train, around = group[["n_train", "around"]].iloc[0]
+        images = "" if pd.isna(n_train) else f"{n_train:,} images"
+        values = [
+            f"{f'{setting}={value}: ' if setting else ''}{text(quantity, ours)} ({n})"
+            for setting, value, ours, n in zip(
+                group["setting"], group["value"], group["ours"], group["n_runs"], strict=True
+            )
+        ]
+        head = ", ".join(filter(None, [images, around]))
+        said.append(f"{f'**{head}**: ' if head else ''}{', '.join(values)}")
+    return "; ".join(said)
 
 
 def about(
@@ -164,6 +205,13 @@ def about(
             if dataset in set(runs["dataset"]) and "epochs" in over.get(model, {})
         ),
     }
+    few = _missing(pd.concat([runs, apart]), titles)
+    if few:
+        said["Runs missing"] = (
+            f"{few}, for {RUNS_WANTED} of each. Seeds that are added to `own_seeds` and `held_out` "
+            f"of the study `{configuration.get('name', '')}` are trained by the command that made "
+            "these results, and nothing else is"
+        )
     costs = frames.get("costs")
     if costs is not None and len(costs):
         trained = costs[(costs["rule"] == "train") & (costs["protocol"] == protocol)]
@@ -174,7 +222,23 @@ def about(
     return said
 
 
+def _missing(runs: pd.DataFrame, titles: Mapping[str, str]) -> str:
+    """Say how many runs each model lacks, on each data set and without each class."""
+    said = []
+    by = runs.groupby(["model", "dataset", "held_out"], sort=False, dropna=False)
+    for _, rows in by:
+        model, dataset, left_out = rows[["model", "dataset", "held_out"]].iloc[0]
+        if len(rows) < RUNS_WANTED:
+            apart = "" if pd.isna(left_out) else f" without class {left_out:.0f}"
+            name = f"{MODEL_TITLES[model]} on {titles.get(dataset, dataset)}{apart}"
+            said.append(f"{name}: {RUNS_WANTED - len(rows)}")
+    return "; ".join(said)
+
+
 # ---- the page
+
+RUNS_WANTED = 5
+"""Runs of each model and data set below which a page says how many are missing."""
 
 _QUANTITIES = {
     "accuracy": "accuracy",
@@ -201,6 +265,22 @@ _NUMBER_COLUMNS = (
     "Verdict", "What comes nearer",
 )  # fmt: skip
 
+
+_TRIED = (
+    "Of each number that differs: its mean in the runs that varied one setting, with how many "
+    "they are, by the number of training images. Before a colon stands in what these runs differ "
+    "from those above all together; without a setting, in that alone. Readings of ensembles that "
+    "were tried are in docs/log/settings.md."
+)
+_TRIED_COLUMNS = (
+    "Number",
+    "Data set",
+    "Model",
+    "Layer",
+    "Published",
+    "Ours (runs)",
+    "Tried (runs)",
+)
 
 _VARIED = (
     "They chose settings that the study leaves open, and say what comes nearer where a number "
@@ -359,6 +439,10 @@ def _p(value: float) -> str:
 
 def _mark(flag: Any) -> str:
     return f" {ON_FLOOR}" if _true(flag) else ""
+
+
+def _known(key: Any) -> Any:
+    return None if pd.isna(key) else key
 
 
 def _true(flag: Any) -> bool:

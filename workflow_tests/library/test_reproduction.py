@@ -10,9 +10,11 @@ from scipy import stats
 
 from ffensembles.analyses.tidy import read_frame, whole_numbers, write_frame
 from ffensembles.publication.claims import claims
-from ffensembles.publication.comparison import compare
+from ffensembles.publication.comparison import compare, placed, tried
 from ffensembles.publication.numbers import PROTOCOL, PUBLISHED
-from ffensembles.publication.page import page
+from ffensembles.publication.page import about, page
+
+RECIPE = {"FF": {"epochs": 3}, "BPFF": {"epochs": 3}, "BP": {"epochs": 3}, "per_dataset": {}}
 
 COUNTS = {"units": 784, "all_negative": 0}
 
@@ -451,6 +453,61 @@ def test_the_page_holds_every_number_and_claim(tmp_path) -> None:
     assert again == text
     # another edition's sweep is not this one's
     assert varied not in page(comparison, tested, about, sweeps=[sweep.assign(protocol="relu-l2")])
+
+
+def test_what_settings_do_is_said_of_each_number_that_differs() -> None:
+    frames = {"sizes": pd.concat([sizes_of(2, 19.2), sizes_of(3, 1.5)])}
+    small = sweep_of(base=[18.0, 20.0], **{"FF.theta_0.4": [15.0, 16.0], "x_1": [9.0]})
+    large = sweep_of(base=[12.0], **{"FF.epochs_200": [5.6]}).assign(n_train=60_000)
+    recipe = {"negatives": "once", "FF": {"theta": 0.5}, "BP": {"epochs": 20}}
+    judged = {"recipes": {"sigmoid-linf": recipe}}
+    other = {**recipe, "negatives": "pooled", "BP": {"epochs": 40}}
+    sweeps = [
+        placed(small, judged, judged),
+        placed(large, {"recipes": {"sigmoid-linf": other}}, judged),
+    ]
+    # BP's own keys do not concern FF
+    assert set(sweeps[0].around) == {""}
+    assert set(sweeps[1].around) == {"negatives=pooled"}
+    table = compare(frames, sweeps)
+    assert number(table, "ensemble_size", 2, model="FF", dataset="mnist").cause == (
+        "FF.epochs=200 gives 5.6 (1 run of 60,000 images, negatives=pooled; base 12.0)"
+    )
+    trials = tried(frames, sweeps)
+    assert trials[["n_train", "setting", "value", "n_runs", "ours"]].values.tolist() == [
+        [60_000, "", "", 1, 12.0],
+        [60_000, "FF.epochs", "200", 1, 5.6],
+        [6_000, "", "", 2, 19.0],
+        [6_000, "FF.theta", "0.4", 2, 15.5],
+        [6_000, "x", "1", 1, 9.0],
+    ]
+    text = page(table, claims(frames), {}, {"mnist": "MNIST"}, trials=trials)
+    section = text.split("## What was tried\n")[1].split("\n## ")[0]
+    # layer 3 is reproduced, so that it has no row
+    (line,) = section.strip().splitlines()[4:]
+    assert line == (
+        "| size (units) | MNIST | FF | 2 | 5.5 ± 0.30 | 19.2 (1) | **60,000 images, "
+        "negatives=pooled**: 12.0 (1), FF.epochs=200: 5.6 (1); **6,000 images**: 19.0 (2), "
+        "FF.theta=0.4: 15.5 (2), x=1: 9.0 (1) |"
+    )
+    assert "## What was tried" not in page(table, claims(frames), {}, trials=tried(frames))
+
+
+def test_the_page_says_which_runs_are_missing() -> None:
+    runs = accuracy_of({"FF": [0.9, 0.9], "BP": [0.8] * 5})
+    apart = accuracy_of({"FF": [0.7]}, "fashionmnist").assign(held_out=0)
+    settings = {"name": "small", "recipes": {"sigmoid-linf": RECIPE}}
+
+    def said(*parts: pd.DataFrame) -> str | None:
+        accuracy = whole_numbers(pd.concat(parts, ignore_index=True)).assign(n_train=10)
+        return about({"accuracy": accuracy}, settings, {"mnist": "MNIST"}).get("Runs missing")
+
+    text = said(runs, apart)
+    assert text.startswith(
+        "FF on MNIST: 3; FF on fashionmnist without class 0: 4, for 5 of each. Seeds"
+    )
+    assert "of the study `small`" in text
+    assert said(accuracy_of({"FF": [0.9] * 5})) is None
 
 
 def test_a_page_of_nothing() -> None:
