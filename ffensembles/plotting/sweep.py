@@ -61,7 +61,7 @@ def draw_sweep(frame: pd.DataFrame, base: Mapping[str, str], titles: Mapping[str
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", color=PALE, linewidth=0.5)
         axes.set_axisbelow(True)
-        axes.set_xlim(left=0)
+    panels[0].set_xlim(left=0)  # once all points are there: it ends the axes' own scaling
     names = [f"{setting} = {value or base.get(setting, '') + ' *'}" for setting, value in rows]
     panels[0].set_yticks(range(len(rows)), names)
     panels[0].set_ylim(len(rows) - 0.5, -0.5)

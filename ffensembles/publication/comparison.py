@@ -24,6 +24,7 @@ from ffensembles.publication.numbers import (
     tolerance,
 )
 from ffensembles.publication.published import Published
+from ffensembles.publication.sweep import as_text
 from ffensembles.publication.tables import FLOOR_TOLERANCE, NOTHING
 from ffensembles.runs import variation_name, variation_of
 from ffensembles.runtime.text import plural
@@ -493,10 +494,7 @@ def _swept(number: Published, sweep: pd.DataFrame) -> pd.DataFrame:
             else (sweep[key] == wanted).fillna(False).astype(bool)
         )
     rows = sweep[kept.astype(bool)].dropna(subset=["ours"])
-    return rows.assign(
-        setting=rows["setting"].fillna("").astype(str),
-        value=rows["value"].map(lambda one: f"{one:g}" if isinstance(one, float) else str(one)),
-    )
+    return as_text(rows)
 
 
 def _controlled(number: Published, frames: Frames) -> pd.DataFrame:

@@ -176,6 +176,16 @@ def _unseen(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a sweep's rows with settings and values as text, empty where nothing is varied.
+
+    Values that are all numbers are read from a file as numbers.
+    """
+    setting = frame["setting"].fillna("").astype(str)
+    value = frame["value"].map(lambda one: f"{one:g}" if isinstance(one, float) else str(one))
+    return frame.assign(setting=setting, value=value.where(setting != "", ""))
+
+
 def distances(frame: pd.DataFrame) -> pd.DataFrame:
     """Average a sweep's distances over the numbers of each run, the base's beside each setting's.
 
@@ -190,9 +200,7 @@ def distances(frame: pd.DataFrame) -> pd.DataFrame:
         has), `dataset`, `model` and `seed`: `distance`, in tolerances, and `within`, the share of
         its numbers that are reproduced.
     """
-    frame = frame.assign(
-        **{key: frame[key].fillna("").astype(str) for key in ("setting", "value", "quantity")}
-    )
+    frame = as_text(frame).assign(quantity=frame["quantity"].astype(str))
     pooled = frame["dataset"].isna()
     datasets = frame.loc[~pooled, ["dataset"]].drop_duplicates()
     frame = pd.concat(

@@ -291,6 +291,26 @@ def test_the_figure_has_a_row_for_every_value_and_the_caption_the_nearest(frame)
     assert "with ensembles.method2.max_rho = 0.5 (by default" in caption
 
 
+def test_values_that_a_file_holds_as_numbers_are_named_as_configured_and_no_point_is_cut_off():
+    rows = [
+        {
+            "protocol": "sigmoid-linf", "n_train": 100, "setting": setting, "value": value,
+            "dataset": dataset, "model": "FF", "seed": 0, "quantity": "accuracy", "layer": pd.NA,
+            "ours": 0.5, "published": 0.9, "distance": distance,
+        }
+        for dataset, of in (("mnist", (1.0, 2.0)), ("fashionmnist", (1.0, 9.0)))
+        for (setting, value), distance in zip((("", np.nan), ("FF.epochs", 30.0)), of, strict=True)
+    ]  # fmt: skip
+    panels = draw_sweep(pd.DataFrame(rows), {"FF.epochs": "1000"}, {}).axes
+    names = [tick.get_text() for tick in panels[0].get_yticklabels()]
+    assert names == ["FF.epochs = 1000 *", "FF.epochs = 30"]
+    for axes in panels:
+        low, high = axes.get_xlim()
+        shown = [x for dots in axes.collections for x, _ in dots.get_offsets()]
+        assert shown
+        assert all(low <= x <= high for x in shown)
+
+
 def test_similarity_is_the_correlation_of_mean_images():
     x = np.array([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0]])
     frame = similarity_frame(x, np.array([0, 0, 1, 2]))

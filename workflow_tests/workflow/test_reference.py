@@ -13,7 +13,7 @@ import yaml
 from workplace import ROOT, Workplace, environment, planned
 
 REFERENCE = "results/reference"
-SWEEPS = ("results/sweep", "results/thetas")
+SWEEPS = ("results/sweep", "results/thetas", "results/pooled")
 PROFILE = "profiles/reference"
 EDITIONS = ("2023", "2025")
 
