@@ -30,6 +30,7 @@ from ffensembles.publication.editions import PUBLICATIONS
 from ffensembles.publication.learning_rate import in_words
 from ffensembles.publication.measures import sample_text
 from ffensembles.publication.numbers import ABSOLUTE, RELATIVE, UNSEEN_LAYER
+from ffensembles.publication.sweep import as_text
 from ffensembles.publication.tables import FLOOR_TOLERANCE, NOTHING, ON_FLOOR
 
 
@@ -109,12 +110,13 @@ def _varied(sweeps: Sequence[pd.DataFrame], edition: str, titles: Mapping[str, s
     """Return the section that lists the runs of sweeps, none of which reports a number."""
     lines = []
     for sweep in by_images(sweeps):
-        rows = sweep[(sweep["protocol"] == PUBLICATIONS[edition].protocol)].dropna(subset="dataset")
-        for setting, of in rows[rows["setting"].fillna("") != ""].groupby("setting", sort=False):
+        rows = sweep[sweep["protocol"] == PUBLICATIONS[edition].protocol]
+        rows = as_text(rows.dropna(subset="dataset"))
+        for setting, of in rows[rows["setting"] != ""].groupby("setting", sort=False):
             lines.append(
                 [
                     f"`{setting}`",
-                    ", ".join(dict.fromkeys(map(str, of["value"]))),
+                    ", ".join(dict.fromkeys(of["value"])),
                     ", ".join(
                         MODEL_TITLES[name] for name in MODEL_TITLES if name in set(of["model"])
                     ),

@@ -12,7 +12,7 @@ from ffensembles.config.schema import Sweep
 from ffensembles.datasets import DATASETS
 from ffensembles.models.recipe import MODELS, Recipe
 from ffensembles.runs import WHOLE, Run
-from ffensembles.study.variations import Variation, base_of, concerned, settings, untrained
+from ffensembles.study.variations import Variation, base_of, settings, untrained
 
 SCOPES = ("", "untrained/", "shuffled/", "sweep/", "control/")
 """What tidy frames are of: the study's runs, untrained nets, labels shuffled, sweep, control."""
@@ -122,7 +122,7 @@ class Grid:
         return [name for name in chosen if sweep.datasets == "all" or name in sweep.datasets]
 
     def _bases(self, sweep: Sweep) -> list[Run]:
-        """Return what a sweep's runs are compared with, of the models that it concerns.
+        """Return what a sweep's runs are compared with, of the models that it concerns there.
 
         They are the study's own runs wherever the sweep's `per_dataset` changes nothing: those of
         the same seeds that the study has, or if it has none of these, runs of these seeds.
@@ -137,7 +137,7 @@ class Grid:
             Run(own if same else name, dataset, model, None, seed)
             for dataset in self._datasets(sweep)
             for model in self.config.models
-            if model in concerned(sweep)
+            if any(model in one.models and one.seeds_on(dataset) for one in varied)
             for same in [
                 dataset not in sweep.per_dataset
                 or self._recipe(own, dataset, model) == self._recipe(name, dataset, model)

@@ -29,8 +29,9 @@ def cloned(fresh: Workplace) -> Workplace:
         (fresh.folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, fresh.folder / name)
     now = time.time()
-    for path in (fresh.folder / REFERENCE).rglob("*"):
-        os.utime(path, (now, now))
+    for folder in (REFERENCE, *SWEEPS):
+        for path in (fresh.folder / folder).rglob("*"):
+            os.utime(path, (now, now))
     return fresh
 
 
@@ -70,6 +71,21 @@ def test_another_seed_trains_that_run_alone(cloned: Workplace):
     study["seeds"] = list(range(16))
     overlay.write_text(yaml.safe_dump(study))
     jobs = planned(snakemake(cloned, "tables", "--profile", PROFILE, "--dry-run"))
+    assert jobs["train_run"] == jobs["read_activations"] == jobs["measure_whole"] == 1
+
+
+@pytest.mark.parametrize("name", ["thetas", "pooled"])
+def test_another_setting_of_a_kept_sweep_trains_that_run_alone(cloned: Workplace, name: str):
+    profile = f"profiles/{name}"
+    overlay = cloned.folder / profile / "study.yaml"
+    study = yaml.safe_load(overlay.read_text())
+    seeds = {"mnist": study["sweep"]["seeds"]}
+    study["sweep"]["settings"].append(
+        {"key": "FF.theta", "values": [0.9], "models": ["FF"], "seeds": seeds}
+    )
+    assert planned(snakemake(cloned, "sweep", "--profile", profile, "--dry-run")) == {}
+    overlay.write_text(yaml.safe_dump(study))
+    jobs = planned(snakemake(cloned, "sweep", "--profile", profile, "--dry-run"))
     assert jobs["train_run"] == jobs["read_activations"] == jobs["measure_whole"] == 1
 
 
