@@ -26,7 +26,7 @@ from ffensembles.extensions import EXTENSIONS
 from ffensembles.models.spec import MODELS
 from ffensembles.plotting.registry import KINDS
 from ffensembles.publication.tables import TABLE_KINDS
-from ffensembles.runtime.keys import Group
+from ffensembles.runtime.keys import Group, leaves
 from ffensembles.runtime.keys import shown as _text
 
 OF_CUT = "ensembles.method2."
@@ -363,7 +363,7 @@ def _settings(
     mathematics = Mathematics.model_validate(base.model_dump(exclude={"per_dataset"}))
     # where each key that can be varied stands, and what it is called there
     known: dict[str, tuple[Group, str]] = {
-        key: (mathematics, key) for key, _ in _leaves(mathematics.model_dump())
+        key: (mathematics, key) for key, _ in leaves(mathematics.model_dump())
     }
     known |= {f"{OF_CUT}{side}": (ensembles.method2, side) for side in ("max_rho", "max_n_h")}
     for place, setting in enumerate(sweep.settings):
@@ -384,14 +384,6 @@ def _setting(
         except ValidationError as error:
             for problem in translate(error, type(group), content):
                 yield Problem((*path, "values", place), problem.text)
-
-
-def _leaves(group: Mapping[str, Any], under: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in group.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{under}{name}.")
-        else:
-            yield f"{under}{name}", value
 
 
 def _labels(dataset: str, n_classes: int) -> str:

@@ -27,6 +27,7 @@ from ffensembles.publication.published import Published
 from ffensembles.publication.sweep import as_text
 from ffensembles.publication.tables import FLOOR_TOLERANCE, NOTHING
 from ffensembles.runs import variation_name, variation_of
+from ffensembles.runtime.keys import leaves
 from ffensembles.runtime.text import plural
 
 REPRODUCED, DIRECTION, DIFFERENT = "reproduced", "same direction", "not reproduced"
@@ -379,7 +380,7 @@ def tried(
             at = {**keys, "n_train": n_train, "around": around}
             for (setting, value), group in rows.groupby(["setting", "value"], sort=False):
                 if setting or n_train:
-                    what = {"setting": setting, "value": value if setting else ""}
+                    what = {"setting": setting, "value": value}
                     n, mean = group["seed"].nunique(), group["ours"].mean()
                     lines.append({**at, **what, "n_runs": n, "ours": mean})
     columns = [*NUMBER_KEYS, "n_train", "around", "setting", "value", "n_runs", "ours"]
@@ -405,7 +406,7 @@ def placed(sweep: pd.DataFrame, own: Mapping[str, Any], judged: Mapping[str, Any
     """
 
     def around(protocol: str, model: Any) -> str:
-        ones, others = (_flat(given["recipes"][protocol]) for given in (own, judged))
+        ones, others = (dict(leaves(given["recipes"][protocol])) for given in (own, judged))
         return ", ".join(
             f"{key}={value}"
             for key, value in ones.items()
@@ -418,21 +419,6 @@ def placed(sweep: pd.DataFrame, own: Mapping[str, Any], judged: Mapping[str, Any
     }
     of_rows = zip(sweep["protocol"], sweep["model"], strict=True)
     return sweep.assign(around=[known[keys] for keys in of_rows])
-
-
-def _flat(group: Mapping[str, Any], place: str = "") -> dict[str, Any]:
-    """Return the values of nested groups by dotted keys.
-
-    Examples
-    --------
-    >>> _flat({"negatives": "once", "FF": {"theta": 0.5}})
-    {'negatives': 'once', 'FF.theta': 0.5}
-    """
-    found: dict[str, Any] = {}
-    for key, value in group.items():
-        nested = isinstance(value, Mapping)
-        found |= _flat(value, f"{place}{key}.") if nested else {f"{place}{key}": value}
-    return found
 
 
 def _nearest(number: Published, rows: pd.DataFrame, of_images: str = "") -> str:

@@ -144,7 +144,7 @@ def _tried(
     for row in comparison.to_dict("records"):
         keys = tuple(_known(row[key]) for key in NUMBER_KEYS)
         if row["verdict"] in (DIRECTION, DIFFERENT) and keys in known:
-            number = _number_line(row, titles)[:6]
+            number = _number_line(row, titles)[:_OF_NUMBER]
             lines.append([*number, _trial_text(row["quantity"], known[keys])])
     return ["## What was tried", _TRIED, _table(_TRIED_COLUMNS, lines)] if lines else []
 
@@ -227,9 +227,9 @@ def about(
 def _missing(runs: pd.DataFrame, titles: Mapping[str, str]) -> str:
     """Say how many runs each model lacks, on each data set and without each class."""
     said = []
-    by = runs.groupby(["model", "dataset", "held_out"], sort=False, dropna=False)
-    for _, rows in by:
-        model, dataset, left_out = rows[["model", "dataset", "held_out"]].iloc[0]
+    keys = ["model", "dataset", "held_out"]
+    for _, rows in runs.groupby(keys, sort=False, dropna=False):
+        model, dataset, left_out = rows[keys].iloc[0]
         if len(rows) < RUNS_WANTED:
             apart = "" if pd.isna(left_out) else f" without class {left_out:.0f}"
             name = f"{MODEL_TITLES[model]} on {titles.get(dataset, dataset)}{apart}"
@@ -266,6 +266,7 @@ _NUMBER_COLUMNS = (
     "Number", "Data set", "Model", "Layer", "Published", "Ours (runs)", "Difference (SE)",
     "Verdict", "What comes nearer",
 )  # fmt: skip
+_OF_NUMBER = 6  # columns that name a number and give its values
 
 
 _TRIED = (
@@ -274,15 +275,7 @@ _TRIED = (
     "from those above all together; without a setting, in that alone. Readings of ensembles that "
     "were tried are in docs/log/settings.md."
 )
-_TRIED_COLUMNS = (
-    "Number",
-    "Data set",
-    "Model",
-    "Layer",
-    "Published",
-    "Ours (runs)",
-    "Tried (runs)",
-)
+_TRIED_COLUMNS = (*_NUMBER_COLUMNS[:_OF_NUMBER], "Tried (runs)")
 
 _VARIED = (
     "They chose settings that the study leaves open, and say what comes nearer where a number "

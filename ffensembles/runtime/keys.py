@@ -3,7 +3,7 @@
 Every room that has parameters of its own describes them with these, beside the code they are for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 __all__ = [
     "Allowed", "Count", "Field", "Folder", "Ge", "Group", "Label", "Le", "Len", "MinLen",
-    "Number", "Positive", "Quantile", "Seed", "Share", "Some", "Unique", "Whole", "shown",
+    "Number", "Positive", "Quantile", "Seed", "Share", "Some", "Unique", "Whole", "leaves", "shown",
 ]  # fmt: skip
 
 
@@ -22,6 +22,21 @@ class Allowed:
     """Metadata of a type: what its values are, in words, where the type alone does not say."""
 
     text: str
+
+
+def leaves(group: Mapping[str, Any], under: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of nested groups with their dotted keys.
+
+    Examples
+    --------
+    >>> dict(leaves({"negatives": "once", "FF": {"theta": 0.5}}))
+    {'negatives': 'once', 'FF.theta': 0.5}
+    """
+    for name, value in group.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, f"{under}{name}.")
+        else:
+            yield f"{under}{name}", value
 
 
 def shown(value: Any) -> str:
