@@ -1,7 +1,7 @@
 """Training parameters of the models, as the configuration names them. Values are in config.yaml."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
@@ -32,11 +32,24 @@ Phases = Annotated[
 class GoodnessFit(Fit):
     """Adam's settings, and the goodness to reach."""
 
-    theta: Positive = Field(description="threshold of the goodness; for BPFF, of its sum")
+    theta: Positive = Field(description="threshold of the goodness")
     phases: Phases = Field(
         "0-0",
         description="steps in a row on positive data alone, then on negative data alone: n-m; "
         "0-0: every step learns from both",
+    )
+
+
+class EndToEndFit(GoodnessFit):
+    """Adam's settings, the goodness to reach, and of what."""
+
+    theta: Positive = Field(
+        description="threshold of the goodness: of its sum over layers, or of each layer's"
+    )
+    objective: Literal["sum", "layers"] = Field(
+        "sum",
+        description="sum: one loss, of the goodness summed over layers; layers: each layer has a "
+        "loss of its own goodness, and the net learns from their sum",
     )
 
 

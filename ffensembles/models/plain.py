@@ -146,14 +146,15 @@ def goodness_loss(
 ) -> Tensor:
     """Return the mean loss of positive and negative presentations, from their goodness.
 
+    Goodness is (presentations,); or (layers, presentations), where the layers' losses are summed.
     In a `phase` (`Task.phase`) it is the mean over one kind of data alone.
 
     softplus(theta - g) for positive data, softplus(g - theta) for negative data
     (Hinton 2022; Tosato et al. 2023, sec. 2.1).
     """
     if phase is not None:
-        return softplus(theta - positive if phase else negative - theta).mean()
-    return softplus(torch.cat([theta - positive, negative - theta])).mean()
+        return softplus(theta - positive if phase else negative - theta).mean(-1).sum()
+    return softplus(torch.cat([theta - positive, negative - theta], -1)).mean(-1).sum()
 
 
 class PlainStage:
@@ -188,7 +189,10 @@ class PlainStage:
         return Measures.of_epoch(seen)
 
     def goodness(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the stage's goodness on its inputs, and each presentation's strongest unit."""
+        """Return the stage's goodness on its inputs, and each presentation's strongest unit.
+
+        Goodness is (presentations,), or (layers, presentations) if each layer has its own loss.
+        """
         recipe = self.task.recipe
         if self.layer:
             weight, bias = (
@@ -198,8 +202,10 @@ class PlainStage:
             h = torch.sigmoid(z) if recipe.activation == "sigmoid" else torch.relu(z)
             return norm(h, recipe.goodness), h.detach().argmax(1)
         layers = hidden(self.weights, recipe, x)
-        summed = torch.stack([norm(h, recipe.goodness) for h in layers]).sum(0)
-        return summed, layers[-1].detach().argmax(1)
+        goodness = torch.stack([norm(h, recipe.goodness) for h in layers])
+        if recipe.objective == "sum":
+            goodness = goodness.sum(0)
+        return goodness, layers[-1].detach().argmax(1)
 
     def descend(self, loss: Tensor) -> None:
         """Move the stage's weights by one step of Adam on the loss."""
@@ -249,8 +255,8 @@ def goodness_step(stage: PlainStage, epoch: int, batch: Tensor | slice) -> Measu
     n_winners = len(torch.cat([winners, others]).unique())
     return Measures(
         float(loss.detach()),
-        float(positive.detach().mean()),
-        float(negative.detach().mean()),
+        float(positive.detach().mean(-1).sum()),
+        float(negative.detach().mean(-1).sum()),
         n_winners,
     )
 

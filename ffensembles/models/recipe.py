@@ -53,7 +53,7 @@ class Recipe:
     held_out_negatives
         Whether a run without one class may `include` that class's label among its negatives.
     theta
-        Threshold of the goodness (of the summed goodness for `BPFF`); None for `BP`.
+        Threshold of the goodness; None for `BP`. For `BPFF` see `objective`.
     learning_rate, epochs, batch_size
         Adam's; epochs are per layer for `FF`, 0 leaves the net untrained; a batch size of None
         means the full batch.
@@ -64,6 +64,9 @@ class Recipe:
         `n-m`: n steps that learn from positive data alone and m from negative data alone, in turn
         (Hinton 2022, "sleep" and "wake"), of models that learn from both; `0-0`: every step
         learns from both.
+    objective
+        What `BPFF` compares with theta. `sum`: the goodness summed over layers, in one loss;
+        `layers`: each layer's goodness, in a loss of its own, all of which are summed.
     """
 
     model: str
@@ -82,6 +85,7 @@ class Recipe:
     batch_size: int | None
     l1_penalty: float = 0.0
     phases: str = "0-0"
+    objective: Literal["sum", "layers"] = "sum"
 
     @property
     def spec(self) -> ModelSpec:

@@ -66,6 +66,9 @@ VARIANTS = [
     FF.but(phases="2-2", negatives="pooled", **RELU_L2, batch_size=20),
     BPFF.but(phases="2-1"),
     BPFF.but(phases="1-1", negatives="pooled", **RELU_L2, batch_size=20),
+    BPFF.but(objective="layers", theta=0.5),
+    BPFF.but(objective="layers", negatives="pooled", theta=0.5),
+    BPFF.but(objective="layers", negatives="pooled", phases="2-1", **RELU_L2, batch_size=20),
 ]
 
 
@@ -75,6 +78,7 @@ def name_of(recipe: Recipe) -> str:
     ends = [recipe.negatives] if recipe.negatives == "pooled" else []
     ends += ["l1"] if recipe.l1_penalty else []
     ends += [recipe.phases] if recipe.phases != "0-0" else []
+    ends += [recipe.objective] if recipe.objective != "sum" else []
     return "-".join([recipe.model, *changed[:4], *ends])
 
 

@@ -1,18 +1,18 @@
-"""BP/FF: the goodness of all layers together, end to end by backpropagation."""
+"""BP/FF: the goodness of all layers, end to end by backpropagation."""
 
-from ffensembles.models.fit import GoodnessFit
+from ffensembles.models.fit import EndToEndFit
 from ffensembles.models.spec import ModelSpec
 
 SPEC = ModelSpec(
     name="BPFF",
     title="BP/FF",
-    description="BP/FF: the same goodness, summed over layers, end to end",
+    description="BP/FF: the same goodness, of all layers, end to end",
     order=2,
     reads_labels=True,
     normalises=True,
     layerwise=False,
     readout=False,
-    parameters=GoodnessFit,
+    parameters=EndToEndFit,
     plain_step="ffensembles.models.plain:goodness_step",
     batched_step="ffensembles.engine.steps.bpff:add_gradients",
 )
