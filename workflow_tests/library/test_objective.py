@@ -1,0 +1,48 @@
+"""BP/FF's two objectives: one loss of the summed goodness, or a loss of each layer."""
+
+import math
+
+import pytest
+import torch
+from test_engine import BPFF, FF, RELU_L2, first_gradients, make_task
+
+from ffensembles.engine.batched import BatchedStage
+from ffensembles.models.plain import PlainStage, goodness_loss
+from ffensembles.models.recipe import Recipe
+
+LAYERS = BPFF.but(objective="layers", theta=0.5)
+KINDS = [PlainStage, BatchedStage]
+
+
+def test_the_losses_of_layers_are_summed():
+    positive = torch.tensor([[1.0, 0.5], [0.0, 0.5]])  # (layers, presentations)
+    negative = torch.tensor([[0.0, 0.5], [1.0, 0.5]])
+    good, even, bad = (math.log1p(math.exp(x)) for x in (-0.5, 0.0, 0.5))
+    first, second = (2 * good + 2 * even) / 4, (2 * bad + 2 * even) / 4
+    assert float(goodness_loss(positive, negative, 0.5)) == pytest.approx(first + second)
+    assert float(goodness_loss(positive, negative, 0.5, True)) == pytest.approx(
+        (good + even) / 2 + (bad + even) / 2
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_a_net_of_one_layer_both_are_the_same(kind: type):
+    one = LAYERS.but(widths=(9,))
+    ((ours,), (summed,)) = (
+        first_gradients(kind, [make_task(recipe)]) for recipe in (one, one.but(objective="sum"))
+    )
+    assert all(torch.equal(value, summed[name]) for name, value in ours.items())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("recipe", [LAYERS, LAYERS.but(**RELU_L2)], ids=["linf", "l2"])
+def test_the_last_layer_first_learns_as_in_ff(kind: type, recipe: Recipe):
+    """No layer is above it, so its gradient is that of its own goodness, as FF's."""
+    own = FF.but(activation=recipe.activation, goodness=recipe.goodness, theta=recipe.theta,
+                 normalisation=recipe.normalisation, epochs=0)  # fmt: skip
+    (ours,) = first_gradients(kind, [make_task(recipe)])
+    (theirs,) = first_gradients(PlainStage, [make_task(own)])  # layers below are untrained
+    for name in ("weight", "bias"):
+        torch.testing.assert_close(ours[f"layer3.{name}"], theirs[name])
+    (summed,) = first_gradients(kind, [make_task(recipe.but(objective="sum"))])
+    assert not torch.allclose(summed["layer3.weight"], theirs["weight"])
