@@ -6,8 +6,9 @@ import yaml
 
 from ffensembles.analyses.tidy import read_frame, write_frame
 from ffensembles.publication.claims import claims
-from ffensembles.publication.comparison import compare, placed, tried
+from ffensembles.publication.comparison import compare
 from ffensembles.publication.page import about, page
+from ffensembles.publication.tried import placed, tried
 from ffensembles.runtime.files import check_beside, write_checksums, write_text
 from ffensembles.runtime.jobs import logged
 

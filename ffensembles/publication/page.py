@@ -18,20 +18,15 @@ from ffensembles.publication.claims import (
     Frames,
     select,
 )
-from ffensembles.publication.comparison import (
-    DIFFERENT,
-    DIRECTION,
-    NUMBER_KEYS,
-    REPRODUCED,
-    by_images,
-    text,
-)
+from ffensembles.publication.comparison import DIFFERENT, DIRECTION, REPRODUCED
 from ffensembles.publication.editions import PUBLICATIONS
 from ffensembles.publication.learning_rate import in_words
 from ffensembles.publication.measures import sample_text
 from ffensembles.publication.numbers import ABSOLUTE, RELATIVE, UNSEEN_LAYER
 from ffensembles.publication.sweep import as_text
 from ffensembles.publication.tables import FLOOR_TOLERANCE, NOTHING, ON_FLOOR
+from ffensembles.publication.tried import NUMBER_KEYS, by_images
+from ffensembles.publication.values import text
 
 
 def page(

@@ -10,9 +10,10 @@ from scipy import stats
 
 from ffensembles.analyses.tidy import read_frame, whole_numbers, write_frame
 from ffensembles.publication.claims import claims
-from ffensembles.publication.comparison import compare, placed, tried
+from ffensembles.publication.comparison import compare
 from ffensembles.publication.numbers import PROTOCOL, PUBLISHED
 from ffensembles.publication.page import about, page
+from ffensembles.publication.tried import placed, tried
 
 RECIPE = {"FF": {"epochs": 3}, "BPFF": {"epochs": 3}, "BP": {"epochs": 3}, "per_dataset": {}}
 
@@ -453,6 +454,20 @@ def test_the_page_holds_every_number_and_claim(tmp_path) -> None:
     assert again == text
     # another edition's sweep is not this one's
     assert varied not in page(comparison, tested, about, sweeps=[sweep.assign(protocol="relu-l2")])
+
+
+def test_a_key_that_a_configuration_lacks_has_its_default_where_a_sweep_is_placed() -> None:
+    sweep = sweep_of(base=[18.0]).assign(model="BPFF")
+    earlier = {"recipes": {"sigmoid-linf": {"negatives": "once", "BPFF": {"theta": 1.5}}}}
+    today = {"recipes": {"sigmoid-linf": {"BPFF": {"theta": 0.5, "objective": "layers"}}}}
+    summed = {"recipes": {"sigmoid-linf": {"BPFF": {"theta": 1.5, "objective": "sum"}}}}
+    for own, judged, expected in (
+        (today, earlier, "BPFF.theta=0.5, BPFF.objective=layers"),
+        (earlier, today, "BPFF.theta=1.5, BPFF.objective=sum"),
+        (summed, earlier, ""),
+        (earlier, summed, ""),
+    ):
+        assert set(placed(sweep, own, judged).around) == {expected}
 
 
 def test_what_settings_do_is_said_of_each_number_that_differs() -> None:

@@ -1,0 +1,203 @@
+"""What settings that were varied do to each published number: in control runs and in sweeps."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ffensembles.models.spec import MODELS
+from ffensembles.publication.claims import Frames
+from ffensembles.publication.numbers import NUMBERS
+from ffensembles.publication.published import Published
+from ffensembles.publication.sweep import as_text
+from ffensembles.publication.values import our_value, text
+from ffensembles.runs import variation_name, variation_of
+from ffensembles.runtime.keys import leaves
+from ffensembles.runtime.text import plural
+
+NOT_SWEPT = "not swept"
+NO_NEARER = "no setting that was varied brings it nearer"
+
+NUMBER_KEYS = ("protocol", "quantity", "source", "dataset", "model", "layer")
+"""What tells a published number from others of its edition."""
+
+_OF_CONTROL: Mapping[str, str] = {
+    "accuracy": "accuracy",
+    "ensemble_size": "sizes",
+    "positive_weights": "positive_weights",
+    "sparsity": "sparsity",
+}
+"""The frame of each quantity that control runs have too."""
+
+
+def by_images(sweeps: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Return sweeps in which anything was run, those on more training images first."""
+    run = [sweep for sweep in sweeps if len(sweep)]
+    return sorted(run, key=lambda sweep: -int(sweep["n_train"].max()))
+
+
+def placed(sweep: pd.DataFrame, own: Mapping[str, Any], judged: Mapping[str, Any]) -> pd.DataFrame:
+    """Say of a sweep's rows in what their protocol differs from that of the results judged.
+
+    Parameters
+    ----------
+    sweep
+        A sweep's frame, as for `compare`.
+    own, judged
+        The configurations of the sweep and of the results, with their `recipes`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The sweep with a column `around`: `key=value` of each key of the recipe that concerns the
+        row's model and has another value than in the results; empty where there is none. A key
+        that a configuration of an earlier day lacks has its default.
+    """
+
+    def around(protocol: str, model: Any) -> str:
+        ones, others = (dict(leaves(given["recipes"][protocol])) for given in (own, judged))
+        said = []
+        for key in {**ones, **others}:
+            group = key.split(".")[0]
+            value = ones.get(key, _default(key, others.get(key)))
+            concerned = group not in MODELS or group == model
+            if concerned and value != others.get(key, _default(key, value)):
+                said.append(f"{key}={value}")
+        return ", ".join(said)
+
+    known = {
+        keys: around(*keys) for keys in sweep[["protocol", "model"]].itertuples(False, name=None)
+    }
+    of_rows = zip(sweep["protocol"], sweep["model"], strict=True)
+    return sweep.assign(around=[known[keys] for keys in of_rows])
+
+
+def tried(
+    frames: Frames, sweeps: Sequence[pd.DataFrame] = (), edition: str = "2023"
+) -> pd.DataFrame:
+    """List what every setting that was varied does to each number of an edition.
+
+    Parameters
+    ----------
+    frames, sweeps, edition
+        As for `compare`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each number, setting and value, those of control runs first, then those of
+        sweeps on more training images: `NUMBER_KEYS`, `n_train` (missing for control runs),
+        `around`, as in `placed`, `setting` and `value` (empty for runs that differ in `around`
+        alone), `n_runs`, and `ours`, their mean.
+    """
+    lines = []
+    for number in NUMBERS[edition]:
+        keys = {name: getattr(number, name) for name in NUMBER_KEYS}
+        for rows, n_train, around in _trials(number, frames, by_images(sweeps)):
+            at = {**keys, "n_train": n_train, "around": around}
+            for (setting, value), group in rows.groupby(["setting", "value"], sort=False):
+                if setting or n_train:
+                    what = {"setting": setting, "value": value}
+                    n, mean = group["seed"].nunique(), group["ours"].mean()
+                    lines.append({**at, **what, "n_runs": n, "ours": mean})
+    columns = [*NUMBER_KEYS, "n_train", "around", "setting", "value", "n_runs", "ours"]
+    whole = dict.fromkeys(("layer", "n_train", "n_runs"), "Int64")
+    return pd.DataFrame(lines, columns=columns).astype(whole)
+
+
+def _default(key: str, otherwise: Any) -> Any:
+    """Return the default of a key of a recipe, or `otherwise` of a key that has none."""
+    model, _, name = key.partition(".")
+    fields = MODELS[model].parameters.model_fields if model in MODELS else {}
+    known = name in fields and not fields[name].is_required()
+    return fields[name].default if known else otherwise
+
+
+def nearest_setting(number: Published, frames: Frames, sweeps: Sequence[pd.DataFrame]) -> str:
+    """Name the setting whose runs come nearest to the published value, if nearer than the base.
+
+    Control runs come first, then each sweep: one is asked only where none before it brings the
+    number nearer.
+    """
+    said = NOT_SWEPT
+    for rows, n_train, around in _trials(number, frames, sweeps):
+        if said not in (NOT_SWEPT, NO_NEARER):
+            break
+        images = f" of {n_train:,.0f} images" if n_train else ""
+        found = _nearest(number, rows, f"{images}, {around}" if around else images)
+        said = said if found == NOT_SWEPT else found
+    return said
+
+
+def _trials(
+    number: Published, frames: Frames, sweeps: Sequence[pd.DataFrame]
+) -> Iterator[tuple[pd.DataFrame, int | None, str]]:
+    """Yield a number's values in control runs and in each sweep, its images, what it is around."""
+    yield _controlled(number, frames), None, ""
+    for sweep in sweeps:
+        rows = _swept(number, sweep)
+        around = rows["around"].iloc[0] if "around" in rows and len(rows) else ""
+        yield rows, int(sweep["n_train"].max()), around
+
+
+def _nearest(number: Published, rows: pd.DataFrame, of_images: str = "") -> str:
+    """Say which setting of a sweep comes nearest, against the base's runs of the same seeds."""
+    base = rows[rows["setting"] == ""]
+    nearest, said = np.inf, NO_NEARER
+    compared = 0
+    for (setting, value), group in rows[rows["setting"] != ""].groupby(["setting", "value"]):
+        beside = base[base["seed"].isin(group["seed"])]["ours"].mean()
+        ours = group["ours"].mean()
+        compared += not np.isnan(beside)
+        distance = abs(ours - number.value)
+        if distance < min(nearest, abs(beside - number.value)):
+            nearest = distance
+            n = group["seed"].nunique()
+            said = (
+                f"{setting}={value} gives {text(number.quantity, ours)} "
+                f"({plural(n, 'run')}{of_images}; base {text(number.quantity, beside)})"
+            )
+    return said if compared else NOT_SWEPT
+
+
+def _swept(number: Published, sweep: pd.DataFrame) -> pd.DataFrame:
+    """Return the sweep's rows of a published number, settings and values as text."""
+    kept = (sweep["protocol"] == number.protocol) & (sweep["quantity"] == number.quantity)
+    for key in ("dataset", "model", "layer"):
+        wanted = getattr(number, key)
+        kept &= (
+            sweep[key].isna()
+            if wanted is None
+            else (sweep[key] == wanted).fillna(False).astype(bool)
+        )
+    rows = sweep[kept.astype(bool)].dropna(subset=["ours"])
+    return as_text(rows)
+
+
+def _controlled(number: Published, frames: Frames) -> pd.DataFrame:
+    """Return the same of an edition's control runs, set against what they vary.
+
+    That is the control's base where its runs are others than the study's, such as shorter ones.
+    """
+    name = _OF_CONTROL.get(number.quantity)
+    control = None if name is None else frames.get(f"control_{name}")
+    rows: list[tuple[str, str, int, float]] = []
+    if name is not None and control is not None and "--" not in number.protocol:
+        of = control[(control["dataset"] == number.dataset) & (control["model"] == number.model)]
+        names = of.loc[of["protocol"].str.startswith(f"{number.protocol}--"), "protocol"].unique()
+        base = variation_name(number.protocol, "base")
+        own = [] if base in names or not len(names) else [number.protocol]
+        for protocol in [*names, *own]:
+            _, setting, value = variation_of(protocol)
+            frame = f"control_{name}" if setting else name
+            known = frames.get(frame)
+            if known is None:
+                continue
+            for seed in known["seed"].unique():
+                one = {frame: known[known["seed"] == seed]}
+                found = our_value(one, replace(number, protocol=protocol))
+                if found is not None:
+                    rows.append(("" if protocol == base else setting, value, seed, found.mean))
+    return pd.DataFrame(rows, columns=["setting", "value", "seed", "ours"])
