@@ -120,7 +120,7 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.Captu
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["reference", "sweep", "thetas", "pooled"])
+@pytest.mark.parametrize("name", ["reference", "sweep", "thetas", "layers", "pooled"])
 def test_the_kept_results_are_sound(name: str):
     """A run.json without a checksum is brought to today's by `ffensembles verify --seal`."""
     found = verify(ROOT / "results" / name)

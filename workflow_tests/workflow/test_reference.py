@@ -13,7 +13,7 @@ import yaml
 from workplace import ROOT, Workplace, environment, planned
 
 REFERENCE = "results/reference"
-SWEEPS = ("results/sweep", "results/thetas", "results/pooled")
+SWEEPS = ("results/sweep", "results/thetas", "results/layers", "results/pooled")
 PROFILE = "profiles/reference"
 EDITIONS = ("2023", "2025")
 
@@ -74,14 +74,19 @@ def test_another_seed_trains_that_run_alone(cloned: Workplace):
     assert jobs["train_run"] == jobs["read_activations"] == jobs["measure_whole"] == 1
 
 
-@pytest.mark.parametrize("name", ["thetas", "pooled"])
-def test_another_setting_of_a_kept_sweep_trains_that_run_alone(cloned: Workplace, name: str):
+@pytest.mark.parametrize(
+    ("name", "model", "dataset"),
+    [("thetas", "FF", "mnist"), ("layers", "BPFF", "fashionmnist"), ("pooled", "FF", "mnist")],
+)
+def test_another_setting_of_a_kept_sweep_trains_that_run_alone(
+    cloned: Workplace, name: str, model: str, dataset: str
+):
     profile = f"profiles/{name}"
     overlay = cloned.folder / profile / "study.yaml"
     study = yaml.safe_load(overlay.read_text())
-    seeds = {"mnist": study["sweep"]["seeds"]}
+    seeds = {dataset: study["sweep"]["seeds"]}
     study["sweep"]["settings"].append(
-        {"key": "FF.theta", "values": [0.9], "models": ["FF"], "seeds": seeds}
+        {"key": f"{model}.theta", "values": [0.9], "models": [model], "seeds": seeds}
     )
     assert planned(snakemake(cloned, "sweep", "--profile", profile, "--dry-run")) == {}
     overlay.write_text(yaml.safe_dump(study))
