@@ -21,6 +21,7 @@ from ffensembles.publication.sweep import POOLED, distances
 
 _ROW = 0.26  # inches for each value
 _NOTHING = "nothing was published of these data sets"
+_ALONE = "as configured"
 
 
 @styled
@@ -62,7 +63,10 @@ def draw_sweep(frame: pd.DataFrame, base: Mapping[str, str], titles: Mapping[str
         axes.grid(axis="x", color=PALE, linewidth=0.5)
         axes.set_axisbelow(True)
     panels[0].set_xlim(left=0)  # once all points are there: it ends the axes' own scaling
-    names = [f"{setting} = {value or base.get(setting, '') + ' *'}" for setting, value in rows]
+    names = [
+        f"{setting} = {value or base.get(setting, '') + ' *'}" if setting else _ALONE
+        for setting, value in rows
+    ]
     panels[0].set_yticks(range(len(rows)), names)
     panels[0].set_ylim(len(rows) - 0.5, -0.5)
     figure.supxlabel("Distance to the published values (tolerances, mean over numbers)")
@@ -81,6 +85,7 @@ def caption_sweep(frame: pd.DataFrame, base: Mapping[str, str], titles: Mapping[
     if frame.empty:
         return f"**Open settings, varied one at a time.** Not scored: {_NOTHING}."
     scores = distances(frame)
+    varied = bool((scores["setting"] != "").any())
     said = []
     for model in models_in(scores[scores.model != POOLED]):
         own = scores[scores.model == model]
@@ -99,13 +104,16 @@ def caption_sweep(frame: pd.DataFrame, base: Mapping[str, str], titles: Mapping[
     counts = scores.groupby(by, dropna=False).seed.nunique()
     n_runs = " to ".join(map(str, sorted({counts.min(), counts.max()})))
     names = listed(escape(titles.get(name, name)) for name in dict.fromkeys(scores.dataset))
+    title = "Open settings, varied one at a time" if varied else "Runs as they are configured"
+    marks = "; \\* marks the value by default" if varied else ""
+    nearest = f" Brought nearest on average over data sets: {listed(said)}." if varied else ""
     return (
-        f"**Open settings, varied one at a time.** Points are runs, bars their means, on {names}, "
-        f"{n_runs} of each; \\* marks the value by default. The distance is "
+        f"**{title}.** Points are runs, bars their means, on {names}, "
+        f"{n_runs} of each{marks}. The distance is "
         "the mean over the published numbers that a setting can change (accuracy, sizes of "
         "ensembles and fractions of positive weights of all layers; of runs without a class, the "
         "ensembles and activities of Figure 4; of Method 2's cut, these and the regression of "
         "Figure 8 over all models and data sets) of the deviation in tolerances: 20 % of the "
         "published value, .03 for fractions and accuracies; a single number counts for at most "
-        f"10. Brought nearest on average over data sets: {listed(said)}."
+        f"10.{nearest}"
     )

@@ -126,18 +126,23 @@ class Grid:
 
         They are the study's own runs wherever the sweep's `per_dataset` changes nothing: those of
         the same seeds that the study has, or if it has none of these, runs of these seeds.
+        The section `sweep` is compared with the publication; without settings its base, of all
+        models, is all that it has.
         """
         name, _ = base_of(sweep)
         own, varied = sweep.protocol, settings(sweep).values()
+        alone = sweep is self.config.sweep and not sweep.settings
         seeds = {
-            dataset: dict.fromkeys(chain(*(setting.seeds_on(dataset) for setting in varied)))
+            dataset: dict.fromkeys(
+                sweep.seeds if alone else chain(*(one.seeds_on(dataset) for one in varied))
+            )
             for dataset in self._datasets(sweep)
         }
         return [
             Run(own if same else name, dataset, model, None, seed)
             for dataset in self._datasets(sweep)
             for model in self.config.models
-            if any(model in one.models and one.seeds_on(dataset) for one in varied)
+            if alone or any(model in one.models and one.seeds_on(dataset) for one in varied)
             for same in [
                 dataset not in sweep.per_dataset
                 or self._recipe(own, dataset, model) == self._recipe(name, dataset, model)

@@ -76,6 +76,13 @@ def test_a_setting_has_seeds_by_data_set():
     }
 
 
+def test_a_sweep_without_settings_is_of_its_base():
+    grid = swept(datasets=["mnist"], held_out=[])
+    found = {(run.protocol, run.dataset, run.model, run.seed) for run in grid.scope("sweep/")}
+    models = grid.config.models
+    assert found == {("sigmoid-linf", "mnist", m, seed) for m in models for seed in (0, 7)}
+
+
 def test_settings_stand_beside_the_runs_that_the_study_has():
     def bases(*seeds):
         one = {"protocol": "all", "model": "FF", "dataset": "all", "seeds": [*seeds]}
@@ -310,6 +317,21 @@ def test_values_that_a_file_holds_as_numbers_are_named_as_configured_and_no_poin
         shown = [x for dots in axes.collections for x, _ in dots.get_offsets()]
         assert shown
         assert all(low <= x <= high for x in shown)
+
+
+def test_a_sweep_without_settings_is_drawn_and_described():
+    row = {
+        "protocol": "sigmoid-linf", "n_train": 100, "setting": "", "value": "", "dataset": "mnist",
+        "model": "BPFF", "seed": 0, "quantity": "accuracy", "layer": pd.NA, "ours": 0.5,
+        "published": 0.8, "distance": 10.0,
+    }  # fmt: skip
+    frame = pd.DataFrame([row, {**row, "seed": 1}])
+    (axes,) = draw_sweep(frame, {}, {}).axes
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["as configured"]
+    caption = caption_sweep(frame, {}, {})
+    assert caption.startswith("**Runs as they are configured.**")
+    assert "Brought nearest" not in caption
+    assert "by default" not in caption
 
 
 def test_similarity_is_the_correlation_of_mean_images():
