@@ -1,5 +1,6 @@
 """The framework of extensions: registry, targets, runs measured, estimates, the page."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -288,7 +289,18 @@ def test_the_committed_page_is_that_of_the_committed_frames():
     frames = {path.stem: read_frame(path) for path in folder.glob("*.parquet")}
     titles = {name: entry.title for name, entry in DATASETS.items()}
     said = "write it again: snakemake beyond, and copy results/reproduction/beyond.md to docs"
-    assert (ROOT / "docs/beyond.md").read_text() == page(frames, titles), said
+    words, numbers = words_and_numbers((ROOT / "docs/beyond.md").read_text())
+    now, measured = words_and_numbers(page(frames, titles))
+    assert words == now, said
+    # a mixed model is fitted step by step: its last digit hangs on how a processor rounds
+    for one, other in zip(numbers, measured, strict=True):
+        digits = len(one.partition(".")[2])
+        assert float(one) == pytest.approx(float(other), abs=1.01 * 10**-digits), said
+
+
+def words_and_numbers(text: str) -> tuple[list[str], list[str]]:
+    """Return what stands between a text's numbers, and the numbers."""
+    return re.split(r"\d*\.?\d+", text), re.findall(r"\d*\.?\d+", text)
 
 
 def test_the_page_says_what_was_not_run():
