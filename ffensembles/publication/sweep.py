@@ -14,6 +14,7 @@ from ffensembles.ensembles.method2 import recut
 from ffensembles.publication.numbers import (
     DATASETS,
     HELD_OUT,
+    PUBLISHED,
     UNSEEN_LAYER,
     UNSEEN_METHOD,
     published,
@@ -26,6 +27,8 @@ POOLED = "all"
 """What stands for the model where a number belongs to no single one."""
 
 _BY = ["protocol", "dataset", "model", "seed"]
+
+_SIZED = {number.model for number in PUBLISHED if number.quantity == "ensemble_size"}
 
 
 def over_cuts(
@@ -136,7 +139,8 @@ def _mean_sizes(sizes: pd.DataFrame) -> pd.DataFrame:
 def _regressions(sizes: pd.DataFrame, base: str) -> pd.DataFrame:
     """Fit each seed's sizes of Figure 8B, over all models and the study's data sets.
 
-    A cut of Method 2 is set against the base's sizes by Method 1.
+    A cut of Method 2 is set against the base's sizes by Method 1. The published fit is of all
+    models: a seed that lacks one has none.
     """
     sizes = sizes[sizes["dataset"].isin(DATASETS)]
     first = sizes[(sizes.method == "method1") & (sizes.protocol == base)]
@@ -147,6 +151,8 @@ def _regressions(sizes: pd.DataFrame, base: str) -> pd.DataFrame:
         if protocol != base and protocol in known:
             continue  # other weights, of the models concerned alone
         ones = first[first["seed"] == seed].assign(protocol=protocol)
+        if not set(ones["model"]) >= _SIZED:
+            continue
         twos = second[(second["protocol"] == protocol) & (second["seed"] == seed)]
         fit = regress(paired_sizes(pd.concat([ones, twos]), 0.99)).iloc[0]
         if not fit["n"]:  # Method 1 was not asked for that quantile

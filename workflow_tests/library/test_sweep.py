@@ -195,9 +195,14 @@ def sizes_by(protocol, method, sizes, **more):
     return pd.concat(rows)
 
 
+def of_each_model(protocol, method, sizes, **more):
+    """Return one class of each model, whose sizes are these."""
+    return sizes_by(protocol, method, sizes, **more).assign(model=["FF", "BPFF", "BP"])
+
+
 @pytest.fixture
-def frame():
-    """Return the scores of one base run, one at another theta, and a cut."""
+def scored():
+    """Return what makes the scores of one base run, one at another theta, and a cut."""
     parts = []
     for protocol, accuracy, size, positive in (
         (BASE, 0.90, 2.7, 0.63),
@@ -210,15 +215,15 @@ def frame():
                     [
                         sizes_by(protocol, "method1", [size - 1, size + 1, np.nan], quantile=0.95),
                         sizes_by(protocol, "method1", [99, 99, 99], quantile=0.9),
-                        sizes_by(protocol, "method1", [12.95, 10.95, 14.95], quantile=0.99),
+                        of_each_model(protocol, "method1", [12.95, 10.95, 14.95], quantile=0.99),
                     ]
                 ),
                 keyed(protocol, layer=1, positive=positive),
             )
         )
     accuracy, sizes, weights = (pd.concat(of, ignore_index=True) for of in zip(*parts, strict=True))
-    cuts = [sizes_by(BASE, "method2", [3, 1, 5], quantile=np.nan),
-            sizes_by(CUT, "method2", [1.5, 0.5, 2.5], quantile=np.nan)]  # fmt: skip
+    cuts = [of_each_model(BASE, "method2", [3, 1, 5], quantile=np.nan),
+            of_each_model(CUT, "method2", [1.5, 0.5, 2.5], quantile=np.nan)]  # fmt: skip
     unseen = [
         keyed(protocol, layer=1, category=c, unseen=c == 0, size=size, activity=0.1 + 0.1 * c)
         for protocol, units in ((BASE, (2, 4)), (CUT, (1, 3)))
@@ -228,10 +233,22 @@ def frame():
         dataset="fashionmnist", held_out=0, method="method2"
     )
     apart = accuracy.assign(held_out=3, accuracy=0.1)  # of no concern to accuracies
-    return sweep_frame(
-        pd.concat([accuracy, apart]), pd.concat([sizes, *cuts]), weights, SETTINGS, BASE,
-        unseen=unseen,
-    )  # fmt: skip
+    return pd.concat([accuracy, apart]), pd.concat([sizes, *cuts]), weights, unseen
+
+
+@pytest.fixture
+def frame(scored):
+    *frames, unseen = scored
+    return sweep_frame(*frames, SETTINGS, BASE, unseen=unseen)
+
+
+def test_a_sweep_that_lacks_a_model_has_no_regression_of_all(scored):
+    accuracy, sizes, weights, _ = scored
+    quantities = sweep_frame(accuracy, sizes, weights, SETTINGS, BASE).quantity
+    assert "regression_slope" in set(quantities)
+    rest = sweep_frame(accuracy, sizes[sizes.model != "BP"], weights, SETTINGS, BASE)
+    assert not rest.empty
+    assert not rest.quantity.str.startswith("regression").any()
 
 
 def test_scores_by_hand(frame):
