@@ -52,17 +52,18 @@ def _through(
             h.append(activate(stage.linear(layer + 1, read[-1]), recipe))
     stage.mark(winners[-1], pooled)
     if recipe.objective == "layers":
-        dloss_dgoodness = [stage.dloss_dgoodness(g, positive, n, pooled) for g in goodness]
+        slopes = [stage.dloss_dgoodness(g, positive, n, pooled) for g in goodness]
     else:  # the derivative of a sum is the same for each layer
         summed = torch.stack(goodness).sum(0)
-        dloss_dgoodness = [stage.dloss_dgoodness(summed, positive, n, pooled)] * top
+        slopes = [stage.dloss_dgoodness(summed, positive, n, pooled)] * top
 
     dn = z.new_empty(0)  # dLoss/dn, where n is what the layer above reads
     for layer in range(top, 0, -1):
         own, below = h[layer - 1], read[layer - 1]
         g, m, winner = goodness[layer - 1], sizes[layer - 1], winners[layer - 1]
+        dloss_dgoodness = slopes[layer - 1]
         if layer == top > 1 and recipe.goodness == "linf":  # one unit per presentation
-            dz = dloss_dgoodness[top - 1] * activation_slope(g, recipe)
+            dz = dloss_dgoodness * activation_slope(g, recipe)
             stage.add(top, below, dz, winner)
             dn = rows_of(stage.parameters(top)[0], winner).mul_(dz[..., None])
             continue
@@ -73,7 +74,7 @@ def _through(
             inward *= m > SMALLEST  # a smaller norm does not divide
             dh = dn.div_(m.clamp_min(SMALLEST)[..., None])
             add_norm_slope(dh, own, m, winner, recipe.normalisation, -inward)
-        add_norm_slope(dh, own, g, winner, recipe.goodness, dloss_dgoodness[layer - 1])
+        add_norm_slope(dh, own, g, winner, recipe.goodness, dloss_dgoodness)
         dz = dh.mul_(activation_slope(own, recipe))
         if layer > 1:
             stage.add(layer, below, dz, None)
