@@ -1,0 +1,135 @@
+"""What settings do to a number that differs."""
+
+import numpy as np
+import pandas as pd
+from published_runs import accuracy_of, number, sizes_of, sweep_of
+
+from ffensembles.analyses.tidy import whole_numbers
+from ffensembles.publication.claims import claims
+from ffensembles.publication.comparison import compare
+from ffensembles.publication.page import page
+from ffensembles.publication.tried import placed, tried
+
+
+def test_cause_is_the_nearest_setting_of_the_sweep() -> None:
+    frames = {"sizes": sizes_of(2, 19.2)}
+
+    def cause(*sweeps: pd.DataFrame) -> str:
+        table = compare(frames, sweeps)
+        return number(table, "ensemble_size", 2, model="FF", dataset="mnist").cause
+
+    assert cause() == cause(pd.DataFrame()) == "not swept"
+    sweep = sweep_of(base=[19.2], **{"FF.theta_0.4": [5.1], "FF.theta_0.6": [9.0]})
+    assert cause(sweep) == "FF.theta=0.4 gives 5.1 (1 run of 6,000 images; base 19.2)"
+    # read from a file: numbers are numbers, an empty cell is missing
+    read = sweep.assign(setting=sweep.setting.replace("", np.nan), value=[np.nan, 0.4, 0.6])
+    assert cause(read) == "FF.theta=0.4 gives 5.1 (1 run of 6,000 images; base 19.2)"
+    two = sweep_of(base=[10.0, 20.0], **{"negatives_each-epoch": [6.0, 8.0], "x_1": [4.9]})
+    assert cause(two) == "x=1 gives 4.9 (1 run of 6,000 images; base 10.0)"
+    assert cause(two[two.setting != "x"]) == (
+        "negatives=each-epoch gives 7.0 (2 runs of 6,000 images; base 15.0)"
+    )
+    # a sweep on fewer images is asked where one on more brings nothing nearer, and only there
+    larger = sweep_of(base=[18.0], **{"FF.theta_0.4": [9.0]}).assign(n_train=20_000)
+    assert cause(sweep, larger) == "FF.theta=0.4 gives 9.0 (1 run of 20,000 images; base 18.0)"
+    worse = larger.assign(ours=larger.ours.where(larger.setting == "", 30.0))
+    assert cause(worse, sweep) == "FF.theta=0.4 gives 5.1 (1 run of 6,000 images; base 19.2)"
+    assert cause(sweep_of(base=[6.0], **{"FF.theta_0.4": [9.0]})) == (
+        "no setting that was varied brings it nearer"
+    )
+    assert cause(sweep_of(**{"FF.theta_0.4": [5.1]})) == "not swept"
+    assert cause(sweep.assign(layer=3)) == "not swept"
+    assert cause(sweep.assign(protocol="relu-l2")) == "not swept"  # another edition's
+    # what is reproduced wants no cause
+    table = compare({"sizes": sizes_of(2, 5.5)}, [sweep])
+    assert pd.isna(number(table, "ensemble_size", 2, model="FF", dataset="mnist").cause)
+
+
+def test_a_control_run_may_come_nearer() -> None:
+    def accuracies(**values: tuple[float, ...]) -> pd.DataFrame:
+        rows = [
+            accuracy_of({"FF": list(of)}).assign(protocol=name.replace("__", "--"))
+            for name, of in values.items()
+        ]
+        return pd.concat(rows, ignore_index=True)
+
+    def cause(control: dict[str, tuple[float, ...]]) -> str:
+        frames = {
+            "accuracy": accuracies(**{"relu-l2": (0.7, 0.72)}),
+            "control_accuracy": accuracies(**control),
+        }
+        table = compare(frames, edition="2025")
+        return number(table, "accuracy", model="FF", dataset="mnist").cause
+
+    assert (
+        cause({"relu-l2__FF.epochs-50": (0.9,)}) == "FF.epochs=50 gives 0.900 (1 run; base 0.700)"
+    )
+    both = {"relu-l2__FF.epochs-50": (0.9, 0.9), "relu-l2__FF.epochs-100": (0.94, 0.95)}
+    assert cause(both) == "FF.epochs=100 gives 0.945 (2 runs; base 0.710)"
+    assert cause({"relu-l2__FF.epochs-50": (0.6,)}) == "no setting that was varied brings it nearer"
+    assert cause({"sigmoid-linf__FF.epochs-50": (0.9,)}) == "not swept"  # another protocol's
+    # where the control has a base of its own, that is what its runs are set against
+    apart = {"relu-l2__base": (0.85,), "relu-l2__FF.epochs-50": (0.9,)}
+    assert cause(apart) == "FF.epochs=50 gives 0.900 (1 run; base 0.850)"
+
+
+def test_cause_of_an_accuracy_has_no_layer() -> None:
+    rows = sweep_of(base=[0.5], **{"FF.theta_0.4": [0.9]})
+    rows = rows.assign(quantity="accuracy", layer=None, published=0.93)
+    row = number(
+        compare({"accuracy": accuracy_of({"FF": [0.5]})}, [whole_numbers(rows)]),
+        "accuracy", model="FF", dataset="mnist",
+    )  # fmt: skip
+    assert row.cause == "FF.theta=0.4 gives 0.900 (1 run of 6,000 images; base 0.500)"
+
+
+def test_a_key_that_a_configuration_lacks_has_its_default_where_a_sweep_is_placed() -> None:
+    sweep = sweep_of(base=[18.0]).assign(model="BPFF")
+    earlier = {"recipes": {"sigmoid-linf": {"negatives": "once", "BPFF": {"theta": 1.5}}}}
+    today = {"recipes": {"sigmoid-linf": {"BPFF": {"theta": 0.5, "objective": "layers"}}}}
+    summed = {"recipes": {"sigmoid-linf": {"BPFF": {"theta": 1.5, "objective": "sum"}}}}
+    for own, judged, expected in (
+        (today, earlier, "BPFF.theta=0.5, BPFF.objective=layers"),
+        (earlier, today, "BPFF.theta=1.5, BPFF.objective=sum"),
+        (summed, earlier, ""),
+        (earlier, summed, ""),
+    ):
+        assert set(placed(sweep, own, judged).around) == {expected}
+
+
+def test_what_settings_do_is_said_of_each_number_that_differs() -> None:
+    frames = {"sizes": pd.concat([sizes_of(2, 19.2), sizes_of(3, 1.5)])}
+    small = sweep_of(base=[18.0, 20.0], **{"FF.theta_0.4": [15.0, 16.0], "x_1": [9.0]})
+    large = sweep_of(base=[12.0], **{"FF.epochs_200": [5.6]}).assign(n_train=60_000)
+    recipe = {"negatives": "once", "FF": {"theta": 0.5}, "BP": {"epochs": 20}}
+    judged = {"recipes": {"sigmoid-linf": recipe}}
+    other = {**recipe, "negatives": "pooled", "BP": {"epochs": 40}}
+    sweeps = [
+        placed(small, judged, judged),
+        placed(large, {"recipes": {"sigmoid-linf": other}}, judged),
+    ]
+    # BP's own keys do not concern FF
+    assert set(sweeps[0].around) == {""}
+    assert set(sweeps[1].around) == {"negatives=pooled"}
+    table = compare(frames, sweeps)
+    assert number(table, "ensemble_size", 2, model="FF", dataset="mnist").cause == (
+        "FF.epochs=200 gives 5.6 (1 run of 60,000 images, negatives=pooled; base 12.0)"
+    )
+    trials = tried(frames, sweeps)
+    assert trials[["n_train", "setting", "value", "n_runs", "ours"]].values.tolist() == [
+        [60_000, "", "", 1, 12.0],
+        [60_000, "FF.epochs", "200", 1, 5.6],
+        [6_000, "", "", 2, 19.0],
+        [6_000, "FF.theta", "0.4", 2, 15.5],
+        [6_000, "x", "1", 1, 9.0],
+    ]
+    text = page(table, claims(frames), {}, {"mnist": "MNIST"}, trials=trials)
+    section = text.split("## What was tried\n")[1].split("\n## ")[0]
+    # layer 3 is reproduced, so that it has no row
+    (line,) = section.strip().splitlines()[4:]
+    assert line == (
+        "| size (units) | MNIST | FF | 2 | 5.5 ± 0.30 | 19.2 (1) | **60,000 images, "
+        "negatives=pooled**: 12.0 (1), FF.epochs=200: 5.6 (1); **6,000 images**: 19.0 (2), "
+        "FF.theta=0.4: 15.5 (2), x=1: 9.0 (1) |"
+    )
+    assert "## What was tried" not in page(table, claims(frames), {}, trials=tried(frames))
