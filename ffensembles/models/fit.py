@@ -14,6 +14,10 @@ def _phases(text: str) -> str:
     return text
 
 
+Objective = Literal["sum", "mean", "layers"]
+"""What BP/FF compares with its threshold; see `Recipe.objective`."""
+
+
 class Fit(Group):
     """Adam's settings."""
 
@@ -44,12 +48,12 @@ class EndToEndFit(GoodnessFit):
     """Adam's settings, the goodness to reach, and of what."""
 
     theta: Positive = Field(
-        description="threshold of the goodness: of its sum over layers, or of each layer's"
+        description="threshold of the goodness: of its sum or mean over layers, or of each layer's"
     )
-    objective: Literal["sum", "layers"] = Field(
+    objective: Objective = Field(
         "sum",
-        description="sum: one loss, of the goodness summed over layers; layers: each layer has a "
-        "loss of its own goodness, and the net learns from their sum",
+        description="sum, mean: one loss, of the goodness summed or averaged over layers; layers: "
+        "each layer has a loss of its own goodness, and the net learns from their sum",
     )
 
 

@@ -203,8 +203,8 @@ class PlainStage:
             return norm(h, recipe.goodness), h.detach().argmax(1)
         layers = hidden(self.weights, recipe, x)
         goodness = torch.stack([norm(h, recipe.goodness) for h in layers])
-        if recipe.objective == "sum":
-            goodness = goodness.sum(0)
+        if recipe.objective != "layers":
+            goodness = goodness.sum(0) if recipe.objective == "sum" else goodness.mean(0)
         return goodness, layers[-1].detach().argmax(1)
 
     def descend(self, loss: Tensor) -> None:

@@ -5,6 +5,7 @@ from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ffensembles.models import spec
+from ffensembles.models.fit import Objective
 from ffensembles.models.spec import ModelSpec
 
 MODEL_TITLES = {name: known.title for name, known in spec.MODELS.items()}
@@ -65,8 +66,9 @@ class Recipe:
         (Hinton 2022, "sleep" and "wake"), of models that learn from both; `0-0`: every step
         learns from both.
     objective
-        What `BPFF` compares with theta. `sum`: the goodness summed over layers, in one loss;
-        `layers`: each layer's goodness, in a loss of its own, all of which are summed.
+        What `BPFF` compares with theta. `sum`, `mean`: the goodness summed or averaged over
+        layers, in one loss; `layers`: each layer's goodness, in a loss of its own, all of which
+        are summed.
     """
 
     model: str
@@ -85,7 +87,7 @@ class Recipe:
     batch_size: int | None
     l1_penalty: float = 0.0
     phases: str = "0-0"
-    objective: Literal["sum", "layers"] = "sum"
+    objective: Objective = "sum"
 
     @property
     def spec(self) -> ModelSpec:

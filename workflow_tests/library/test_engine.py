@@ -66,6 +66,8 @@ VARIANTS = [
     FF.but(phases="2-2", negatives="pooled", **RELU_L2, batch_size=20),
     BPFF.but(phases="2-1"),
     BPFF.but(phases="1-1", negatives="pooled", **RELU_L2, batch_size=20),
+    BPFF.but(objective="mean", theta=0.5),
+    BPFF.but(objective="mean", negatives="pooled", **RELU_L2, batch_size=20),
     BPFF.but(objective="layers", theta=0.5),
     BPFF.but(objective="layers", negatives="pooled", theta=0.5),
     BPFF.but(objective="layers", negatives="pooled", phases="2-1", **RELU_L2, batch_size=20),

@@ -1,12 +1,13 @@
-"""BP/FF's two objectives: one loss of the summed goodness, or a loss of each layer."""
+"""BP/FF's objectives: one loss of all layers' goodness, summed or averaged, or one of each."""
 
 import math
 
 import pytest
 import torch
-from test_engine import BPFF, FF, RELU_L2, first_gradients, make_task
+from test_engine import BPFF, FF, RELU_L2, first_gradients, make_task, weights_of
 
 from ffensembles.engine.batched import BatchedStage
+from ffensembles.models.fit import Objective
 from ffensembles.models.plain import PlainStage, goodness_loss
 from ffensembles.models.recipe import Recipe
 
@@ -26,12 +27,24 @@ def test_the_losses_of_layers_are_summed():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_of_a_net_of_one_layer_both_are_the_same(kind: type):
-    one = LAYERS.but(widths=(9,))
+@pytest.mark.parametrize("objective", ["mean", "layers"])
+def test_of_a_net_of_one_layer_all_are_the_same(kind: type, objective: Objective):
+    one = BPFF.but(widths=(9,), objective=objective)
     ((ours,), (summed,)) = (
         first_gradients(kind, [make_task(recipe)]) for recipe in (one, one.but(objective="sum"))
     )
     assert all(torch.equal(value, summed[name]) for name, value in ours.items())
+
+
+def test_a_mean_is_a_third_of_the_sum_of_three_layers():
+    def goodness(recipe: Recipe) -> torch.Tensor:
+        task = make_task(recipe)
+        weights = {name: value[0] for name, value in weights_of([task]).items()}
+        return PlainStage(task, weights, 0).goodness(task.x)[0]
+
+    one = goodness(BPFF.but(objective="mean"))
+    torch.testing.assert_close(one, goodness(BPFF) / 3)
+    torch.testing.assert_close(one, goodness(LAYERS).mean(0))
 
 
 @pytest.mark.parametrize("kind", KINDS)

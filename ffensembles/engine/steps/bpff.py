@@ -53,9 +53,10 @@ def _through(
     stage.mark(winners[-1], pooled)
     if recipe.objective == "layers":
         slopes = [stage.dloss_dgoodness(g, positive, n, pooled) for g in goodness]
-    else:  # the derivative of a sum is the same for each layer
-        summed = torch.stack(goodness).sum(0)
-        slopes = [stage.dloss_dgoodness(summed, positive, n, pooled)] * top
+    else:  # the derivative of a sum or mean is the same for each layer
+        share = 1 / top if recipe.objective == "mean" else 1.0
+        taken = torch.stack(goodness).sum(0) * share
+        slopes = [stage.dloss_dgoodness(taken, positive, n, pooled) * share] * top
 
     dn = z.new_empty(0)  # dLoss/dn, where n is what the layer above reads
     for layer in range(top, 0, -1):
