@@ -111,11 +111,16 @@ rule compare:
             f"{folder}/configuration.yaml"
             for folder in study.config.reproduction.sweeps
         ],
-        code=code("ffensembles.publication.page"),
+        code=code("ffensembles.publication.page", "ffensembles.plotting.tried"),
     output:
         page=paths.pattern("reproduction", file="reproduction.md"),
         numbers=paths.pattern("reproduction", file="numbers.csv"),
         claims=paths.pattern("reproduction", file="claims.csv"),
+        # its name has the edition, so that the pages of several can lie in one folder
+        figure=[
+            paths.pattern("reproduction", file=f"tried-{{edition}}.{ending}")
+            for ending in ("pdf", "png", "rst")
+        ],
     log:
         paths.pattern("log", stage="reproduction-{edition}"),
     conda:

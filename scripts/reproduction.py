@@ -5,12 +5,15 @@ from pathlib import Path
 import yaml
 
 from ffensembles.analyses.tidy import read_frame, write_frame
+from ffensembles.plotting.saving import save_figure
+from ffensembles.plotting.tried import caption_tried, draw_tried
 from ffensembles.publication.claims import claims
 from ffensembles.publication.comparison import compare
 from ffensembles.publication.page import about, page
-from ffensembles.publication.tried import placed, tried
+from ffensembles.publication.tried import placed, scored, tried
 from ffensembles.runtime.files import check_beside, write_checksums, write_text
 from ffensembles.runtime.jobs import logged
+from ffensembles.runtime.provenance import provenance
 
 
 def settings(path: str) -> dict:
@@ -32,6 +35,9 @@ with logged(snakemake.log[0], snakemake.output[0]):
     write_frame(numbers, out.numbers)
     write_frame(tested, out.claims)
     said = about(frames, configuration, params.titles, edition)
-    trials = tried(frames, sweeps, edition)
-    write_text(out.page, page(numbers, tested, said, params.titles, edition, sweeps, trials))
+    scores, trials = scored(frames, sweeps, edition), tried(frames, sweeps, edition)
+    figure, caption = draw_tried(scores, params.titles), caption_tried(scores, params.titles)
+    _, image, _ = save_figure(figure, out.figure[0].removesuffix(".pdf"), caption, provenance())
+    shown = image.name, caption
+    write_text(out.page, page(numbers, tested, said, params.titles, edition, sweeps, trials, shown))
     write_checksums(out.page, [out.page])

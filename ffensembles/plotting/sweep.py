@@ -4,22 +4,13 @@ from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from ffensembles.plotting.captions import escape, listed, number
-from ffensembles.plotting.models import model_handles, models_in, title_of
-from ffensembles.plotting.points import mean_handle, points_by_model
-from ffensembles.plotting.style import (
-    FULL_WIDTH,
-    GREY,
-    PALE,
-    new_figure,
-    note,
-    styled,
-)
+from ffensembles.plotting.distances import draw_distances, draw_nothing
+from ffensembles.plotting.models import models_in, title_of
+from ffensembles.plotting.style import styled
 from ffensembles.publication.sweep import POOLED, distances
 
-_ROW = 0.26  # inches for each value
 _NOTHING = "nothing was published of these data sets"
 _ALONE = "as configured"
 
@@ -38,46 +29,16 @@ def draw_sweep(frame: pd.DataFrame, base: Mapping[str, str], titles: Mapping[str
         How data sets are called.
     """
     if frame.empty:
-        figure = new_figure(FULL_WIDTH, 1)
-        axes = figure.subplots()
-        axes.set_axis_off()
-        note(axes, _NOTHING)
-        return figure
+        return draw_nothing(_NOTHING)
     scores = distances(frame)
     rows = list(scores[["setting", "value"]].drop_duplicates().itertuples(index=False, name=None))
-    datasets, models = list(dict.fromkeys(scores.dataset)), models_in(scores)
-    figure = new_figure(FULL_WIDTH, 0.8 + _ROW * len(rows))
-    panels = figure.subplots(1, len(datasets), sharex=True, sharey=True, squeeze=False)[0]
-    for axes, dataset in zip(panels, datasets, strict=True):
-        here = scores[scores.dataset == dataset]
-        places = [rows.index(key) for key in zip(here.setting, here.value, strict=True)]
-        points_by_model(
-            axes, here.assign(row=places), "distance", "row", range(len(rows)), models, size=4,
-            bar=6, horizontal=True, looks={POOLED: (GREY, "D")},
-        )  # fmt: skip
-        for place in range(1, len(rows)):
-            next_setting = rows[place][0] != rows[place - 1][0]
-            axes.axhline(place - 0.5, color=GREY if next_setting else PALE, linewidth=0.5, zorder=0)
-        axes.set_title(titles.get(dataset, dataset))
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x", color=PALE, linewidth=0.5)
-        axes.set_axisbelow(True)
-    panels[0].set_xlim(left=0)  # once all points are there: it ends the axes' own scaling
+    places = [rows.index(key) for key in zip(scores.setting, scores.value, strict=True)]
     names = [
         f"{setting} = {value or base.get(setting, '') + ' *'}" if setting else _ALONE
         for setting, value in rows
     ]
-    panels[0].set_yticks(range(len(rows)), names)
-    panels[0].set_ylim(len(rows) - 0.5, -0.5)
-    figure.supxlabel("Distance to the published values (tolerances, mean over numbers)")
-    handles = model_handles(model for model in models if model != POOLED)
-    if POOLED in models:
-        handles.append(
-            Line2D([], [], linestyle="", marker="D", color=GREY, markersize=4, label="all models")
-        )
-    handles.append(mean_handle(horizontal=True))
-    figure.legend(handles=handles, loc="outside upper center", ncols=5)
-    return figure
+    parted = {place for place in range(1, len(rows)) if rows[place][0] != rows[place - 1][0]}
+    return draw_distances(scores.assign(row=places), names, parted, titles)
 
 
 def caption_sweep(frame: pd.DataFrame, base: Mapping[str, str], titles: Mapping[str, str]) -> str:

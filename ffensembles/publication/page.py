@@ -37,6 +37,7 @@ def page(
     edition: str = "2023",
     sweeps: Sequence[pd.DataFrame] = (),
     trials: pd.DataFrame | None = None,
+    figure: tuple[str, str] | None = None,
 ) -> str:
     """Write the page that says what was reproduced, in Markdown.
 
@@ -55,7 +56,9 @@ def page(
     sweeps
         Sweeps of open settings, as in `comparison.compare`: listed apart.
     trials
-        Rows of `comparison.tried`: what was tried is said of each number that differs.
+        Rows of `tried.tried`: what was tried is said of each number that differs.
+    figure
+        Where the page finds the image of distances to the publication, and its caption.
     """
     titles = titles or {}
     facts = "\n".join(f"- {key}: {value}" for key, value in about.items() if key != "title")
@@ -85,7 +88,7 @@ def page(
                 ),
             )
         ),
-        *_tried(comparison, trials, titles),
+        *_tried(comparison, trials, titles, figure),
         *_varied(sweeps, edition, titles),
         "## What the words mean",
         _legend(len(claims), edition),
@@ -126,7 +129,10 @@ def _varied(sweeps: Sequence[pd.DataFrame], edition: str, titles: Mapping[str, s
 
 
 def _tried(
-    comparison: pd.DataFrame, trials: pd.DataFrame | None, titles: Mapping[str, str]
+    comparison: pd.DataFrame,
+    trials: pd.DataFrame | None,
+    titles: Mapping[str, str],
+    figure: tuple[str, str] | None,
 ) -> list[str]:
     """Return the section that says of each number that differs what every setting does to it."""
     if trials is None or trials.empty:
@@ -141,7 +147,10 @@ def _tried(
         if row["verdict"] in (DIRECTION, DIFFERENT) and keys in known:
             number = _number_line(row, titles)[:_OF_NUMBER]
             lines.append([*number, _trial_text(row["quantity"], known[keys])])
-    return ["## What was tried", _TRIED, _table(_TRIED_COLUMNS, lines)] if lines else []
+    if not lines:
+        return []
+    shown = [] if figure is None else [f"![Distances of runs]({figure[0]})", figure[1]]
+    return ["## What was tried", *shown, _TRIED, _table(_TRIED_COLUMNS, lines)]
 
 
 def _trial_text(quantity: str, rows: pd.DataFrame) -> str:

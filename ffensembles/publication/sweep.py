@@ -21,7 +21,8 @@ from ffensembles.publication.numbers import (
     tolerance,
 )
 
-_FARTHEST = 10.0  # tolerances
+FARTHEST = 10.0
+"""Tolerances for which a single number counts at most where distances are averaged."""
 
 POOLED = "all"
 """What stands for the model where a number belongs to no single one."""
@@ -222,7 +223,7 @@ def distances(frame: pd.DataFrame) -> pd.DataFrame:
     if not parts:
         parts = [base.assign(setting="")]
     frame = pd.concat(parts, ignore_index=True)
-    capped = frame["distance"].fillna(np.inf).clip(upper=_FARTHEST)
+    capped = frame["distance"].fillna(np.inf).clip(upper=FARTHEST)
     by = ["setting", "value", "dataset", "model", "seed"]
     within = (capped <= 1).astype(float)
     grouped = frame[by].assign(distance=capped, within=within).groupby(by, sort=False)

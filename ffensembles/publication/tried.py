@@ -1,5 +1,6 @@
 """What settings that were varied do to each published number: in control runs and in sweeps."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,9 +10,9 @@ import pandas as pd
 
 from ffensembles.models.spec import MODELS
 from ffensembles.publication.claims import Frames
-from ffensembles.publication.numbers import NUMBERS
+from ffensembles.publication.numbers import NUMBERS, tolerance
 from ffensembles.publication.published import Published
-from ffensembles.publication.sweep import as_text
+from ffensembles.publication.sweep import FARTHEST, as_text
 from ffensembles.publication.values import our_value, text
 from ffensembles.runs import variation_name, variation_of
 from ffensembles.runtime.keys import leaves
@@ -22,6 +23,8 @@ NO_NEARER = "no setting that was varied brings it nearer"
 
 NUMBER_KEYS = ("protocol", "quantity", "source", "dataset", "model", "layer")
 """What tells a published number from others of its edition."""
+
+_RUN = ["n_train", "around", "setting", "value", "dataset", "model", "seed"]
 
 _OF_CONTROL: Mapping[str, str] = {
     "accuracy": "accuracy",
@@ -107,6 +110,55 @@ def tried(
     return pd.DataFrame(lines, columns=columns).astype(whole)
 
 
+def scored(
+    frames: Frames, sweeps: Sequence[pd.DataFrame] = (), edition: str = "2023"
+) -> pd.DataFrame:
+    """Say how far every run lies from the publication: those judged, control runs and sweeps.
+
+    Parameters
+    ----------
+    frames, sweeps, edition
+        As for `compare`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each run: `n_train`, `around`, as in `placed`, `setting` and `value` (empty for
+        runs that differ in `around` alone; the runs judged have neither), `dataset`, `model`,
+        `seed`, `distance` and `within`. The distance is the mean over the published numbers of the
+        run's model and data set (`_OF_CONTROL`), in tolerances, each counting for `FARTHEST` at
+        most; a missing one, every class being lost, counts for as much. `within` is the share of
+        these numbers that are reproduced. Runs judged come first, then control runs, then sweeps.
+    """
+    accuracy = frames.get("accuracy")
+    images = None if accuracy is None else accuracy["n_train"].max()
+    numbers = [
+        number
+        for number in NUMBERS[edition]
+        if number.quantity in _OF_CONTROL and not number.bound and "--" not in number.protocol
+    ]
+    parts = []
+    for number in numbers:
+        own = _by_seed(frames, _OF_CONTROL[number.quantity], number).assign(setting="", value="")
+        control, *swept = _trials(number, frames, by_images(sweeps))
+        varied = control[0][control[0]["setting"] != ""]  # without what they are set against
+        allowed = tolerance(number.quantity, number.value, edition)
+        at = {"dataset": number.dataset, "model": number.model}
+        for measured, n_train, around in [(own, None, ""), (varied, None, ""), *swept]:
+            off = np.abs(measured["ours"].to_numpy(float) - number.value) / allowed
+            runs = measured.assign(**at, n_train=n_train or images, around=around)
+            parts.append(runs.assign(distance=off.clip(max=FARTHEST), within=off <= 1))
+    rows = pd.concat(parts, ignore_index=True)
+    grouped = rows.groupby(_RUN, sort=False, dropna=False)
+    runs = grouped.agg(
+        distance=("distance", "sum"), known=("distance", "count"), within=("within", "sum")
+    ).reset_index()
+    counts = Counter((number.dataset, number.model) for number in numbers)
+    published = np.array([counts[of] for of in zip(runs["dataset"], runs["model"], strict=True)])
+    distance = (runs["distance"] + FARTHEST * (published - runs.pop("known"))) / published
+    return runs.assign(distance=distance, within=runs["within"] / published)
+
+
 def _default(key: str, otherwise: Any) -> Any:
     """Return the default of a key of a recipe, or `otherwise` of a key that has none."""
     model, _, name = key.partition(".")
@@ -183,7 +235,7 @@ def _controlled(number: Published, frames: Frames) -> pd.DataFrame:
     """
     name = _OF_CONTROL.get(number.quantity)
     control = None if name is None else frames.get(f"control_{name}")
-    rows: list[tuple[str, str, int, float]] = []
+    parts: list[pd.DataFrame] = []
     if name is not None and control is not None and "--" not in number.protocol:
         of = control[(control["dataset"] == number.dataset) & (control["model"] == number.model)]
         names = of.loc[of["protocol"].str.startswith(f"{number.protocol}--"), "protocol"].unique()
@@ -192,12 +244,20 @@ def _controlled(number: Published, frames: Frames) -> pd.DataFrame:
         for protocol in [*names, *own]:
             _, setting, value = variation_of(protocol)
             frame = f"control_{name}" if setting else name
-            known = frames.get(frame)
-            if known is None:
-                continue
-            for seed in known["seed"].unique():
-                one = {frame: known[known["seed"] == seed]}
-                found = our_value(one, replace(number, protocol=protocol))
-                if found is not None:
-                    rows.append(("" if protocol == base else setting, value, seed, found.mean))
-    return pd.DataFrame(rows, columns=["setting", "value", "seed", "ours"])
+            runs = _by_seed(frames, frame, replace(number, protocol=protocol))
+            parts.append(runs.assign(setting="" if protocol == base else setting, value=value))
+    columns = ["setting", "value", "seed", "ours"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def _by_seed(frames: Frames, frame: str, number: Published) -> pd.DataFrame:
+    """Return our value of a number in each run of a frame: columns `seed` and `ours`."""
+    known = frames.get(frame)
+    runs = []
+    if known is None:
+        return pd.DataFrame(columns=["seed", "ours"])
+    for seed in known["seed"].unique():
+        found = our_value({frame: known[known["seed"] == seed]}, number)
+        if found is not None:
+            runs.append((seed, found.mean))
+    return pd.DataFrame(runs, columns=["seed", "ours"])

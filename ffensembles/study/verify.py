@@ -48,6 +48,7 @@ NOTED: dict[str, tuple[str, ...]] = {
 SHOWN: dict[str, tuple[str, ...]] = {
     "tables": (".md", ".tex", ".html", ".rst"),
     "figures": (".pdf", ".png", ".rst"),
+    "reproduction": (".pdf", ".png", ".rst"),
 }
 """Files that share a note with the others of their stem, by folder and ending."""
 

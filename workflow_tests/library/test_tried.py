@@ -2,13 +2,15 @@
 
 import numpy as np
 import pandas as pd
-from published_runs import accuracy_of, number, sizes_of, sweep_of
+import pytest
+from published_runs import accuracy_of, frame, number, run, sizes_of, sweep_of
 
 from ffensembles.analyses.tidy import whole_numbers
+from ffensembles.plotting.tried import caption_tried, draw_tried
 from ffensembles.publication.claims import claims
 from ffensembles.publication.comparison import compare
 from ffensembles.publication.page import page
-from ffensembles.publication.tried import placed, tried
+from ffensembles.publication.tried import placed, scored, tried
 
 
 def test_cause_is_the_nearest_setting_of_the_sweep() -> None:
@@ -133,3 +135,53 @@ def test_what_settings_do_is_said_of_each_number_that_differs() -> None:
         "FF.theta=0.4: 15.5 (2), x=1: 9.0 (1) |"
     )
     assert "## What was tried" not in page(table, claims(frames), {}, trials=tried(frames))
+
+
+def test_every_run_has_its_distance_to_the_publication() -> None:
+    accuracy = accuracy_of({"FF": [0.93, 0.96]}).assign(n_train=60_000)
+    weights = [
+        {**run(seed), "layer": layer, "positive": value, "units": 784, "all_negative": 0}
+        for seed in (0, 1)
+        for layer, value in ((1, 0.63), (2, 0.002), (3, 0.035))
+    ]
+    sizes = pd.concat([sizes_of(1, 2.7, 2.7), sizes_of(2, 5.5, 1000.0), sizes_of(3, 1.5, np.nan)])
+    frames = {"accuracy": accuracy, "positive_weights": frame(weights), "sizes": sizes}
+    sweep = sweep_of(base=[5.5], **{"FF.epochs_200": [6.6]}).assign(n_train=20_000)
+    scores = scored(frames, [sweep.assign(around="negatives=pooled")])
+    columns = ["n_train", "around", "setting", "value", "model", "seed"]
+    runs = {tuple(row[:6]): row[6:] for row in scores[[*columns, "distance", "within"]].values}
+    own, tenth = (60_000, "", "", "", "FF"), (20_000, "negatives=pooled")
+    assert runs[(*own, 0)] == pytest.approx([0, 1])
+    # accuracy is one tolerance off, layer 2 counts for ten at most, layer 3 has no ensemble
+    assert runs[(*own, 1)] == pytest.approx([(1 + 10 + 10) / 7, 5 / 7])
+    # a sweep's numbers that are not there count as lost
+    assert runs[(*tenth, "", "", "FF", 0)] == pytest.approx([60 / 7, 1 / 7])
+    assert runs[(*tenth, "FF.epochs", "200", "FF", 0)] == pytest.approx([61 / 7, 1 / 7])
+    assert len(runs) == 4
+    assert scored({}).empty
+
+
+def test_the_figure_has_a_row_for_each_setting_that_was_tried_at_scale() -> None:
+    run = {"dataset": "mnist", "model": "FF", "within": 0.5}
+    keys = ["n_train", "around", "setting", "value", "seed", "distance"]
+    rows = [
+        (60_000, "", "", "", 0, 3.0), (60_000, "", "", "", 1, 2.0),
+        (20_000, "negatives=pooled", "FF.theta", "0.7", 0, 1.5),
+        (60_000, "negatives=pooled", "", "", 0, 1.0),
+        (60_000, "negatives=pooled", "FF.epochs", "200", 0, 2.75),
+        (6_000, "", "FF.theta", "0.3", 0, 0.1),
+    ]  # fmt: skip
+    scores = pd.DataFrame([dict(zip(keys, row, strict=True)) | run for row in rows])
+    (axes,) = draw_tried(scores, {"mnist": "MNIST"}).axes
+    assert [label.get_text().replace("\n", " ") for label in axes.get_yticklabels()] == [
+        "the runs of this page", "negatives=pooled", "negatives=pooled, FF.epochs=200",
+        "20,000 images, negatives=pooled, FF.theta=0.7",
+    ]  # fmt: skip
+    caption = caption_tried(scores, {"mnist": "MNIST"})
+    assert caption.endswith(
+        "FF on MNIST: negatives=pooled (1, 1 run; the runs of this page: 2.5, 2 runs)."
+    )
+    alone = caption_tried(scores[:2], {})
+    assert "Nearest" not in alone
+    assert draw_tried(scores[:0], {}).axes
+    assert "Nothing to show" in caption_tried(scores[:0], {})
