@@ -13,7 +13,7 @@ import yaml
 from workplace import ROOT, Workplace, environment, planned
 
 REFERENCE = "results/reference"
-SWEEPS = ("results/sweep", "results/thetas", "results/layers", "results/pooled")
+SWEEPS = tuple(f"results/{name}" for name in ("sweep", "thetas", "layers", "pooled", "short"))
 PROFILE = "profiles/reference"
 EDITIONS = ("2023", "2025")
 
@@ -76,7 +76,12 @@ def test_another_seed_trains_that_run_alone(cloned: Workplace):
 
 @pytest.mark.parametrize(
     ("name", "model", "dataset"),
-    [("thetas", "FF", "mnist"), ("layers", "BPFF", "fashionmnist"), ("pooled", "FF", "mnist")],
+    [
+        ("thetas", "FF", "mnist"),
+        ("layers", "BPFF", "fashionmnist"),
+        ("pooled", "FF", "mnist"),
+        ("short", "FF", "mnist"),
+    ],
 )
 def test_another_setting_of_a_kept_sweep_trains_that_run_alone(
     cloned: Workplace, name: str, model: str, dataset: str
