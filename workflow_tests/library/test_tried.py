@@ -166,7 +166,7 @@ def test_the_figure_has_a_row_for_each_setting_that_was_tried_at_scale() -> None
     keys = ["n_train", "around", "setting", "value", "seed", "distance"]
     rows = [
         (60_000, "", "", "", 0, 3.0), (60_000, "", "", "", 1, 2.0),
-        (20_000, "negatives=pooled", "FF.theta", "0.7", 0, 1.5),
+        (20_000, "negatives=pooled, FF.theta=0.6", "FF.theta", "0.7", 0, 1.5),
         (60_000, "negatives=pooled", "", "", 0, 1.0),
         (60_000, "negatives=pooled", "FF.epochs", "200", 0, 2.75),
         (6_000, "", "FF.theta", "0.3", 0, 0.1),
