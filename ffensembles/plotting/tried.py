@@ -93,7 +93,5 @@ def _rows(shown: pd.DataFrame) -> list[Row]:
 def _name(row: Row, most: int) -> str:
     n_train, around, setting, value = row
     images = "" if n_train == most else f"{n_train:,} images"
-    # a key that is varied has another value than in the runs around it
-    kept = [one for one in around.split(", ") if not (setting and one.startswith(f"{setting}="))]
     varied = f"{setting}={value}" if setting else ""
-    return ", ".join(filter(None, [images, *kept, varied])) or _JUDGED
+    return ", ".join(filter(None, [images, around, varied])) or _JUDGED

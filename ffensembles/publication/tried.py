@@ -24,7 +24,9 @@ NO_NEARER = "no setting that was varied brings it nearer"
 NUMBER_KEYS = ("protocol", "quantity", "source", "dataset", "model", "layer")
 """What tells a published number from others of its edition."""
 
-_RUN = ["n_train", "around", "setting", "value", "dataset", "model", "seed"]
+_SETTING = ["around", "setting", "value"]
+
+_RUN = ["n_train", *_SETTING, "dataset", "model", "seed"]
 
 _OF_CONTROL: Mapping[str, str] = {
     "accuracy": "accuracy",
@@ -55,25 +57,24 @@ def placed(sweep: pd.DataFrame, own: Mapping[str, Any], judged: Mapping[str, Any
     -------
     pandas.DataFrame
         The sweep with a column `around`: `key=value` of each key of the recipe that concerns the
-        row's model and has another value than in the results; empty where there is none. A key
-        that a configuration of an earlier day lacks has its default.
+        row's model and has another value than in the results, but for the one that the row's
+        setting varies; empty where there is none. A key that a configuration of an earlier day
+        lacks has its default.
     """
 
-    def around(protocol: str, model: Any) -> str:
+    def around(protocol: str, model: Any, setting: str) -> str:
         ones, others = (dict(leaves(given["recipes"][protocol])) for given in (own, judged))
         said = []
         for key in {**ones, **others}:
             group = key.split(".")[0]
             value = ones.get(key, _default(key, others.get(key)))
-            concerned = group not in MODELS or group == model
+            concerned = key != setting and (group not in MODELS or group == model)
             if concerned and value != others.get(key, _default(key, value)):
                 said.append(f"{key}={value}")
         return ", ".join(said)
 
-    known = {
-        keys: around(*keys) for keys in sweep[["protocol", "model"]].itertuples(False, name=None)
-    }
-    of_rows = zip(sweep["protocol"], sweep["model"], strict=True)
+    of_rows = list(zip(sweep["protocol"], sweep["model"], as_text(sweep)["setting"], strict=True))
+    known = {keys: around(*keys) for keys in set(of_rows)}
     return sweep.assign(around=[known[keys] for keys in of_rows])
 
 
@@ -98,14 +99,13 @@ def tried(
     lines = []
     for number in NUMBERS[edition]:
         keys = {name: getattr(number, name) for name in NUMBER_KEYS}
-        for rows, n_train, around in _trials(number, frames, by_images(sweeps)):
-            at = {**keys, "n_train": n_train, "around": around}
-            for (setting, value), group in rows.groupby(["setting", "value"], sort=False):
-                if setting or n_train:
-                    what = {"setting": setting, "value": value}
+        for rows, n_train in _trials(number, frames, by_images(sweeps)):
+            for what, group in rows.groupby(_SETTING, sort=False):
+                varied = dict(zip(_SETTING, what, strict=True))
+                if varied["setting"] or n_train:
                     n, mean = group["seed"].nunique(), group["ours"].mean()
-                    lines.append({**at, **what, "n_runs": n, "ours": mean})
-    columns = [*NUMBER_KEYS, "n_train", "around", "setting", "value", "n_runs", "ours"]
+                    lines.append({**keys, "n_train": n_train, **varied, "n_runs": n, "ours": mean})
+    columns = [*NUMBER_KEYS, "n_train", *_SETTING, "n_runs", "ours"]
     whole = dict.fromkeys(("layer", "n_train", "n_runs"), "Int64")
     return pd.DataFrame(lines, columns=columns).astype(whole)
 
@@ -139,14 +139,15 @@ def scored(
     ]
     parts = []
     for number in numbers:
-        own = _by_seed(frames, _OF_CONTROL[number.quantity], number).assign(setting="", value="")
-        control, *swept = _trials(number, frames, by_images(sweeps))
-        varied = control[0][control[0]["setting"] != ""]  # without what they are set against
+        own = _by_seed(frames, _OF_CONTROL[number.quantity], number)
+        own = own.assign(**dict.fromkeys(_SETTING, ""))
+        (control, _), *swept = _trials(number, frames, by_images(sweeps))
+        varied = control[control["setting"] != ""]  # without what they are set against
         allowed = tolerance(number.quantity, number.value, edition)
         at = {"dataset": number.dataset, "model": number.model}
-        for measured, n_train, around in [(own, None, ""), (varied, None, ""), *swept]:
+        for measured, n_train in [(own, None), (varied, None), *swept]:
             off = np.abs(measured["ours"].to_numpy(float) - number.value) / allowed
-            runs = measured.assign(**at, n_train=n_train or images, around=around)
+            runs = measured.assign(**at, n_train=n_train or images)
             parts.append(runs.assign(distance=off.clip(max=FARTHEST), within=off <= 1))
     rows = pd.concat(parts, ignore_index=True)
     grouped = rows.groupby(_RUN, sort=False, dropna=False)
@@ -174,24 +175,23 @@ def nearest_setting(number: Published, frames: Frames, sweeps: Sequence[pd.DataF
     number nearer.
     """
     said = NOT_SWEPT
-    for rows, n_train, around in _trials(number, frames, sweeps):
+    for rows, n_train in _trials(number, frames, sweeps):
         if said not in (NOT_SWEPT, NO_NEARER):
             break
         images = f" of {n_train:,.0f} images" if n_train else ""
-        found = _nearest(number, rows, f"{images}, {around}" if around else images)
+        found = _nearest(number, rows, images)
         said = said if found == NOT_SWEPT else found
     return said
 
 
 def _trials(
     number: Published, frames: Frames, sweeps: Sequence[pd.DataFrame]
-) -> Iterator[tuple[pd.DataFrame, int | None, str]]:
-    """Yield a number's values in control runs and in each sweep, its images, what it is around."""
-    yield _controlled(number, frames), None, ""
+) -> Iterator[tuple[pd.DataFrame, int | None]]:
+    """Yield a number's values in control runs and in each sweep, and how many images it has."""
+    yield _controlled(number, frames).assign(around=""), None
     for sweep in sweeps:
         rows = _swept(number, sweep)
-        around = rows["around"].iloc[0] if "around" in rows and len(rows) else ""
-        yield rows, int(sweep["n_train"].max()), around
+        yield rows if "around" in rows else rows.assign(around=""), int(sweep["n_train"].max())
 
 
 def _nearest(number: Published, rows: pd.DataFrame, of_images: str = "") -> str:
@@ -206,10 +206,11 @@ def _nearest(number: Published, rows: pd.DataFrame, of_images: str = "") -> str:
         distance = abs(ours - number.value)
         if distance < min(nearest, abs(beside - number.value)):
             nearest = distance
-            n = group["seed"].nunique()
+            n, around = group["seed"].nunique(), group["around"].iloc[0]
+            what = f"{of_images}, {around}" if around else of_images
             said = (
                 f"{setting}={value} gives {text(number.quantity, ours)} "
-                f"({plural(n, 'run')}{of_images}; base {text(number.quantity, beside)})"
+                f"({plural(n, 'run')}{what}; base {text(number.quantity, beside)})"
             )
     return said if compared else NOT_SWEPT
 
@@ -253,9 +254,9 @@ def _controlled(number: Published, frames: Frames) -> pd.DataFrame:
 def _by_seed(frames: Frames, frame: str, number: Published) -> pd.DataFrame:
     """Return our value of a number in each run of a frame: columns `seed` and `ours`."""
     known = frames.get(frame)
-    runs = []
     if known is None:
         return pd.DataFrame(columns=["seed", "ours"])
+    runs = []
     for seed in known["seed"].unique():
         found = our_value({frame: known[known["seed"] == seed]}, number)
         if found is not None:
