@@ -61,6 +61,7 @@ def caption_tried(scores: pd.DataFrame, titles: Mapping[str, str]) -> str:
         beside = "" if name == _JUDGED else f"; {_JUDGED}: {_distance(own)}"
         dataset = escape(titles.get(best["dataset"], best["dataset"]))
         said.append(f"{title_of(best['model'])} on {dataset}: {name} ({_distance(best)}{beside})")
+    control = " Control runs change a setting to see what it does, not to come near."
     return (
         "**Settings that were tried, and the runs judged.** Points are runs, bars their means. "
         "Names say in what runs differ from those judged, all together; settings tried on less "
@@ -68,6 +69,7 @@ def caption_tried(scores: pd.DataFrame, titles: Mapping[str, str]) -> str:
         "accuracies, sizes of ensembles, sparsities and fractions of positive weights of a model "
         "and data set of the deviation in tolerances; a single number counts for at most "
         f"{FARTHEST:g}."
+        + (control if shown["control"].any() else "")
         + (f" Nearest, of many and so no test, come {'; '.join(said)}." if said else "")
     )
 

@@ -26,7 +26,7 @@ NUMBER_KEYS = ("protocol", "quantity", "source", "dataset", "model", "layer")
 
 _SETTING = ["around", "setting", "value"]
 
-_RUN = ["n_train", *_SETTING, "dataset", "model", "seed"]
+_RUN = ["n_train", *_SETTING, "control", "dataset", "model", "seed"]
 
 _OF_CONTROL: Mapping[str, str] = {
     "accuracy": "accuracy",
@@ -124,8 +124,8 @@ def scored(
     -------
     pandas.DataFrame
         One row for each run: `n_train`, `around`, as in `placed`, `setting` and `value` (empty for
-        runs that differ in `around` alone; the runs judged have neither), `dataset`, `model`,
-        `seed`, `distance` and `within`. The distance is the mean over the published numbers of the
+        runs that differ in `around` alone; the runs judged have neither), `control` (whether it is
+        a control run), `dataset`, `model`, `seed`, `distance` and `within`. The distance is the mean over the published numbers of the
         run's model and data set (`_OF_CONTROL`), in tolerances, each counting for `FARTHEST` at
         most; a missing one, every class being lost, counts for as much. `within` is the share of
         these numbers that are reproduced. Runs judged come first, then control runs, then sweeps.
@@ -147,7 +147,7 @@ def scored(
         at = {"dataset": number.dataset, "model": number.model}
         for measured, n_train in [(own, None), (varied, None), *swept]:
             off = np.abs(measured["ours"].to_numpy(float) - number.value) / allowed
-            runs = measured.assign(**at, n_train=n_train or images)
+            runs = measured.assign(**at, n_train=n_train or images, control=measured is varied)
             parts.append(runs.assign(distance=off.clip(max=FARTHEST), within=off <= 1))
     rows = pd.concat(parts, ignore_index=True)
     grouped = rows.groupby(_RUN, sort=False, dropna=False)

@@ -175,7 +175,7 @@ def test_every_run_has_its_distance_to_the_publication() -> None:
 
 
 def test_the_figure_has_a_row_for_each_setting_that_was_tried_at_scale() -> None:
-    run = {"dataset": "mnist", "model": "FF", "within": 0.5}
+    run = {"dataset": "mnist", "model": "FF", "within": 0.5, "control": False}
     keys = ["n_train", "around", "setting", "value", "seed", "distance"]
     rows = [
         (60_000, "", "", "", 0, 3.0), (60_000, "", "", "", 1, 2.0),
@@ -194,6 +194,8 @@ def test_the_figure_has_a_row_for_each_setting_that_was_tried_at_scale() -> None
     assert caption.endswith(
         "FF on MNIST: negatives=pooled (1, 1 run; the runs of this page: 2.5, 2 runs)."
     )
+    assert "Control runs" not in caption
+    assert "Control runs change" in caption_tried(scores.assign(control=True), {})
     alone = caption_tried(scores[:2], {})
     assert "Nearest" not in alone
     assert draw_tried(scores[:0], {}).axes

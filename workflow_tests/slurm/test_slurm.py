@@ -12,10 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from cluster import Cluster
 from workplace import Workplace, environment, new_workplace
 
+from ffensembles.analyses.tidy import read_frame
 from ffensembles.runtime.files import checksum
 
 ONE_EACH: dict[str, Any] = {"training": {"device": "auto", "runs_per_job": 1}}
@@ -128,7 +130,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 
 
 def test_every_training_is_a_job_with_its_own_gpu(
-    cluster: Cluster, place: Workplace, finished: Workplace, tmp_path: Path
+    cluster: Cluster, place: Workplace, finished: Workplace
 ):
     study = {**ONE_EACH, "seeds": [0], "editions": {"2023": {"figures": LEFT_OUT}}}
     longer = ("--slurm-init-seconds-before-status-checks", "26")  # jobs of many small parts
@@ -144,14 +146,17 @@ def test_every_training_is_a_job_with_its_own_gpu(
     assert len(told) == 4
     assert len({match[1] for match in told if match}) == 4  # jobs
     assert len({match[2] for match in told if match}) == 4  # GPUs
-    local = finished.copy(tmp_path / "local")
-    done = local.start("tables", **study)
-    assert done.returncode == 0, done.stdout[-3000:]
-    made = sorted(local.results.glob("tables/2023/*.csv"))
-    assert len(made) == 3
+    made, local = (
+        {path.relative_to(of.results) for path in of.results.glob("runs/**/seed-0/frames/*")}
+        for of in (place, finished)
+    )
+    assert made == local
     for path in made:
-        found = place.results / path.relative_to(local.results)
-        assert found.read_bytes() == path.read_bytes(), path.name
+        frames = [read_frame(of.results / path) for of in (place, finished)]
+        pd.testing.assert_frame_equal(*frames)
+    tables = place.results / "tables/2023"
+    assert len(list(tables.glob("*.csv"))) == 3
+    assert pd.read_csv(tables / "table1.csv").n_runs.eq(1).all()
 
 
 def test_a_cancelled_job_a_restarted_daemon_and_a_lost_node(
