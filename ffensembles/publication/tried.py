@@ -125,10 +125,11 @@ def scored(
     pandas.DataFrame
         One row for each run: `n_train`, `around`, as in `placed`, `setting` and `value` (empty for
         runs that differ in `around` alone; the runs judged have neither), `control` (whether it is
-        a control run), `dataset`, `model`, `seed`, `distance` and `within`. The distance is the mean over the published numbers of the
-        run's model and data set (`_OF_CONTROL`), in tolerances, each counting for `FARTHEST` at
-        most; a missing one, every class being lost, counts for as much. `within` is the share of
-        these numbers that are reproduced. Runs judged come first, then control runs, then sweeps.
+        a control run), `dataset`, `model`, `seed`, `distance` and `within`. The distance is the
+        mean over the published numbers of the run's model and data set (`_OF_CONTROL`), in
+        tolerances, each counting for `FARTHEST` at most; a missing one, every class being lost,
+        counts for as much. `within` is the share of these numbers that are reproduced. Runs judged
+        come first, then control runs, then sweeps.
     """
     accuracy = frames.get("accuracy")
     images = None if accuracy is None else accuracy["n_train"].max()
