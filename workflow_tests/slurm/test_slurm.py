@@ -63,12 +63,12 @@ def said(place: Workplace) -> str:
     return (place.folder / "coordinator.log").read_text()
 
 
-def finish(process: subprocess.Popen[str], place: Workplace, seconds: float = 400) -> None:
+def finish(process: subprocess.Popen[str], place: Workplace, seconds: float = 900) -> None:
     code = process.wait(seconds)
     assert code == 0, said(place)[-5000:]
 
 
-def wait_until(true: Callable[[], Any], seconds: float = 120) -> Any:
+def wait_until(true: Callable[[], Any], seconds: float = 300) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := true()):
         assert time.monotonic() < deadline, "waited in vain"
@@ -244,7 +244,7 @@ def test_a_submitted_coordinator_queues_itself_again_when_its_time_is_up(
     cluster.ask("scancel", "--batch", "--signal=USR1", first)  # as Slurm does, two minutes early
     wait_until(lambda: first not in cluster.running())
     assert trainings(cluster)  # they run on
-    wait_until(lambda: not cluster.ask("squeue", "-h"), 400)
+    wait_until(lambda: not cluster.ask("squeue", "-h"), 900)
     log = (place.folder / "study.log").read_text()
     assert "time is nearly up" in log
     assert_trained_before_and_not_after(place, log)
