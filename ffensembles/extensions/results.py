@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from ffensembles.analyses.tidy import RUN_KEYS, whole_numbers
 from ffensembles.datasets import DATASETS
 from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.publication.tables import NOTHING, Table
-from ffensembles.runtime.text import plural
+from ffensembles.runtime.text import listed, plural
 
 COLUMNS = (
     "protocol", "dataset", "model", "layer", "quantity", "value", "low", "high", "n_runs",
@@ -145,10 +145,10 @@ def decided(rows: pd.DataFrame, what: str, than: str, *, below: bool = False) ->
     --------
     >>> rows = pd.DataFrame({"layer": [1, 2], "difference_low": [0.1, -0.2],
     ...                      "difference_high": [0.3, 0.4]})
-    >>> print(decided(rows, "The loss", "that of chance"))
-    The loss is above that of chance in layer 1 of 1, 2 (interval of the difference).
-    >>> print(decided(rows, "The loss", "that of chance", below=True))
-    The loss is not clearly below that of chance in any of layers 1, 2.
+    >>> print(decided(rows, "The loss", "chance"))
+    The loss is above chance in layer 1, not clearly in layer 2 (interval of the difference).
+    >>> print(decided(rows[:1], "The loss", "that of chance", below=True))
+    The loss is not clearly below that of chance in layer 1.
     """
     word, end, sign = ("below", "difference_high", -1) if below else ("above", "difference_low", 1)
     known = rows.dropna(subset=[end])
@@ -156,18 +156,22 @@ def decided(rows: pd.DataFrame, what: str, than: str, *, below: bool = False) ->
         what = f"{what[:1].lower()}{what[1:]}"
         undecided = f"Whether {what} is {word} {than} is undecided: no spread between runs."
         return undecided if (rows["n_runs"] > 1).any() else ""
-    layers = [str(layer) for layer in known["layer"]]
-    clear = [str(layer) for layer in known.loc[sign * known[end] > 0, "layer"]]
-    open_ones = [str(layer) for layer in rows.loc[rows[end].isna(), "layer"]]
-    among = "any of layers" if len(layers) > 1 else "layer"
-    undecided = f" Undecided in layer {', '.join(open_ones)}: no spread between runs."
-    said_of = (
-        f"{what} is {word} {than} in layer {', '.join(clear)} of {', '.join(layers)} (interval of "
-        "the difference)."
-        if clear
-        else f"{what} is not clearly {word} {than} in {among} {', '.join(layers)}."
-    )
-    return said_of + (undecided if open_ones else "")
+    apart = sign * known[end] > 0
+    clear, unclear = known.loc[apart, "layer"], known.loc[~apart, "layer"]
+    if len(clear):
+        but = f", not clearly in {_layers(unclear)}" if len(unclear) else ""
+        said = f"{what} is {word} {than} in {_layers(clear)}{but} (interval of the difference)."
+    else:
+        said = f"{what} is not clearly {word} {than} in {_layers(unclear)}."
+    lone = rows.loc[rows[end].isna(), "layer"]
+    undecided = f" Undecided in {_layers(lone)}: no spread between runs." if len(lone) else ""
+    return said + undecided
+
+
+def _layers(numbers: Iterable[int]) -> str:
+    """Name layers: `layer 1`, `layers 1 and 2`."""
+    names = [str(number) for number in numbers]
+    return f"layer{'s' if len(names) > 1 else ''} {listed(names)}"
 
 
 def decided_pairs(rows: pd.DataFrame) -> str:

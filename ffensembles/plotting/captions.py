@@ -16,7 +16,7 @@ import pandas as pd
 from ffensembles.datasets import DATASETS
 from ffensembles.plotting.models import title_of
 from ffensembles.publication.numbers import Published
-from ffensembles.runtime.text import plural
+from ffensembles.runtime.text import listed, plural
 
 if TYPE_CHECKING:
     from ffensembles.plotting.registry import Shown
@@ -67,18 +67,6 @@ def spoken(name: str) -> str:
     ('Bag', 'class 7')
     """
     return f"class {name}" if name.isdigit() else name
-
-
-def listed(names: Iterable[str]) -> str:
-    """Join names as one says them.
-
-    Examples
-    --------
-    >>> listed(["a", "b", "c"])
-    'a, b and c'
-    """
-    *most, last = list(names) or ["none"]
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def number(value: float, digits: int = 2) -> str:

@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 
 from ffensembles.analyses.costs import RULES, cost_summary
-from ffensembles.plotting.captions import escape, listed, number
+from ffensembles.plotting.captions import escape, number
 from ffensembles.plotting.models import model_handles, models_in, title_of
 from ffensembles.plotting.points import mean_handle, points_by_model
 from ffensembles.plotting.style import FULL_WIDTH, PALE, new_figure, note, styled
-from ffensembles.runtime.text import plural
+from ffensembles.runtime.text import listed, plural
 
 _TIMES = {
     0.01: "10 ms", 0.1: "0.1 s", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h",

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ffensembles.ensembles import matrices
-from ffensembles.plotting.captions import escape, listed, lost, spoken
+from ffensembles.plotting.captions import escape, lost, spoken
 from ffensembles.plotting.pictures import (
     Scale,
     activity_bar,
@@ -21,6 +21,7 @@ from ffensembles.plotting.pictures import (
 )
 from ffensembles.plotting.runs import layer_of, names_of, unseen_of
 from ffensembles.plotting.style import ACCENT, GREY, INK, SMALL, plain
+from ffensembles.runtime.text import listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ffensembles.plotting.captions import escape, listed, number
+from ffensembles.plotting.captions import escape, number
 from ffensembles.plotting.distances import draw_distances, draw_nothing
 from ffensembles.plotting.models import models_in, title_of
 from ffensembles.plotting.style import styled
 from ffensembles.publication.sweep import POOLED, distances
+from ffensembles.runtime.text import listed
 
 _NOTHING = "nothing was published of these data sets"
 _ALONE = "as configured"

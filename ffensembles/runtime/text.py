@@ -1,6 +1,6 @@
 """How messages, tables and captions say things in words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 _STYLE = """\
@@ -19,6 +19,18 @@ def plural(count: int, noun: str) -> str:
     ('1 unit', '12,000 runs')
     """
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Join names as one says them.
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    *most, last = list(names) or ["none"]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def printable(text: str) -> str:

@@ -14,7 +14,6 @@ from ffensembles.ensembles import ensemble_sizes, layer_names
 from ffensembles.plotting.captions import (
     differences,
     escape,
-    listed,
     mean_and_error,
     number,
     of_run,
@@ -45,7 +44,7 @@ from ffensembles.plotting.style import (
     stacked,
 )
 from ffensembles.runtime.keys import Field
-from ffensembles.runtime.text import plural
+from ffensembles.runtime.text import listed, plural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure

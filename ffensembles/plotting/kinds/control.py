@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 
 from ffensembles.analyses.tidy import RUN_KEYS
-from ffensembles.plotting.captions import escape, listed, number, paragraph
+from ffensembles.plotting.captions import escape, number, paragraph
 from ffensembles.plotting.models import colour_of, models_in, title_of
 from ffensembles.plotting.registry import Needs, Shown, register
 from ffensembles.plotting.style import FULL_WIDTH, INK, new_figure, note, plain
 from ffensembles.runs import variation_of
 from ffensembles.runtime.keys import Field, Group
-from ffensembles.runtime.text import plural
+from ffensembles.runtime.text import listed, plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

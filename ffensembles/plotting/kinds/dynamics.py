@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from ffensembles.extensions.kinds.dynamics import curves
-from ffensembles.plotting.captions import differences, listed, n_of_runs, paragraph
+from ffensembles.plotting.captions import differences, n_of_runs, paragraph
 from ffensembles.plotting.models import models_in, title_of
 from ffensembles.plotting.registry import Needs, Shown, register
 from ffensembles.plotting.runs import whole
@@ -24,6 +24,7 @@ from ffensembles.plotting.style import (
     plain,
 )
 from ffensembles.runtime.keys import Field, Group
+from ffensembles.runtime.text import listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,6 @@ import pandas as pd
 from ffensembles.plotting.captions import (
     differences,
     escape,
-    listed,
     mean_and_error,
     n_of_runs,
     paragraph,
@@ -29,6 +28,7 @@ from ffensembles.plotting.style import (
     plain,
 )
 from ffensembles.runtime.keys import Field, Group
+from ffensembles.runtime.text import listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

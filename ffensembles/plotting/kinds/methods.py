@@ -19,7 +19,6 @@ from ffensembles.plotting.captions import (
     as_published,
     differences,
     escape,
-    listed,
     n_of_runs,
     number,
     of_run,
@@ -43,7 +42,7 @@ from ffensembles.plotting.style import (
     side_by_side,
 )
 from ffensembles.runtime.keys import Field, Group, Quantile
-from ffensembles.runtime.text import plural
+from ffensembles.runtime.text import listed, plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

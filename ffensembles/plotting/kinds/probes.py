@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from ffensembles.plotting.captions import escape, listed, mean_and_error, paragraph, spoken
+from ffensembles.plotting.captions import escape, mean_and_error, paragraph, spoken
 from ffensembles.plotting.models import colour_of, marker_of, models_in, title_of
 from ffensembles.plotting.points import mean_handle, points_by_model
 from ffensembles.plotting.registry import Needs, Shown, register
@@ -19,7 +19,7 @@ from ffensembles.plotting.style import (
     plain,
 )
 from ffensembles.runtime.keys import Field, Group
-from ffensembles.runtime.text import plural
+from ffensembles.runtime.text import listed, plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ffensembles.analyses.rsa import rsa_summary
-from ffensembles.plotting.captions import escape, listed, paragraph
+from ffensembles.plotting.captions import escape, paragraph
 from ffensembles.plotting.models import models_in, title_of
 from ffensembles.plotting.registry import Needs, Shown, register
 from ffensembles.plotting.style import (
@@ -24,7 +24,7 @@ from ffensembles.plotting.style import (
     stacked,
 )
 from ffensembles.runtime.keys import Field, Group
-from ffensembles.runtime.text import plural
+from ffensembles.runtime.text import listed, plural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure

@@ -10,7 +10,6 @@ from ffensembles.analyses.tidy import over_seeds
 from ffensembles.plotting.captions import (
     differences,
     escape,
-    listed,
     mean_and_error,
     n_of_runs,
     number,
@@ -32,6 +31,7 @@ from ffensembles.plotting.style import (
     plain,
 )
 from ffensembles.runtime.keys import Field, Quantile
+from ffensembles.runtime.text import listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

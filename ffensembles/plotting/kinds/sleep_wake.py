@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from ffensembles.extensions.kinds.sleep_wake import JOINT, phases_of
-from ffensembles.plotting.captions import escape, listed, n_of_runs, paragraph
+from ffensembles.plotting.captions import escape, n_of_runs, paragraph
 from ffensembles.plotting.models import colour_of, model_handles, models_in, title_of
 from ffensembles.plotting.registry import Needs, Shown, register
 from ffensembles.plotting.style import FULL_WIDTH, INK, new_figure, note, plain
 from ffensembles.runtime.keys import Field, Group
+from ffensembles.runtime.text import listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

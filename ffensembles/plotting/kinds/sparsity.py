@@ -10,7 +10,6 @@ from ffensembles.plotting.captions import (
     as_published,
     differences,
     escape,
-    listed,
     mean_and_error,
     n_of_runs,
     paragraph,
@@ -27,6 +26,7 @@ from ffensembles.plotting.style import (
     plain,
 )
 from ffensembles.runtime.keys import Field, Group
+from ffensembles.runtime.text import listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
