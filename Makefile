@@ -37,14 +37,14 @@ docs: environment
 
 environment: .venv/installed
 
-# without ensurepip, which Debian packs separately: pip of the outer Python installs into the environment; modules
-# are compiled when they are first imported, which takes half the time since most never are
+# without ensurepip, which Debian packs separately: pip of the outer Python installs into the environment
 .venv/installed: requirements.txt requirements-dev.txt constraints.txt pyproject.toml
 	@case "$$PWD" in *" "*) echo "$$PWD: this path holds a space, and Snakemake cannot start jobs with a Python that lies in it; move the repository"; exit 1;; esac
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ffensembles needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
 	$(PYTHON) -m venv --without-pip .venv
-	$(PYTHON) -m pip --python .venv install --no-compile -r requirements-dev.txt
+	$(PYTHON) -m pip --python .venv install -r requirements-dev.txt
 	$(PYTHON) -m pip --python .venv install --no-deps -e .
+	$(BIN)/python -m compileall -q ffensembles
 	@touch $@
 
 lock: environment

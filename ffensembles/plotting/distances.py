@@ -29,9 +29,11 @@ def draw_distances(
     parted
         Rows with a stronger line above them.
     titles
-        How data sets are called.
+        How data sets are called, in the order of their panels.
     """
-    datasets, models = list(dict.fromkeys(scores.dataset)), models_in(scores)
+    datasets = list(dict.fromkeys([*titles, *scores.dataset]))
+    datasets = [name for name in datasets if name in set(scores.dataset)]
+    models = models_in(scores)
     lines = sum(name.count("\n") for name in names)
     figure = new_figure(FULL_WIDTH, 0.8 + _ROW * len(names) + _LINE * lines)
     panels = figure.subplots(1, len(datasets), sharex=True, sharey=True, squeeze=False)[0]

@@ -312,6 +312,7 @@ def test_the_figure_has_a_row_for_every_value_and_the_caption_the_nearest(frame)
     places = [tuple(at) for dots in fashion.collections for at in dots.get_offsets()]
     of_all = [round(y) for _, y in places if y > round(y)]  # below FF's in each row
     assert sorted(of_all) == [2, 3]
+    assert draw_sweep(frame[::-1], *said).axes[0].get_title() == "MNIST"  # the study's order
     caption = caption_sweep(frame, *said)
     assert "with ensembles.method2.max_rho = 0.5 (by default" in caption
 
