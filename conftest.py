@@ -45,9 +45,9 @@ def _examples_run_in_the_root(
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return a process for each core, and two more where Slurm's tests run, which mostly wait."""
+    """Return a process for each core, and another where Slurm's tests run, which mostly wait."""
     waits = not config.option.markexpr and config.args == config.getini("testpaths")
-    return len(os.sched_getaffinity(0)) + 2 * waits
+    return len(os.sched_getaffinity(0)) + waits
 
 
 @pytest.hookimpl(optionalhook=True)
