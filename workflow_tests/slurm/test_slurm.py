@@ -205,11 +205,16 @@ def test_a_killed_coordinator_is_resumed_and_nothing_is_trained_twice(
 ):
     process = submit(place)
     wait_until(lambda: len(trainings(cluster)) == 3)
+    held = [pid for number in trainings(cluster) for pid in cluster.processes(number)]
+    for pid in held:  # however slow the machine is, they have not ended when the process is killed
+        os.kill(pid, signal.SIGSTOP)
     second = place.start("training", *QUICK, profile="dgx", **SMALL)
     assert second.returncode != 0
     assert "Directory cannot be locked" in second.stdout
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    for pid in held:
+        os.kill(pid, signal.SIGCONT)
     assert trainings(cluster)  # they run on
     resumed = subprocess.Popen(
         ["profiles/dgx/resume.sh", *words_for_scripts(place)],
