@@ -162,7 +162,8 @@ def decided(rows: pd.DataFrame, what: str, than: str, *, below: bool = False) ->
         but = f", not clearly in {_layers(unclear)}" if len(unclear) else ""
         said = f"{what} is {word} {than} in {_layers(clear)}{but} (interval of the difference)."
     else:
-        said = f"{what} is not clearly {word} {than} in {_layers(unclear)}."
+        among = "any of " if len(unclear) > 1 else ""
+        said = f"{what} is not clearly {word} {than} in {among}{_layers(unclear)}."
     lone = rows.loc[rows[end].isna(), "layer"]
     undecided = f" Undecided in {_layers(lone)}: no spread between runs." if len(lone) else ""
     return said + undecided

@@ -31,8 +31,8 @@ def draw_distances(
     titles
         How data sets are called, in the order of their panels.
     """
-    datasets = list(dict.fromkeys([*titles, *scores.dataset]))
-    datasets = [name for name in datasets if name in set(scores.dataset)]
+    known = dict.fromkeys([*titles, *scores.dataset])
+    datasets = [name for name in known if (scores.dataset == name).any()]
     models = models_in(scores)
     lines = sum(name.count("\n") for name in names)
     figure = new_figure(FULL_WIDTH, 0.8 + _ROW * len(names) + _LINE * lines)

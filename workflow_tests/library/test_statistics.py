@@ -1,13 +1,11 @@
 """Tests and effect sizes over runs: worked by hand, against scipy, and their symmetries."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from importing import brought_along
 from scipy import stats
 
 from ffensembles.analyses.statistics import (
@@ -128,9 +126,5 @@ def test_contrasts_take_runs_as_the_sample() -> None:
 
 
 def test_nothing_slow_is_imported_before_it_is_used() -> None:
-    code = (
-        "import sys, ffensembles.analyses as rooms; "
-        "print([m for m in ('torch', 'scipy', 'statsmodels', 'sklearn') if m in sys.modules])"
-    )
-    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert found.stdout.strip() == "[]"
+    slow = ("torch", "scipy", "statsmodels", "sklearn")
+    assert brought_along("import ffensembles.analyses", slow) == []
