@@ -365,7 +365,7 @@ def _settings(
     known: dict[str, tuple[Group, str]] = {
         key: (mathematics, key) for key, _ in leaves(mathematics.model_dump())
     }
-    known |= {f"{OF_CUT}{side}": (ensembles.method2, side) for side in ("max_rho", "max_n_h")}
+    known |= {f"{OF_CUT}{key}": (ensembles.method2, key) for key in ("cut", "max_rho", "max_n_h")}
     for place, setting in enumerate(sweep.settings):
         yield from _setting(setting, (section, "settings", place), known)
 
@@ -377,6 +377,10 @@ def _setting(
         yield wrong((*path, "key"), setting.key, known)
         return
     group, key = known[setting.key]
+    if key in ("max_rho", "max_n_h") and getattr(group, "cut") == "gap":
+        said = f"found {setting.key}, which changes nothing while {OF_CUT}cut is gap"
+        yield Problem((*path, "key"), f"{said}. Set that to box, or vary it here: {OF_CUT}cut.")
+        return
     for place, value in enumerate(setting.values):
         content = _changed(group, key, value)
         try:

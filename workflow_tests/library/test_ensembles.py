@@ -93,7 +93,7 @@ def test_method1_is_its_definition(x: np.ndarray, q: float) -> None:
 def test_method2_is_its_definition(x: np.ndarray, epsilon: float, relu: bool) -> None:
     x = x * np.float32(3) if relu else x
     layer = make_layer(x, LABELS, CORRECT)
-    found = method2(layer, epsilon, max_rho=0.4, max_n_h=0.3)
+    found = method2(layer, epsilon, cut="box", max_rho=0.4, max_n_h=0.3)
     for category, rows in matrices(layer):
         means = rows.mean(axis=0, dtype=np.float64).tolist()
         rho, n_h = loop_method2(means, epsilon, bounded=x.max() <= 1)
@@ -160,7 +160,8 @@ def test_method1_to_the_letter_respects_its_ceiling(x: np.ndarray, q: float) -> 
 def test_method2_by_hand() -> None:
     # means .95, .9, .5, .1, .05, 0; epsilon .2
     x = np.array([[0.95, 0.9, 0.5, 0.1, 0.05, 0.0]])
-    found = method2(make_layer(x, [3]), epsilon=0.2, max_rho=0.4, max_n_h=0.5).sel(category=3)
+    box = {"cut": "box", "max_rho": 0.4, "max_n_h": 0.5}
+    found = method2(make_layer(x, [3]), epsilon=0.2, **box).sel(category=3)
     # the first window ends at 1: .2 + .05 wide; the second's .2 + .1; each holds both
     np.testing.assert_allclose(found.rho, [2 / 0.25, 2 / 0.3, 1 / 0.4, 7.5, 7.5, 7.5])
     assert found.n_h.values.tolist() == [0, 1, 2, 3, 4, 5]
@@ -188,7 +189,7 @@ def loop_gap(means: list[float], epsilon: float, bounded: bool) -> list[bool]:
 def test_method2s_gap_is_its_definition(x: np.ndarray, epsilon: float, relu: bool) -> None:
     x = x * np.float32(3) if relu else x
     layer = make_layer(x, LABELS, CORRECT)
-    found = method2(layer, epsilon, cut="gap")
+    found = method2(layer, epsilon)
     assert "n_h_cut" not in found.attrs
     for category, rows in matrices(layer):
         means = rows.mean(axis=0, dtype=np.float64).tolist()
@@ -204,31 +205,30 @@ def test_method2s_gap_by_hand() -> None:
     # means .95, .9, .5, .1, .05, 0; epsilon .2; densities and ranks as shares of six units:
     # .53 and 0, .44 and .17, .17 and .33, .5 and .5, .5 and .67, .5 and .83
     x = np.array([[0.95, 0.9, 0.5, 0.1, 0.05, 0.0]])
-    found = method2(make_layer(x, [3]), epsilon=0.2, cut="gap").sel(category=3)
+    found = method2(make_layer(x, [3]), epsilon=0.2).sel(category=3)
     # distances .37 | .48, .53 | .71 | .83 | .97: the widest gap is before .71
     assert found.gap.item() == pytest.approx((0.5333 + 0.7071) / 2, abs=1e-3)
     assert found.active.values.tolist() == [True, True, True, False, False, False]
-    same = method2(make_layer(np.full((2, 6), 0.3), [3, 3]), cut="gap").sel(category=3)
+    same = method2(make_layer(np.full((2, 6), 0.3), [3, 3])).sel(category=3)
     assert np.isnan(same.gap)
     assert not same.active.any()
-    with pytest.raises(ConfigError, match="cut: found gap"):
-        recut(xr.DataTree.from_dict({"layer1": method2(make_layer(x, [3]), cut="gap")}), max_rho=1)
 
 
-def test_method2_defaults_in_a_layer_of_two_levels() -> None:
+def test_method2s_box_in_a_layer_of_two_levels() -> None:
     for on in (1, 39, 40, 50, 51, 80, 81, 160):
         x = np.zeros((4, 200), np.float32)
         x[:, :on] = 1
-        active = method2(make_layer(x, [0] * 4)).active.values[0]
+        active = method2(make_layer(x, [0] * 4), cut="box").active.values[0]
         assert active[:on].all() == active[:on].any() == (on <= 80)
         assert active[on:].all() == active[on:].any() == (40 <= on <= 50)
 
 
-def test_method2_finds_the_weak_unit_of_an_unseen_class_that_stands_alone() -> None:
+@pytest.mark.parametrize("cut", ["gap", "box"])
+def test_method2_finds_the_weak_unit_of_an_unseen_class_that_stands_alone(cut: str) -> None:
     rng = np.random.default_rng(2)
     x = rng.random((50, 784), np.float32) * 0.04
     x[:, 7] = 0.34
-    found = method2(make_layer(x, [0] * 50))
+    found = method2(make_layer(x, [0] * 50), cut=cut)
     assert np.flatnonzero(found.active.values).tolist() == [7]
 
 
@@ -293,23 +293,26 @@ def test_impossible_parameters_are_told() -> None:
             call()
 
 
-@settings(max_examples=40, deadline=None)
-@given(ANY, st.sampled_from([0.05, 0.2]), *[st.floats(0, 1)] * 4)
-def test_a_recut_is_what_method2_finds_with_that_cut(
-    x: np.ndarray, epsilon: float, rho: float, n_h: float, new_rho: float, new_n_h: float
-) -> None:
+CUTS = st.fixed_dictionaries(
+    {}, optional={
+        "cut": st.sampled_from(["gap", "box"]),
+        "max_rho": st.floats(0, 1),
+        "max_n_h": st.floats(0, 1),
+    },
+)  # fmt: skip
+
+
+@settings(max_examples=80, deadline=None)
+@given(ANY, st.sampled_from([0.05, 0.2]), CUTS, CUTS)
+def test_a_recut_is_what_method2_finds_with_that_cut(x, epsilon, asked, other) -> None:
     tree = xr.DataTree.from_dict({"layer1": make_layer(x, LABELS, CORRECT)})
-    asked = {"epsilon": epsilon, "max_rho": rho, "max_n_h": n_h}
-    first = find_ensembles(tree, "method2", **asked)
-    for sides in (
-        {"max_rho": new_rho},
-        {"max_n_h": new_n_h},
-        {"max_rho": new_rho, "max_n_h": new_n_h},
-    ):
-        xr.testing.assert_identical(
-            recut(first, **sides)["layer1"].to_dataset(),
-            find_ensembles(tree, "method2", **{**asked, **sides})["layer1"].to_dataset(),
-        )
+    found = find_ensembles(tree, "method2", epsilon=epsilon, **asked)
+    xr.testing.assert_identical(
+        recut(found, **other)["layer1"].to_dataset(),
+        find_ensembles(tree, "method2", **{"epsilon": epsilon, **asked, **other})[
+            "layer1"
+        ].to_dataset(),
+    )
 
 
 # --- every entry of the registry -----------------------------------------------------
