@@ -55,7 +55,7 @@ def method2(
     units are ordered by their distance from the diagram's corner, the root of the squares of `rho`
     and `n_h` as shares of the layer (below); between two that follow each other is the widest gap,
     and the nearer ones with fewer than half of the layer above them are active. No unit is active
-    if all are equally far. With `cut` "box" they lie in a box whose two sides are shares of the
+    if all means lie within epsilon: around each unit lies the whole layer then. With `cut` "box" they lie in a box whose two sides are shares of the
     layer, so that it means the same for every width and epsilon: `rho` at most `max_rho` times
     ``n / (2 * epsilon)``, the density if the whole layer lay within epsilon, and `n_h` at most
     `max_n_h` times n. The first says that the unit stands more than epsilon away from the quiet
@@ -124,8 +124,9 @@ def method2(
         upper_bound = None
 
     def find(x: NDArray[np.floating]) -> Found:
-        rho, n_h = density_and_rank(x.mean(axis=0, dtype=np.float64), epsilon, upper_bound)
-        active, gap = _cut_off(rho, n_h, epsilon, **parameters)
+        mean = x.mean(axis=0, dtype=np.float64)
+        rho, n_h = density_and_rank(mean, epsilon, upper_bound)
+        active, gap = _cut_off(mean, rho, n_h, epsilon, **parameters)
         return {"rho": rho, "n_h": n_h, "active": active} | ({"gap": gap} if cut == "gap" else {})
 
     dims: dict[str, tuple[str, ...]] = {name: ("neuroid",) for name in ("active", "rho", "n_h")}
@@ -153,9 +154,8 @@ def recut(found: xr.DataTree, **parameters: Any) -> xr.DataTree:
         changed = {key: layer.attrs[key] for key in ("cut", "max_rho", "max_n_h")} | parameters
         active, gap = xr.apply_ufunc(
             partial(_cut_off, epsilon=epsilon, **changed),
-            layer["rho"],
-            layer["n_h"],
-            input_core_dims=[["neuroid"], ["neuroid"]],
+            *(layer[name] for name in ("mean", "rho", "n_h")),
+            input_core_dims=[["neuroid"]] * 3,
             output_core_dims=[["neuroid"], []],
             vectorize=True,
         )
@@ -176,6 +176,7 @@ def _sides(
 
 
 def _cut_off(
+    mean: NDArray[np.float64],
     rho: NDArray[np.float64],
     n_h: NDArray[np.float64],
     epsilon: float,
@@ -184,23 +185,16 @@ def _cut_off(
     max_n_h: float,
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Return the units (n,) in the low corner, and the middle of the gap behind them, if any."""
-    if cut == "gap":
-        return _before_gap(2 * epsilon * rho / rho.size, n_h / rho.size)
-    sides = _sides(rho.size, epsilon, cut, max_rho, max_n_h)
-    return (rho <= sides["rho_cut"]) & (n_h <= sides["n_h_cut"]), np.asarray(np.nan)
-
-
-def _before_gap(
-    rho: NDArray[np.float64], n_h: NDArray[np.float64]
-) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return the units before the widest gap, by density and rank as shares, and its middle."""
-    distance = np.hypot(rho, n_h)
+    if cut == "box":
+        sides = _sides(rho.size, epsilon, cut, max_rho, max_n_h)
+        return (rho <= sides["rho_cut"]) & (n_h <= sides["n_h_cut"]), np.asarray(np.nan)
+    if not np.ptp(mean) > epsilon:
+        return np.zeros(mean.shape, dtype=bool), np.asarray(np.nan)
+    distance = np.hypot(2 * epsilon * rho / rho.size, n_h / rho.size)
     ordered = np.sort(distance)
-    widths = np.diff(ordered)
-    if not widths.size or widths.max() == 0:
-        return np.zeros(distance.shape, dtype=bool), np.asarray(np.nan)
-    at = int(widths.argmax())
-    return (distance <= ordered[at]) & (n_h < 0.5), np.asarray(ordered[at : at + 2].mean())
+    at = int(np.diff(ordered).argmax())
+    near = (distance <= ordered[at]) & (n_h < rho.size / 2)
+    return near, np.asarray(ordered[at : at + 2].mean())
 
 
 def density_and_rank(

@@ -464,11 +464,19 @@ def test_methods_leaves_out_runs_with_a_held_out_class():
 def test_methods_marks_the_wall_that_the_cut_in_rank_makes():
     sizes = study()["sizes"].copy()
     of_two = sizes.index[(sizes.method == "method2") & sizes.held_out.isna()]
-    largest = int(method2(activations())["layer1"].attrs["n_h_cut"]) + 1
+    box = find_ensembles(activations(), "method2", cut="box")
+    largest = int(box["layer1"].attrs["n_h_cut"]) + 1
+
+    def boxed():
+        of = KINDS["methods"].parameters()
+        seen = shown("methods", of, study() | {"sizes": sizes}, "figure8", None, LABELS)
+        seen = replace(seen, ensembles={**seen.ensembles, "method2": box})
+        return KINDS["methods"].draw(seen, of), KINDS["methods"].caption(seen, of)
+
     sizes.loc[of_two, "size"] = 0.0
-    assert "no ensemble ends there" in drawn("methods", {"sizes": sizes})[1]
+    assert "no ensemble ends there" in boxed()[1]
     sizes.loc[of_two[:5], "size"] = float(largest)
-    figure, caption = drawn("methods", {"sizes": sizes})
+    figure, caption = boxed()
     assert f"lets at most {largest} units in (dotted line)" in caption
     assert "5 ensembles that end there may be larger" in caption
     walls = [
