@@ -70,6 +70,14 @@ def test_the_page_says_which_runs_are_missing() -> None:
     assert said(accuracy_of({"FF": [0.9] * 5})) is None
 
 
+def test_the_page_names_epochs_that_differ_from_the_texts() -> None:
+    runs = whole_numbers(accuracy_of({"FF": [0.9]})).assign(n_train=10)
+    epochs = {"FF": {"epochs": 200}, "BPFF": {"epochs": 1000}, "BP": {"epochs": 20}}
+    settings = {"recipes": {"sigmoid-linf": {**RECIPE, **epochs}}}
+    said = about({"accuracy": runs}, settings)["Epochs"]
+    assert said == "FF 200 (the text names 1000), BP/FF 1000, BP 20"
+
+
 def test_a_page_of_nothing() -> None:
     text = page(compare({}), claims({}), {})
     assert text.startswith("# Reproduction\n")

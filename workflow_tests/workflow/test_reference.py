@@ -13,7 +13,7 @@ import yaml
 from workplace import ROOT, Workplace, environment, planned
 
 REFERENCE = "results/reference"
-SWEEPS = tuple(f"results/{name}" for name in ("sweep", "thetas", "layers", "pooled", "short"))
+SWEEPS = yaml.safe_load((ROOT / "config.yaml").read_text())["reproduction"]["sweeps"]
 PROFILE = "profiles/reference"
 EDITIONS = ("2023", "2025")
 
@@ -67,8 +67,8 @@ def test_another_seed_trains_that_run_alone(cloned: Workplace):
         for entry in study["own_seeds"]
         if (entry["protocol"], entry["model"]) == ("sigmoid-linf", "BP")
     )
-    study["own_seeds"].insert(0, {**bp, "dataset": "mnist", "seeds": [*bp["seeds"], 15]})
-    study["seeds"] = list(range(16))
+    other = max(bp["seeds"]) + 1
+    study["own_seeds"].insert(0, {**bp, "dataset": "mnist", "seeds": [*bp["seeds"], other]})
     overlay.write_text(yaml.safe_dump(study))
     jobs = planned(snakemake(cloned, "tables", "--profile", PROFILE, "--dry-run"))
     assert jobs["train_run"] == jobs["read_activations"] == jobs["measure_whole"] == 1
