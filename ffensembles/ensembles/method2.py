@@ -20,8 +20,8 @@ class Method2(Group):
 
     epsilon: Positive = Field(0.2, description="half width of the window, in units of activation")
     cut: Literal["box", "gap"] = Field(
-        "gap",
-        description="gap: the units before the widest gap; box: those within the two sides below",
+        "box",
+        description="box: the units within the two sides below; gap: those before the widest gap",
     )
     max_rho: Share = Field(0.8, description="the cut in density, as a share of the layer's units")
     max_n_h: Share = Field(0.25, description="the cut in rank, as a share of the layer's units")
@@ -108,7 +108,7 @@ def method2(
     ...     {"activation": (("presentation", "neuroid"), [[0.5, 0.0, 0.1, 0.1]])},
     ...     coords={"label": ("presentation", [2])},
     ... )
-    >>> found = method2(layer, epsilon=0.25).sel(category=2)
+    >>> found = method2(layer, epsilon=0.25, max_rho=0.5, max_n_h=0.5).sel(category=2)
     >>> found.rho.values.tolist(), found.n_h.values.tolist()
     ([2.0, 6.0, 6.0, 6.0], [0.0, 3.0, 1.0, 1.0])
     >>> found.active.values.tolist()

@@ -189,7 +189,7 @@ def loop_gap(means: list[float], epsilon: float, bounded: bool) -> list[bool]:
 def test_method2s_gap_is_its_definition(x: np.ndarray, epsilon: float, relu: bool) -> None:
     x = x * np.float32(3) if relu else x
     layer = make_layer(x, LABELS, CORRECT)
-    found = method2(layer, epsilon)
+    found = method2(layer, epsilon, cut="gap")
     assert "n_h_cut" not in found.attrs
     for category, rows in matrices(layer):
         means = rows.mean(axis=0, dtype=np.float64).tolist()
@@ -206,13 +206,13 @@ def test_method2s_gap_by_hand() -> None:
     # means .95, .9, .5, .1, .05, 0; epsilon .2; densities and ranks as shares of six units:
     # .53 and 0, .44 and .17, .17 and .33, .5 and .5, .5 and .67, .5 and .83
     x = np.array([[0.95, 0.9, 0.5, 0.1, 0.05, 0.0]])
-    found = method2(make_layer(x, [3]), epsilon=0.2).sel(category=3)
+    found = method2(make_layer(x, [3]), epsilon=0.2, cut="gap").sel(category=3)
     # distances .37 | .48, .53 | .71 | .83 | .97: the widest gap is before .71
     assert found.gap.item() == pytest.approx((0.5333 + 0.7071) / 2, abs=1e-3)
     assert found.active.values.tolist() == [True, True, True, False, False, False]
     # all means within epsilon: nobody stands out, whatever the order
     for quiet in (np.full((2, 6), 0.3), x / 5):
-        none = method2(make_layer(quiet, [3] * len(quiet)), epsilon=0.2).sel(category=3)
+        none = method2(make_layer(quiet, [3] * len(quiet)), cut="gap").sel(category=3)
         assert np.isnan(none.gap)
         assert not none.active.any()
 

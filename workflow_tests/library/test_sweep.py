@@ -119,14 +119,14 @@ def test_an_untrained_net_is_one_of_no_epochs():
 
 
 UNSEEN = {"key": "unseen_label", "values": ["predicted"], "models": ["FF"]}
-BOX = {"key": "ensembles.method2.cut", "values": ["box"], "models": ["FF", "BPFF", "BP"]}
-MAX_RHO = {**BOX, "key": "ensembles.method2.max_rho", "values": [0.4]}
+GAP = {"key": "ensembles.method2.cut", "values": ["gap"], "models": ["FF", "BPFF", "BP"]}
+MAX_RHO = {**GAP, "key": "ensembles.method2.max_rho", "values": [0.4]}
 
 
 def test_what_matters_to_an_unseen_class_is_varied_on_runs_without_one():
     entry = {"protocols": "all", "model": "FF", "dataset": "mnist"}
     held_out = [{**entry, "classes": [3], "seeds": [0, 1]}]
-    grid = swept(UNSEEN, BOX, datasets=["mnist"], held_out=held_out)
+    grid = swept(UNSEEN, GAP, datasets=["mnist"], held_out=held_out)
     runs = grid.scope("sweep/")
     assert {(run.protocol, run.held_out, run.seed) for run in runs if run.model == "FF"} == {
         ("sigmoid-linf", None, 0),
@@ -140,14 +140,19 @@ def test_what_matters_to_an_unseen_class_is_varied_on_runs_without_one():
 
 
 def test_a_cut_needs_no_run_of_its_own():
-    grid = swept(BOX, datasets=["mnist"], held_out=[])
-    name = "sigmoid-linf--ensembles.method2.cut-box"
-    assert cuts(grid.config.sweep) == {name: {"cut": "box"}}
+    grid = swept(GAP, MAX_RHO, datasets=["mnist"], held_out=[])
+    assert list(cuts(grid.config.sweep).values()) == [{"cut": "gap"}, {"max_rho": 0.4}]
     assert grid.cut_runs == list(grid.scope("sweep/"))
     assert {run.protocol for run in grid.cut_runs} == {"sigmoid-linf"}
-    assert configured(grid.config, grid.config.sweep) == {"ensembles.method2.cut": "gap"}
-    of_side = swept(MAX_RHO, datasets=["mnist"], held_out=[], ensembles={"method2": {"cut": "box"}})
-    assert list(cuts(of_side.config.sweep).values()) == [{"max_rho": 0.4}]
+    assert configured(grid.config, grid.config.sweep) == {
+        "ensembles.method2.cut": "box",
+        "ensembles.method2.max_rho": "0.8",
+    }
+
+
+def test_a_side_of_the_box_is_not_varied_around_a_gap():
+    with pytest.raises(ConfigError, match="max_rho, which changes nothing while ensembles.method2"):
+        swept(MAX_RHO, ensembles={"method2": {"cut": "gap"}})
 
 
 @pytest.mark.parametrize(
@@ -168,10 +173,9 @@ def test_a_cut_needs_no_run_of_its_own():
             "sweep.settings[0].values[0]: found 'onec'; allowed: once, each-epoch, pooled",
         ),
         (
-            {**BOX, "values": ["bok"]},
+            {**GAP, "values": ["bok"]},
             "sweep.settings[0].values[0]: found 'bok'; allowed: box, gap",
         ),
-        (MAX_RHO, "max_rho, which changes nothing while ensembles.method2.cut is gap. Set that to"),
     ],
 )
 def test_a_setting_that_cannot_be_is_said_in_a_line(setting, message):
