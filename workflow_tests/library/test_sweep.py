@@ -150,9 +150,13 @@ def test_a_cut_needs_no_run_of_its_own():
     }
 
 
-def test_a_side_of_the_box_is_not_varied_around_a_gap():
-    with pytest.raises(ConfigError, match="max_rho, which changes nothing while ensembles.method2"):
+def test_a_setting_that_another_key_leaves_without_effect_is_told():
+    with pytest.raises(ConfigError, match=r"max_rho, which changes nothing while \S+cut is gap\."):
         swept(MAX_RHO, ensembles={"method2": {"cut": "gap"}})
+    shared = {"key": "negatives", "values": ["each-epoch"], "models": ["BPFF", "FF"]}
+    with pytest.raises(ConfigError, match=r"nothing while FF\.negatives is pooled\. Change that"):
+        swept(shared)
+    swept({**shared, "models": ["BPFF"]})
 
 
 @pytest.mark.parametrize(
