@@ -99,6 +99,24 @@ def test_a_key_that_a_configuration_lacks_has_its_default_where_a_sweep_is_place
         assert set(placed(sweep, own, judged).around) == {expected}
 
 
+def test_a_models_own_negatives_stand_for_the_protocols_where_a_sweep_is_placed() -> None:
+    def recipe(shared: str, own: str | None) -> dict:
+        return {"recipes": {"sigmoid-linf": {"negatives": shared, "FF": {"negatives": own}}}}
+
+    today = recipe("once", "pooled")
+    earlier = {"recipes": {"sigmoid-linf": {"negatives": "pooled", "FF": {}}}}
+    paired = recipe("once", None)
+    for own, judged, expected in (
+        (earlier, today, ""),
+        (today, earlier, ""),
+        (paired, today, "negatives=once"),
+        (today, paired, "negatives=pooled"),
+    ):
+        assert set(placed(sweep_of(base=[18.0]), own, judged).around) == {expected}
+    rows = placed(sweep_of(base=[18.0], **{"FF.negatives_once": [9.0]}), paired, today)
+    assert dict(zip(rows.value, rows.around, strict=True)) == {"": "negatives=once", "once": ""}
+
+
 def test_a_sweep_is_not_placed_by_the_key_that_a_row_varies() -> None:
     own = {"recipes": {"sigmoid-linf": {"negatives": "pooled", "FF": {"theta": 0.7}}}}
     judged = {"recipes": {"sigmoid-linf": {"negatives": "once", "FF": {"theta": 0.5}}}}
