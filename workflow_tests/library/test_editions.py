@@ -89,7 +89,7 @@ def test_what_captions_call_a_data_set(full):
     label = study(images={"train_images": 500}).editions.label("2023", "fashionmnist")
     assert (label["title"], label["categories"][2]) == ("FashionMNIST", "Pullover")
     assert (label["n_train"], full.editions.label("2023", "mnist")["n_train"]) == (500, None)
-    assert label["epochs"] == {"FF": 200, "BPFF": 1000, "BP": 20}
+    assert label["epochs"] == {"FF": 1000, "BPFF": 1000, "BP": 20}
     assert full.editions.label("2025", "fashionmnist")["epochs"]["FF"] == 100
 
 
