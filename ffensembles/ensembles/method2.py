@@ -28,6 +28,7 @@ class Method2(Group):
 
 
 _DEFAULT = Method2()
+_CUT = _DEFAULT.model_dump(exclude={"epsilon"})
 
 
 @register("Method 2", Method2)
@@ -157,7 +158,9 @@ def recut(found: xr.DataTree, **parameters: Any) -> xr.DataTree:
     for name in layer_names(found):
         layer = found[name].to_dataset().drop_vars("gap", errors="ignore")
         n, epsilon = layer.sizes["neuroid"], layer.attrs["epsilon"]
-        changed = {key: layer.attrs[key] for key in ("cut", "max_rho", "max_n_h")} | parameters
+        # what an earlier version did not write, it did not have
+        known = {key: layer.attrs.get(key, default) for key, default in _CUT.items()}
+        changed = known | parameters
         active, gap = xr.apply_ufunc(
             partial(_cut_off, epsilon=epsilon, **changed),
             *(layer[name] for name in ("mean", "rho", "n_h")),

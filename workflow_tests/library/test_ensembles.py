@@ -318,6 +318,15 @@ def test_a_recut_is_what_method2_finds_with_that_cut(x, epsilon, asked, other) -
     )
 
 
+def test_ensembles_of_an_earlier_version_were_cut_by_a_box() -> None:
+    layer = make_layer(np.array([[0.95, 0.9, 0.5, 0.1, 0.05, 0.0]]), [3])
+    found = find_ensembles(xr.DataTree.from_dict({"layer1": layer}), "method2", max_n_h=0.5)
+    del found["layer1"].attrs["cut"]
+    again = recut(found, max_rho=0.4)["layer1"]
+    assert (again.attrs["cut"], again.attrs["n_h_cut"]) == ("box", 3)
+    assert again.active.values[0].tolist() == [False, False, True, False, False, False]
+
+
 # --- every entry of the registry -----------------------------------------------------
 
 

@@ -182,6 +182,10 @@ def test_a_setting_that_another_key_leaves_without_effect_is_told():
             {**GAP, "values": ["bok"]},
             "sweep.settings[0].values[0]: found 'bok'; allowed: box, gap",
         ),
+        (
+            {**MAX_RHO, "values": [2]},
+            "sweep.settings[0].values[0]: found 2; allowed: a number from 0 and up to 1",
+        ),
     ],
 )
 def test_a_setting_that_cannot_be_is_said_in_a_line(setting, message):
