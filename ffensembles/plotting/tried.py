@@ -79,17 +79,29 @@ def _distance(row: pd.Series) -> str:
 
 
 def _at_scale(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs on enough images, those on the most first."""
+    """Return the runs on enough images, those on the most first; runs alike have one row."""
     rows = scores.dropna(subset="n_train")
     rows = rows[_LEAST * rows["n_train"] >= rows["n_train"].max()]
-    return rows.sort_values("n_train", ascending=False, kind="stable")
+    rows = rows.sort_values("n_train", ascending=False, kind="stable")
+    keys = list(rows[_KEYS].itertuples(index=False, name=None))
+    # runs may be varied in one place and configured so in another: the former has the row
+    alike: dict[frozenset[str], Row] = {}
+    for key in sorted(keys, key=lambda key: not key[2]):
+        alike.setdefault(_differences(key), key)
+    rows[_KEYS] = [alike[_differences(key)] for key in keys]
+    return rows
 
 
 def _rows(shown: pd.DataFrame) -> list[Row]:
-    """Return what tells rows apart, each kind of runs with its settings together."""
+    """Return what tells rows apart, each kind of runs with its settings together after it."""
     rows = list(dict.fromkeys(shown[_KEYS].itertuples(index=False, name=None)))
     kinds = list(dict.fromkeys(row[:2] for row in rows))
-    return sorted(rows, key=lambda row: kinds.index(row[:2]))
+    return sorted(rows, key=lambda row: (kinds.index(row[:2]), bool(row[2])))
+
+
+def _differences(row: Row) -> frozenset[str]:
+    """Return in what a row's runs differ from those judged, in no order."""
+    return frozenset([str(row[0]), *_name(row, row[0]).split(", ")])
 
 
 def _name(row: Row, most: int) -> str:

@@ -197,6 +197,8 @@ def test_the_figure_has_a_row_for_each_setting_that_was_tried_at_scale() -> None
     keys = ["n_train", "around", "setting", "value", "seed", "distance"]
     rows = [
         (60_000, "", "", "", 0, 3.0), (60_000, "", "", "", 1, 2.0),
+        # configured so, and varied so below: one row
+        (60_000, "FF.epochs=200, negatives=pooled", "", "", 5, 3.25),
         (20_000, "negatives=pooled", "FF.theta", "0.7", 0, 1.5),
         (60_000, "negatives=pooled", "", "", 0, 1.0),
         (60_000, "negatives=pooled", "FF.epochs", "200", 0, 2.75),
@@ -208,6 +210,8 @@ def test_the_figure_has_a_row_for_each_setting_that_was_tried_at_scale() -> None
         "the runs of this page", "negatives=pooled", "negatives=pooled, FF.epochs=200",
         "20,000 images, negatives=pooled, FF.theta=0.7",
     ]  # fmt: skip
+    points = [tuple(at) for dots in axes.collections for at in dots.get_offsets()]
+    assert {distance for distance, place in points if round(place) == 2} == {2.75, 3.25}
     caption = caption_tried(scores, {"mnist": "MNIST"})
     assert caption.endswith(
         "FF on MNIST: negatives=pooled (1, 1 run; the runs of this page: 2.5, 2 runs)."
