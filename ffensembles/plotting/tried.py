@@ -88,8 +88,8 @@ def _at_scale(scores: pd.DataFrame) -> pd.DataFrame:
     alike: dict[frozenset[str], Row] = {}
     for key in sorted(keys, key=lambda key: not key[2]):
         alike.setdefault(_differences(key), key)
-    rows[_KEYS] = [alike[_differences(key)] for key in keys]
-    return rows
+    shared = pd.DataFrame([alike[_differences(key)] for key in keys], rows.index, _KEYS)
+    return rows.assign(**shared)
 
 
 def _rows(shown: pd.DataFrame) -> list[Row]:
