@@ -1,6 +1,7 @@
 """Method 2: a unit in the low corner of the diagram of density and rank."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -19,8 +20,8 @@ class Method2(Group):
 
     epsilon: Positive = Field(0.2, description="half width of the window, in units of activation")
     cut: Literal["box", "gap"] = Field(
-        "box",
-        description="box: the units within the two sides below; gap: those before the widest gap",
+        "gap",
+        description="gap: the units before the widest gap; box: those within the two sides below",
     )
     max_rho: Share = Field(0.8, description="the cut in density, as a share of the layer's units")
     max_n_h: Share = Field(0.25, description="the cut in rank, as a share of the layer's units")
@@ -54,15 +55,15 @@ def method2(
     units are ordered by their distance from the diagram's corner, the root of the squares of `rho`
     and `n_h` as shares of the layer (below); between two that follow each other is the widest gap,
     and the nearer ones with fewer than half of the layer above them are active. No unit is active
-    if all are equally far. With `cut` "box" they lie in a box whose two sides are shares of the
+    if all means lie within epsilon: around each unit lies the whole layer then. With `cut` "box" they lie in a box whose two sides are shares of the
     layer, so that it means the same for every width and epsilon: `rho` at most `max_rho` times
     ``n / (2 * epsilon)``, the density if the whole layer lay within epsilon, and `n_h` at most
     `max_n_h` times n. The first says that the unit stands more than epsilon away from the quiet
     bulk of the layer, whatever the bulk's level; the second, that it stands on its upper side.
 
-    The defaults are those that relate sizes by the two methods as published
-    (docs/log/settings.md). What they do shows in a layer of two levels, a share a of it at 1 and
-    the rest quiet. The window at 1 is half as wide, so the density there is ``2 * a`` of the
+    The default sides are those that relate sizes by the two methods as published, on runs that
+    were looked at (docs/log/settings.md). What they do shows in a layer of two levels, a share a
+    of it at 1 and the rest quiet. The window at 1 is half as wide, so the density there is ``2 * a`` of the
     whole: units at 1 are prominent where at most 0.4 of the layer is, as in layer 1 of BP, and
     then the strongest quarter of the layer at most. The quiet ones' density is ``1 - a`` and a of
     the layer is above them: both sides let them in only if a is between 0.2 and 0.25.
@@ -89,9 +90,10 @@ def method2(
     -------
     xarray.Dataset
         `active`, `mean`, `rho` (units per unit of activation), `n_h` (units), all (category,
-        neuroid); `n_presentations` (category). Of a box, attributes `rho_cut` and `n_h_cut` hold
-        the sides in the units of `rho` and `n_h`; of a gap, `gap` (category) holds the distance
-        of its middle from the corner, in shares of the layer, NaN where there is none.
+        neuroid); `n_presentations` (category); the parameters as attributes. Of a box, attributes
+        `rho_cut` and `n_h_cut` hold the sides in the units of `rho` and `n_h`; of a gap, `gap`
+        (category) holds the distance of its middle from the corner, in shares of the layer, NaN
+        where there is none.
 
     Raises
     ------
@@ -106,7 +108,7 @@ def method2(
     ...     {"activation": (("presentation", "neuroid"), [[0.5, 0.0, 0.1, 0.1]])},
     ...     coords={"label": ("presentation", [2])},
     ... )
-    >>> found = method2(layer, epsilon=0.25, max_rho=0.5, max_n_h=0.5).sel(category=2)
+    >>> found = method2(layer, epsilon=0.25).sel(category=2)
     >>> found.rho.values.tolist(), found.n_h.values.tolist()
     ([2.0, 6.0, 6.0, 6.0], [0.0, 3.0, 1.0, 1.0])
     >>> found.active.values.tolist()
@@ -117,76 +119,82 @@ def method2(
     check_between("max_rho, max_n_h", (max_rho, max_n_h), 0, 1, ends=True)
     if cut not in ("box", "gap"):
         raise ConfigError(f"cut: found {cut!r}, allowed are 'box', 'gap'.")
-    box = _box(layer.sizes["neuroid"], epsilon, max_rho, max_n_h)
+    parameters = {"cut": cut, "max_rho": float(max_rho), "max_n_h": float(max_n_h)}
     if upper_bound is not None and float(layer["activation"].max()) > upper_bound:
         upper_bound = None
 
     def find(x: NDArray[np.floating]) -> Found:
-        rho, n_h = density_and_rank(x.mean(axis=0, dtype=np.float64), epsilon, upper_bound)
-        if cut == "box":
-            return {"rho": rho, "n_h": n_h, "active": _in_box(rho, n_h, box)}
-        active, gap = _before_gap(2 * epsilon * rho / rho.size, n_h / rho.size)
-        return {"rho": rho, "n_h": n_h, "active": active, "gap": gap}
+        mean = x.mean(axis=0, dtype=np.float64)
+        rho, n_h = density_and_rank(mean, epsilon, upper_bound)
+        active, gap = _cut_off(mean, rho, n_h, epsilon, **parameters)
+        return {"rho": rho, "n_h": n_h, "active": active} | ({"gap": gap} if cut == "gap" else {})
 
     dims: dict[str, tuple[str, ...]] = {name: ("neuroid",) for name in ("active", "rho", "n_h")}
     if cut == "gap":
-        dims["gap"], box = (), {}
+        dims["gap"] = ()
     found = by_category(layer, find, dims, (categories, unseen))
-    return found.assign_attrs(method="method2", epsilon=float(epsilon), cut=cut, **box)
+    sides = _sides(layer.sizes["neuroid"], epsilon, **parameters)
+    return found.assign_attrs(method="method2", epsilon=float(epsilon), **parameters, **sides)
 
 
-def recut(found: xr.DataTree, **sides: float) -> xr.DataTree:
-    """Draw Method 2's box anew around what it found before; densities and ranks stay.
+def recut(found: xr.DataTree, **parameters: Any) -> xr.DataTree:
+    """Cut off the low corner of Method 2's diagram in another way; densities and ranks stay.
 
     Parameters
     ----------
     found
         Ensembles of a run by Method 2.
-    sides
-        `max_rho` or `max_n_h`, or both, as for `method2`; a side not named stays.
-
-    Raises
-    ------
-    ConfigError
-        If Method 2 found them by a gap.
+    parameters
+        `cut`, `max_rho`, `max_n_h` or several of them, as for `method2`; one not named stays.
     """
     layers = {}
     for name in layer_names(found):
-        layer = found[name].to_dataset()
-        if layer.attrs.get("cut", "box") != "box":
-            raise ConfigError("cut: found gap; only a box can be drawn anew around what was found.")
-        known = {side: layer.attrs[side] for side in ("max_rho", "max_n_h")} | sides
-        cut = _box(layer.sizes["neuroid"], layer.attrs["epsilon"], **known)
-        active = _in_box(layer["rho"], layer["n_h"], cut)
-        layers[name] = layer.assign(active=active).assign_attrs(cut)
+        layer = found[name].to_dataset().drop_vars("gap", errors="ignore")
+        n, epsilon = layer.sizes["neuroid"], layer.attrs["epsilon"]
+        changed = {key: layer.attrs[key] for key in ("cut", "max_rho", "max_n_h")} | parameters
+        active, gap = xr.apply_ufunc(
+            partial(_cut_off, epsilon=epsilon, **changed),
+            *(layer[name] for name in ("mean", "rho", "n_h")),
+            input_core_dims=[["neuroid"]] * 3,
+            output_core_dims=[["neuroid"], []],
+            vectorize=True,
+        )
+        layer = layer.assign({"active": active} | ({"gap": gap} if changed["cut"] == "gap" else {}))
+        for side in ("rho_cut", "n_h_cut"):
+            layer.attrs.pop(side, None)
+        layers[name] = layer.assign_attrs(**changed, **_sides(n, epsilon, **changed))
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=found.attrs), **layers})
 
 
-def _box(n: int, epsilon: float, max_rho: float, max_n_h: float) -> dict[str, float]:
-    """Return the sides of Method 2's box, as shares and in the units of density and rank."""
-    return {
-        "max_rho": float(max_rho),
-        "max_n_h": float(max_n_h),
-        "rho_cut": float(max_rho * n / (2 * epsilon)),
-        "n_h_cut": float(max_n_h * n),
-    }
+def _sides(
+    n: int, epsilon: float, cut: str, max_rho: float, max_n_h: float
+) -> dict[str, float]:
+    """Return the sides of Method 2's box in the units of density and rank; a gap has none."""
+    if cut == "gap":
+        return {}
+    return {"rho_cut": float(max_rho * n / (2 * epsilon)), "n_h_cut": float(max_n_h * n)}
 
 
-def _in_box(rho: Any, n_h: Any, cut: Mapping[str, float]) -> Any:
-    return (rho <= cut["rho_cut"]) & (n_h <= cut["n_h_cut"])
-
-
-def _before_gap(
-    rho: NDArray[np.float64], n_h: NDArray[np.float64]
+def _cut_off(
+    mean: NDArray[np.float64],
+    rho: NDArray[np.float64],
+    n_h: NDArray[np.float64],
+    epsilon: float,
+    cut: str,
+    max_rho: float,
+    max_n_h: float,
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return the units before the widest gap, by density and rank as shares, and its middle."""
-    distance = np.hypot(rho, n_h)
+    """Return the units (n,) in the low corner, and the middle of the gap behind them, if any."""
+    if cut == "box":
+        sides = _sides(rho.size, epsilon, cut, max_rho, max_n_h)
+        return (rho <= sides["rho_cut"]) & (n_h <= sides["n_h_cut"]), np.asarray(np.nan)
+    if not np.ptp(mean) > epsilon:
+        return np.zeros(mean.shape, dtype=bool), np.asarray(np.nan)
+    distance = np.hypot(2 * epsilon * rho / rho.size, n_h / rho.size)
     ordered = np.sort(distance)
-    widths = np.diff(ordered)
-    if not widths.size or widths.max() == 0:
-        return np.zeros(distance.shape, dtype=bool), np.asarray(np.nan)
-    at = int(widths.argmax())
-    return (distance <= ordered[at]) & (n_h < 0.5), np.asarray(ordered[at : at + 2].mean())
+    at = int(np.diff(ordered).argmax())
+    near = (distance <= ordered[at]) & (n_h < rho.size / 2)
+    return near, np.asarray(ordered[at : at + 2].mean())
 
 
 def density_and_rank(
