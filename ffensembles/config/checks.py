@@ -365,9 +365,26 @@ def _settings(
     known: dict[str, tuple[Group, str]] = {
         key: (mathematics, key) for key, _ in leaves(mathematics.model_dump())
     }
-    known |= {f"{OF_CUT}{side}": (ensembles.method2, side) for side in ("max_rho", "max_n_h")}
+    known |= {f"{OF_CUT}{key}": (ensembles.method2, key) for key in ("cut", "max_rho", "max_n_h")}
     for place, setting in enumerate(sweep.settings):
-        yield from _setting(setting, (section, "settings", place), known)
+        path = (section, "settings", place)
+        yield from _setting(setting, path, known)
+        fixed = _fixed(setting, mathematics, ensembles)
+        if fixed:
+            said = f"found {setting.key}, which changes nothing while {fixed}"
+            yield Problem((*path, "key"), f"{said}. Change that, or vary it instead.")
+
+
+def _fixed(setting: Setting, mathematics: Any, ensembles: Any) -> str:
+    """Say which other key leaves a setting without effect, if one does."""
+    of_box = [f"{OF_CUT}max_rho", f"{OF_CUT}max_n_h"]
+    if setting.key in of_box and ensembles.method2.cut == "gap":
+        return f"{OF_CUT}cut is gap"
+    for model in setting.models:
+        own = getattr(getattr(mathematics, model), setting.key, None)
+        if own is not None:
+            return f"{model}.{setting.key} is {own}"
+    return ""
 
 
 def _setting(

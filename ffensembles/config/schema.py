@@ -6,6 +6,7 @@ from pydantic import create_model
 
 from ffensembles.ensembles import METHODS
 from ffensembles.extensions import EXTENSIONS
+from ffensembles.models.fit import Negatives
 from ffensembles.models.recipe import Norm
 from ffensembles.models.spec import MODELS
 from ffensembles.runtime.keys import (
@@ -120,7 +121,7 @@ class _Mathematics(Group):
     prediction: Literal["goodness", "softmax"] = Field(
         description="sum over layers of the goodness, or of its softmax over labels"
     )
-    negatives: Literal["once", "each-epoch", "pooled"] = Field(
+    negatives: Negatives = Field(
         description="when the wrong label of an image's negative is drawn; or negatives drawn once "
         "from the pool of all images with all wrong labels"
     )

@@ -20,8 +20,8 @@ class Method2(Group):
 
     epsilon: Positive = Field(0.2, description="half width of the window, in units of activation")
     cut: Literal["box", "gap"] = Field(
-        "gap",
-        description="gap: the units before the widest gap; box: those within the two sides below",
+        "box",
+        description="box: the units within the two sides below; gap: those before the widest gap",
     )
     max_rho: Share = Field(0.8, description="the cut in density, as a share of the layer's units")
     max_n_h: Share = Field(0.25, description="the cut in rank, as a share of the layer's units")
@@ -55,18 +55,20 @@ def method2(
     units are ordered by their distance from the diagram's corner, the root of the squares of `rho`
     and `n_h` as shares of the layer (below); between two that follow each other is the widest gap,
     and the nearer ones with fewer than half of the layer above them are active. No unit is active
-    if all means lie within epsilon: around each unit lies the whole layer then. With `cut` "box" they lie in a box whose two sides are shares of the
-    layer, so that it means the same for every width and epsilon: `rho` at most `max_rho` times
-    ``n / (2 * epsilon)``, the density if the whole layer lay within epsilon, and `n_h` at most
-    `max_n_h` times n. The first says that the unit stands more than epsilon away from the quiet
-    bulk of the layer, whatever the bulk's level; the second, that it stands on its upper side.
+    if all means lie within epsilon: around each unit lies the whole layer then. With `cut` "box"
+    they lie in a box whose two sides are shares of the layer, so that it means the same for every
+    width and epsilon: `rho` at most `max_rho` times ``n / (2 * epsilon)``, the density if the
+    whole layer lay within epsilon, and `n_h` at most `max_n_h` times n. The first says that the
+    unit stands more than epsilon away from the quiet bulk of the layer, whatever the bulk's level;
+    the second, that it stands on its upper side.
 
     The default sides are those that relate sizes by the two methods as published, on runs that
     were looked at (docs/log/settings.md). What they do shows in a layer of two levels, a share a
-    of it at 1 and the rest quiet. The window at 1 is half as wide, so the density there is ``2 * a`` of the
-    whole: units at 1 are prominent where at most 0.4 of the layer is, as in layer 1 of BP, and
-    then the strongest quarter of the layer at most. The quiet ones' density is ``1 - a`` and a of
-    the layer is above them: both sides let them in only if a is between 0.2 and 0.25.
+    of it at 1 and the rest quiet. The window at 1 is half as wide, so the density there is
+    ``2 * a`` of the whole: units at 1 are prominent where at most 0.4 of the layer is, as in layer
+    1 of BP, and then the strongest quarter of the layer at most. The quiet ones' density is
+    ``1 - a`` and a of the layer is above them: both sides let them in only if a is between 0.2
+    and 0.25.
 
     Parameters
     ----------
@@ -108,7 +110,7 @@ def method2(
     ...     {"activation": (("presentation", "neuroid"), [[0.5, 0.0, 0.1, 0.1]])},
     ...     coords={"label": ("presentation", [2])},
     ... )
-    >>> found = method2(layer, epsilon=0.25).sel(category=2)
+    >>> found = method2(layer, epsilon=0.25, max_rho=0.5, max_n_h=0.5).sel(category=2)
     >>> found.rho.values.tolist(), found.n_h.values.tolist()
     ([2.0, 6.0, 6.0, 6.0], [0.0, 3.0, 1.0, 1.0])
     >>> found.active.values.tolist()
@@ -119,7 +121,11 @@ def method2(
     check_between("max_rho, max_n_h", (max_rho, max_n_h), 0, 1, ends=True)
     if cut not in ("box", "gap"):
         raise ConfigError(f"cut: found {cut!r}, allowed are 'box', 'gap'.")
-    parameters = {"cut": cut, "max_rho": float(max_rho), "max_n_h": float(max_n_h)}
+    parameters: dict[str, Any] = {
+        "cut": cut,
+        "max_rho": float(max_rho),
+        "max_n_h": float(max_n_h),
+    }
     if upper_bound is not None and float(layer["activation"].max()) > upper_bound:
         upper_bound = None
 
@@ -166,9 +172,7 @@ def recut(found: xr.DataTree, **parameters: Any) -> xr.DataTree:
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=found.attrs), **layers})
 
 
-def _sides(
-    n: int, epsilon: float, cut: str, max_rho: float, max_n_h: float
-) -> dict[str, float]:
+def _sides(n: int, epsilon: float, cut: str, max_rho: float, max_n_h: float) -> dict[str, float]:
     """Return the sides of Method 2's box in the units of density and rank; a gap has none."""
     if cut == "gap":
         return {}

@@ -14,6 +14,9 @@ def _phases(text: str) -> str:
     return text
 
 
+Negatives = Literal["once", "each-epoch", "pooled"]
+"""When the wrong label of an image's negative is drawn; see `Recipe.negatives`."""
+
 Objective = Literal["sum", "mean", "layers"]
 """What BP/FF compares with its threshold; see `Recipe.objective`."""
 
@@ -37,6 +40,9 @@ class GoodnessFit(Fit):
     """Adam's settings, and the goodness to reach."""
 
     theta: Positive = Field(description="threshold of the goodness")
+    negatives: Negatives | None = Field(
+        None, description="negatives of this model alone; null: those of the protocol"
+    )
     phases: Phases = Field(
         "0-0",
         description="steps in a row on positive data alone, then on negative data alone: n-m; "

@@ -5,7 +5,7 @@ from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ffensembles.models import spec
-from ffensembles.models.fit import Objective
+from ffensembles.models.fit import Negatives, Objective
 from ffensembles.models.spec import ModelSpec
 
 MODEL_TITLES = {name: known.title for name, known in spec.MODELS.items()}
@@ -19,6 +19,24 @@ else:
     Model = Literal[MODELS]
 
 Norm = Literal["linf", "l2", "l1"]
+
+
+def of_model(mathematics: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """Return a protocol's mathematics with the keys of a model's own group laid over it.
+
+    A key of the group that is null, where the protocol has one of that name, leaves that one.
+
+    Examples
+    --------
+    >>> shared = {"negatives": "pooled", "FF": {"theta": 0.5, "negatives": None}}
+    >>> of_model(shared, "FF")["negatives"]
+    'pooled'
+    >>> of_model({**shared, "FF": {"negatives": "once"}}, "FF")["negatives"]
+    'once'
+    """
+    own = mathematics[model].items()
+    said = {key: value for key, value in own if value is not None or key not in mathematics}
+    return {**mathematics, **said}
 
 
 @dataclass(frozen=True)
@@ -79,7 +97,7 @@ class Recipe:
     normalise_input: bool
     label_value: Literal["dataset", "image"]
     prediction: Literal["goodness", "softmax"]
-    negatives: Literal["once", "each-epoch", "pooled"]
+    negatives: Negatives
     held_out_negatives: Literal["exclude", "include"]
     theta: float | None
     learning_rate: float

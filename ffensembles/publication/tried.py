@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ffensembles.models.recipe import of_model
 from ffensembles.models.spec import MODELS
 from ffensembles.publication.claims import Frames
 from ffensembles.publication.numbers import NUMBERS, tolerance
@@ -63,13 +64,12 @@ def placed(sweep: pd.DataFrame, own: Mapping[str, Any], judged: Mapping[str, Any
     """
 
     def around(protocol: str, model: Any, setting: str) -> str:
-        ones, others = (dict(leaves(given["recipes"][protocol])) for given in (own, judged))
+        ones, others = (_concerning(given["recipes"][protocol], model) for given in (own, judged))
         said = []
         for key in {**ones, **others}:
-            group = key.split(".")[0]
             value = ones.get(key, _default(key, others.get(key)))
-            concerned = key != setting and (group not in MODELS or group == model)
-            if concerned and value != others.get(key, _default(key, value)):
+            varied = key in (setting, setting.removeprefix(f"{model}."))
+            if not varied and value != others.get(key, _default(key, value)):
                 said.append(f"{key}={value}")
         return ", ".join(said)
 
@@ -159,6 +159,17 @@ def scored(
     published = np.array([counts[of] for of in zip(runs["dataset"], runs["model"], strict=True)])
     distance = (runs["distance"] + FARTHEST * (published - runs.pop("known"))) / published
     return runs.assign(distance=distance, within=runs["within"] / published)
+
+
+def _concerning(recipe: Mapping[str, Any], model: Any) -> dict[str, Any]:
+    """Return the dotted keys of a recipe that concern a model; a shared key has its own value."""
+    groups = {name: recipe.get(name, {}) for name in MODELS}
+    own = {name: value for name, value in groups.get(model, {}).items() if name not in recipe}
+    shared = {name: value for name, value in recipe.items() if name not in MODELS}
+    if model in MODELS and model in recipe:
+        whole = of_model(recipe, model)
+        shared = {name: whole[name] for name in shared}
+    return dict(leaves({**shared, **({model: own} if own else {})}))
 
 
 def _default(key: str, otherwise: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from ffensembles.config import Config, for_dataset, merged, varied
 from ffensembles.config.schema import Sweep
 from ffensembles.datasets import DATASETS
-from ffensembles.models.recipe import MODELS, Recipe
+from ffensembles.models.recipe import MODELS, Recipe, of_model
 from ffensembles.runs import WHOLE, Run
 from ffensembles.study.variations import Variation, base_of, settings, untrained
 
@@ -264,7 +264,7 @@ class Grid:
     @cache  # noqa: B019
     def _recipe(self, protocol: str, dataset: str, model: str) -> Recipe:
         content = self._mathematics(protocol, dataset).model_dump()
-        recipe = Recipe.from_json({"model": model, "theta": None, **content, **content[model]})
+        recipe = Recipe.from_json({"model": model, "theta": None, **of_model(content, model)})
         variation = self.variations.get(protocol)
         return recipe.but(epochs=0) if variation and not variation.trained else recipe
 
