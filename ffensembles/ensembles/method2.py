@@ -119,14 +119,7 @@ def method2(
     """
     if not epsilon > 0:
         raise ConfigError(f"epsilon: found {epsilon}, allowed is a number above 0.")
-    check_between("max_rho, max_n_h", (max_rho, max_n_h), 0, 1, ends=True)
-    if cut not in ("box", "gap"):
-        raise ConfigError(f"cut: found {cut!r}, allowed are 'box', 'gap'.")
-    parameters: dict[str, Any] = {
-        "cut": cut,
-        "max_rho": float(max_rho),
-        "max_n_h": float(max_n_h),
-    }
+    parameters = _checked(cut, max_rho, max_n_h)
     if upper_bound is not None and float(layer["activation"].max()) > upper_bound:
         upper_bound = None
 
@@ -153,6 +146,11 @@ def recut(found: xr.DataTree, **parameters: Any) -> xr.DataTree:
         Ensembles of a run by Method 2.
     parameters
         `cut`, `max_rho`, `max_n_h` or several of them, as for `method2`; one not named stays.
+
+    Raises
+    ------
+    ConfigError
+        If one of them is not allowed.
     """
     layers = {}
     for name in layer_names(found):
@@ -160,7 +158,7 @@ def recut(found: xr.DataTree, **parameters: Any) -> xr.DataTree:
         n, epsilon = layer.sizes["neuroid"], layer.attrs["epsilon"]
         # what an earlier version did not write, it did not have
         known = {key: layer.attrs.get(key, default) for key, default in _CUT.items()}
-        changed = known | parameters
+        changed = _checked(**(known | parameters))
         active, gap = xr.apply_ufunc(
             partial(_cut_off, epsilon=epsilon, **changed),
             *(layer[name] for name in ("mean", "rho", "n_h")),
@@ -173,6 +171,14 @@ def recut(found: xr.DataTree, **parameters: Any) -> xr.DataTree:
             layer.attrs.pop(side, None)
         layers[name] = layer.assign_attrs(**changed, **_sides(n, epsilon, **changed))
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=found.attrs), **layers})
+
+
+def _checked(cut: str, max_rho: float, max_n_h: float) -> dict[str, Any]:
+    """Return the parameters of a cut; raises ConfigError if one is not allowed."""
+    check_between("max_rho, max_n_h", (max_rho, max_n_h), 0, 1, ends=True)
+    if cut not in ("box", "gap"):
+        raise ConfigError(f"cut: found {cut!r}, allowed are 'box', 'gap'.")
+    return {"cut": cut, "max_rho": float(max_rho), "max_n_h": float(max_n_h)}
 
 
 def _sides(n: int, epsilon: float, cut: str, max_rho: float, max_n_h: float) -> dict[str, float]:

@@ -163,13 +163,11 @@ def scored(
 
 def _concerning(recipe: Mapping[str, Any], model: Any) -> dict[str, Any]:
     """Return the dotted keys of a recipe that concern a model; a shared key has its own value."""
-    groups = {name: recipe.get(name, {}) for name in MODELS}
-    own = {name: value for name, value in groups.get(model, {}).items() if name not in recipe}
-    shared = {name: value for name, value in recipe.items() if name not in MODELS}
-    if model in MODELS and model in recipe:
-        whole = of_model(recipe, model)
-        shared = {name: whole[name] for name in shared}
-    return dict(leaves({**shared, **({model: own} if own else {})}))
+    group = recipe.get(model, {})
+    whole = of_model({**recipe, model: group}, model)
+    shared = {key: whole[key] for key in recipe if key not in MODELS}
+    own = {key: value for key, value in group.items() if key not in recipe}
+    return dict(leaves({**shared, model: own}))
 
 
 def _default(key: str, otherwise: Any) -> Any:

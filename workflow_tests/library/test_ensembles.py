@@ -325,6 +325,8 @@ def test_ensembles_of_an_earlier_version_were_cut_by_a_box() -> None:
     again = recut(found, max_rho=0.4)["layer1"]
     assert (again.attrs["cut"], again.attrs["n_h_cut"]) == ("box", 3)
     assert again.active.values[0].tolist() == [False, False, True, False, False, False]
+    with pytest.raises(ConfigError, match="cut: found 'bok'"):
+        recut(found, cut="bok")
 
 
 # --- every entry of the registry -----------------------------------------------------
