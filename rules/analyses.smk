@@ -187,6 +187,8 @@ rule regression:
         paths.one("log", stage="tidy-regression"),
     conda:
         "../envs/analysis.yaml"
+    params:
+        cut=study.config.ensembles.method2.model_dump(),
     message:
         "Regressing sizes by Method 1 on sizes by Method 2"
     script:

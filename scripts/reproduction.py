@@ -4,6 +4,7 @@ from pathlib import Path
 
 import yaml
 
+from ffensembles.analyses.regression import mark_ended
 from ffensembles.analyses.tidy import read_frame, write_frame
 from ffensembles.plotting.saving import save_figure
 from ffensembles.plotting.tried import caption_tried, draw_tried
@@ -26,6 +27,12 @@ with logged(snakemake.log[0], snakemake.output[0]):
     params, given, out = snakemake.params, snakemake.input, snakemake.output
     frames = {name: read_frame(given[name]) for name in params.frames}
     configuration, *others = map(settings, [given.configuration, *given.swept])
+    found_by = configuration["ensembles"]["method2"]
+    frames |= {
+        name: mark_ended(frame, **found_by)
+        for name, frame in frames.items()
+        if name.endswith("sizes")
+    }
     sweeps = [
         placed(read_frame(path), own, configuration)
         for path, own in zip(given.sweeps, others, strict=True)

@@ -7,8 +7,25 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from ffensembles.analyses.tidy import RUN_KEYS
+from ffensembles.ensembles.method2 import largest_size
 
 _WHERE = [*RUN_KEYS, "layer", "category"]
+
+
+def mark_ended(sizes: pd.DataFrame, cut: str, max_n_h: float, **_: float) -> pd.DataFrame:
+    """Say of each size whether Method 2's cut in rank ended the ensemble, in a column `ended`.
+
+    Such a size is the cut's, not the net's, so that no regression learns from it.
+
+    Parameters
+    ----------
+    sizes
+        Rows of `sizes.sizes_frame`.
+    cut, max_n_h
+        Method 2's, with which these sizes were found; others of its parameters do not matter.
+    """
+    ends = sizes["units"].map(lambda n: largest_size(n, cut, max_n_h))
+    return sizes.assign(ended=(sizes["method"] == "method2") & (sizes["size"] >= ends))
 
 
 def paired_sizes(sizes: pd.DataFrame, quantile: float) -> pd.DataFrame:
@@ -25,14 +42,17 @@ def paired_sizes(sizes: pd.DataFrame, quantile: float) -> pd.DataFrame:
     -------
     pandas.DataFrame
         The run's keys, `layer`, `category`, `size1` and `size2`, in units; lost categories have
-        missing sizes.
+        missing sizes. `ended`, if `mark_ended` has told it of the sizes.
     """
     of = {
         "size1": sizes[(sizes.method == "method1") & np.isclose(sizes["quantile"], quantile)],
         "size2": sizes[sizes.method == "method2"],
     }
-    one, two = (rows[[*_WHERE, "size"]].rename(columns={"size": name}) for name, rows in of.items())
-    return one.merge(two, on=_WHERE, how="inner", validate="one_to_one")
+    one, two = (rows.rename(columns={"size": name}) for name, rows in of.items())
+    told = [name for name in ("ended",) if name in sizes]
+    return one[[*_WHERE, "size1"]].merge(
+        two[[*_WHERE, "size2", *told]], on=_WHERE, how="inner", validate="one_to_one"
+    )
 
 
 def regress(pairs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
@@ -41,7 +61,8 @@ def regress(pairs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     Parameters
     ----------
     pairs
-        Rows of `paired_sizes`; rows with a missing size are left out and counted.
+        Rows of `paired_sizes`; rows with a missing size are left out and counted, and so are those
+        of ensembles that Method 2's cut in rank ended.
     confidence
         Level of the confidence intervals.
 
@@ -49,8 +70,8 @@ def regress(pairs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row: `slope`, `slope_low`, `slope_high`, `intercept`, `intercept_low`,
-        `intercept_high` (units), `r` (Pearson), `n` pairs, `n_missing` and `confidence`. The
-        estimates are missing where fewer than three pairs or a single size leave no line.
+        `intercept_high` (units), `r` (Pearson), `n` pairs, `n_missing`, `n_ended` and `confidence`.
+        The estimates are missing where fewer than three pairs or a single size leave no line.
 
     Examples
     --------
@@ -60,7 +81,8 @@ def regress(pairs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     [1.98, 1.03, 4.0, 1.0]
     """
     names = ("slope", "intercept")
-    complete = pairs.dropna(subset=["size1", "size2"])
+    known = pairs.dropna(subset=["size1", "size2"])
+    complete = free(known)
     row = {name: np.nan for name in (*names, "r")}
     row |= {f"{name}_{end}": np.nan for name in names for end in ("low", "high")}
     fit = _fit(complete)
@@ -71,9 +93,15 @@ def regress(pairs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
             row |= {name: fit.params[i], f"{name}_low": low[i], f"{name}_high": high[i]}
         if complete["size1"].nunique() > 1:
             row["r"] = np.corrcoef(complete["size1"], complete["size2"])[0, 1]
-    row |= {"n": len(complete), "n_missing": len(pairs) - len(complete), "confidence": confidence}
+    row |= {"n": len(complete), "n_missing": len(pairs) - len(known)}
+    row |= {"n_ended": len(known) - len(complete), "confidence": confidence}
     columns = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
-    return pd.DataFrame([row])[[*columns, "r", "n", "n_missing", "confidence"]]
+    return pd.DataFrame([row])[[*columns, "r", "n", "n_missing", "n_ended", "confidence"]]
+
+
+def free(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return the pairs of ensembles that Method 2's cut in rank did not end."""
+    return pairs[~pairs["ended"].astype(bool)] if "ended" in pairs else pairs
 
 
 def regress_protocols(pairs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
@@ -101,7 +129,7 @@ def regression_band(pairs: pd.DataFrame, at: ArrayLike, confidence: float = 0.95
     """
     at = np.asarray(at, dtype=float)
     band = pd.DataFrame({"size2": at, "line": np.nan, "low": np.nan, "high": np.nan})
-    fit = _fit(pairs.dropna(subset=["size1", "size2"]))
+    fit = _fit(free(pairs.dropna(subset=["size1", "size2"])))
     if fit is not None:
         predicted = fit.get_prediction(np.column_stack([np.ones_like(at), at]))
         low, high = predicted.conf_int(alpha=1 - confidence).T

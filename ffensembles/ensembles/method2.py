@@ -173,6 +173,17 @@ def recut(found: xr.DataTree, **parameters: Any) -> xr.DataTree:
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=found.attrs), **layers})
 
 
+def largest_size(n: int, cut: str, max_n_h: float) -> float:
+    """Return the size at which the cut in rank ends an ensemble of a layer of n units.
+
+    Units that tie may make it larger. A gap ends none: its size is inf.
+
+    >>> largest_size(784, "box", 0.25), largest_size(784, "gap", 0.25)
+    (197, inf)
+    """
+    return int(max_n_h * n) + 1 if cut == "box" else np.inf
+
+
 def _checked(cut: str, max_rho: float, max_n_h: float) -> dict[str, Any]:
     """Return the parameters of a cut; raises ConfigError if one is not allowed."""
     check_between("max_rho, max_n_h", (max_rho, max_n_h), 0, 1, ends=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from ffensembles.analyses.regression import paired_sizes, regress
+from ffensembles.analyses.regression import free, paired_sizes, regress
 from ffensembles.analyses.statistics import CONFIDENCE, welch
 from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.publication.measures import (
@@ -125,10 +125,16 @@ def _agree(frames: Frames, dataset: str, protocol: str) -> Measured | None:
     if pairs.empty:
         return None
     fit = regress(pairs).iloc[0]
+    pairs = free(pairs)
     found = Measured(value=float(fit["r"]), n=len(pairs),
                      n_of="pairs of sizes (run, layer and class)")  # fmt: skip
+    ended = (
+        f"; {plural(int(fit['n_ended']), 'ensemble')} that Method 2's cut in rank ended left out"
+        if fit["n_ended"]
+        else ""
+    )
     if len(pairs) < 4 or np.isnan(fit["r"]):  # Fisher's interval wants more than three
-        return found
+        return replace(found, note=ended.removeprefix("; "))
     x, y = (pairs[name].to_numpy(dtype=float) for name in ("size1", "size2"))
     test = stats.pearsonr(x, y)
     low, high = map(float, test.confidence_interval(CONFIDENCE))
@@ -136,7 +142,7 @@ def _agree(frames: Frames, dataset: str, protocol: str) -> Measured | None:
     slope = f"{fit['slope']:.2f} ({fit['slope_low']:.2f} to {fit['slope_high']:.2f})"
     return replace(
         found, low=low, high=high, p=float(test.pvalue), holds=sloping and fit["r"] > 0.5,
-        note=f"slope {slope}; pairs of one run count as independent",
+        note=f"slope {slope}; pairs of one run count as independent{ended}",
     )  # fmt: skip
 
 

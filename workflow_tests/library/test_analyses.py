@@ -16,6 +16,8 @@ from synthetic import QUANTILES, activations, method1
 
 from ffensembles.analyses.accuracy import accuracy_frame
 from ffensembles.analyses.regression import (
+    free,
+    mark_ended,
     paired_sizes,
     regress,
     regress_protocols,
@@ -299,6 +301,28 @@ def test_regression_is_that_of_statsmodels() -> None:
     band = regression_band(pairs, [0, 50], confidence=0.9)
     assert band.line.tolist() == pytest.approx([fit.intercept, fit.intercept + 50 * fit.slope])
     assert [band.low[0], band.high[0]] == pytest.approx(interval.loc["const"].tolist())
+
+
+def test_no_regression_learns_from_what_the_cut_ended() -> None:
+    run = {key: 0 for key in RUN_KEYS} | {"layer": 1, "quantile": np.nan, "units": 8}
+    found = {"method1": [1.0, 3, 5, 8], "method2": [0.0, 1, 2, 3]}
+    sizes = pd.concat([
+        pd.DataFrame({**run, "method": method, "category": range(4), "size": values})
+        for method, values in found.items()
+    ], ignore_index=True)  # fmt: skip
+    sizes.loc[sizes.method == "method1", "quantile"] = 0.99
+    box = mark_ended(sizes, cut="box", max_n_h=0.25, max_rho=0.8)
+    assert box[box.ended][["method", "size"]].to_numpy().tolist() == [["method2", 3.0]]
+    pairs = paired_sizes(box, 0.99)
+    fit = regress(pairs).iloc[0]
+    assert fit[["slope", "intercept", "n", "n_ended"]].tolist() == pytest.approx([2, 1, 3, 1])
+    assert regression_band(pairs, [9.0]).line.item() == pytest.approx(19)
+    assert free(pairs).size1.tolist() == [1, 3, 5]
+    gap = paired_sizes(mark_ended(sizes, cut="gap", max_n_h=0.25), 0.99)
+    without = paired_sizes(sizes, 0.99)
+    for all_of_them in (gap, without):
+        fit = regress(all_of_them).iloc[0]
+        assert fit[["slope", "n", "n_ended"]].tolist() == pytest.approx([2.3, 4, 0])
 
 
 @pytest.mark.parametrize("sizes", [[], [1.0, 2.0], [3.0, 3.0, 3.0], [np.nan] * 4])

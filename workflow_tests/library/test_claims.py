@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from ffensembles.analyses.regression import mark_ended
 from ffensembles.analyses.statistics import mantel
 from ffensembles.analyses.tidy import whole_numbers
 from ffensembles.publication.claims import CLAIMS, claims, floor_of, select
@@ -95,7 +96,7 @@ def paired(one: list[float], two: list[float]) -> pd.DataFrame:
         [
             {
                 **run(), "layer": 1, "category": category, "method": method,
-                "quantile": quantile, "size": size, "floor": np.nan,
+                "quantile": quantile, "size": size, "floor": np.nan, "units": 784,
             }
             for method, quantile, sizes in (("method1", 0.99, one), ("method2", np.nan, two))
             for category, size in enumerate(sizes)
@@ -302,6 +303,12 @@ def test_methods_agree_by_fishers_interval() -> None:
     other_way = {"sizes": paired(one[::-1], two)}
     assert tell(other_way, "methods_agree").verdict == "does not hold"
     assert tell({"sizes": paired(one[:3], two[:3])}, "methods_agree").verdict == "undecided"
+    # the cut in rank ended the last one, which alone goes with the rest
+    apart = paired([4.0, 2.0, 3.0, 1.0, 90.0], [1.0, 2.0, 3.0, 4.0, 80.0])
+    assert tell({"sizes": apart}, "methods_agree").verdict == "holds"
+    row = tell({"sizes": mark_ended(apart, "box", 0.1)}, "methods_agree")
+    assert (row.n, row.verdict) == (4, "does not hold")
+    assert "1 ensemble that Method 2's cut in rank ended left out" in row.note
     assert tell({"sizes": sizes_of({"FF": [2.0]})}, "methods_agree").verdict == "not run"
 
 

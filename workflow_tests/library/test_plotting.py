@@ -477,7 +477,7 @@ def test_methods_marks_the_wall_that_the_cut_in_rank_makes():
     assert "no ensemble ends there" in boxed()[1]
     sizes.loc[of_two[:5], "size"] = float(largest)
     figure, caption = boxed()
-    assert f"lets at most {largest} units in (dotted line)" in caption
+    assert f"ends ensembles at {largest} units (dotted line)" in caption
     assert "5 ensembles that end there may be larger" in caption
     walls = [
         line for line in figure.axes[1].lines

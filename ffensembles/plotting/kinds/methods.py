@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,9 +9,10 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from ffensembles.analyses.regression import paired_sizes, regress, regression_band
+from ffensembles.analyses.regression import mark_ended, paired_sizes, regress, regression_band
 from ffensembles.analyses.sizes import at_quantile
 from ffensembles.ensembles import layer_names
+from ffensembles.ensembles.method2 import largest_size
 from ffensembles.models.recipe import Model
 from ffensembles.plotting.captions import (
     EPSILON,
@@ -124,11 +124,11 @@ def caption(shown: Shown, parameters: Methods) -> str:
         _example(shown, parameters, attrs),
         f"*B*: sizes of ensembles by both methods, one point per run, layer and class: "
         f"{listed(title_of(m) for m in models)} on {titles}, {n_of_runs(runs, shown.study)} "
-        f"per model and data set, {int(fit.n):,} ensembles{missing}. The axes are linear up to 1 "
-        "and logarithmic beyond.",
-        _at_wall(pairs, _walls(two)),
-        f"Dashed: linear regression with the 95 % confidence band of its mean, curved on these "
-        f"axes; {line}. Grey: bisector."
+        f"per model and data set, {int(fit.n + fit.n_ended):,} ensembles{missing}. The axes are "
+        "linear up to 1 and logarithmic beyond.",
+        _at_wall(int(fit.n_ended), _walls(two)),
+        f"Dashed: linear regression{' of the others' if fit.n_ended else ''} with the 95 % "
+        f"confidence band of its mean, curved on these axes; {line}. Grey: bisector."
         if np.isfinite(fit.slope)
         else "The sizes leave no line to fit. Grey: bisector.",
         differences(shown, models),
@@ -163,7 +163,8 @@ def _both(
 
 
 def _pairs(shown: Shown, parameters: Methods) -> pd.DataFrame:
-    rows = whole(shown.frames["sizes"])
+    found = shown.ensembles["method2"]["layer1"].attrs
+    rows = mark_ended(whole(shown.frames["sizes"]), found["cut"], found["max_n_h"])
     return paired_sizes(rows[rows.dataset.isin(list(shown.labels))], parameters.quantile)
 
 
@@ -185,28 +186,27 @@ def _example(shown: Shown, parameters: Methods, attrs: dict[str, Any]) -> str:
     )
 
 
-def _walls(method2: xr.DataTree) -> dict[int, int]:
-    """Return the largest size that Method 2's cut in rank lets through, by layer; none of a gap."""
-    return {
-        layer: int(method2[name].attrs["n_h_cut"]) + 1
-        for layer, name in enumerate(layer_names(method2), 1)
-        if "n_h_cut" in method2[name].attrs
+def _walls(method2: xr.DataTree) -> list[int]:
+    """Return the sizes at which Method 2's cut in rank ends ensembles; none of a gap."""
+    layers = [method2[name] for name in layer_names(method2)]
+    ends = {
+        largest_size(one.sizes["neuroid"], one.attrs["cut"], one.attrs["max_n_h"]) for one in layers
     }
+    return sorted(int(end) for end in ends if np.isfinite(end))
 
 
-def _at_wall(pairs: pd.DataFrame, walls: dict[int, int]) -> str:
+def _at_wall(cut: int, walls: list[int]) -> str:
     """Say how many ensembles Method 2's cut in rank ends."""
     if not walls:
         return "Method 2 cuts at the widest gap of its diagram, which limits no size."
-    cut = int((pairs["size2"] == pairs["layer"].map(walls)).sum())
-    units = listed(str(size) for size in sorted(set(walls.values())))
+    units = listed(map(str, walls))
     end = (
         f"{plural(cut, 'ensemble')} that {'ends' if cut == 1 else 'end'} there may be larger"
         if cut
         else "no ensemble ends there"
     )
     return (
-        f"Method 2's cut in rank lets at most {units} units in (dotted line): a property of the "
+        f"Method 2's cut in rank ends ensembles at {units} units (dotted line): a property of the "
         f"cut, not of the nets; {end}."
     )
 
@@ -233,7 +233,7 @@ def _one_class(
     axes.set_ylabel(f"Mean activation {activation_unit(limit)}")
 
 
-def _all_sizes(axes: Axes, pairs: pd.DataFrame, walls: dict[int, int]) -> None:
+def _all_sizes(axes: Axes, pairs: pd.DataFrame, walls: list[int]) -> None:
     """Panel B: every ensemble's sizes, the regression with its band, bisector and wall."""
     import seaborn as sns
 
@@ -248,7 +248,7 @@ def _all_sizes(axes: Axes, pairs: pd.DataFrame, walls: dict[int, int]) -> None:
             ax=axes, rasterized=len(known) > 1000, legend=False,
         )  # fmt: skip
     largest = float(known[["size1", "size2"]].max().max()) if len(known) else 1.0
-    end = max([largest, *walls.values()])
+    end = max([largest, *walls])
     at = np.concatenate([np.linspace(0, 1, 20), np.geomspace(1.01, 1.5 * end, 200)])
     axes.plot(at, at, color=GREY, linewidth=2, alpha=0.5, zorder=1, label="bisector")
     band = regression_band(pairs, at).dropna()
@@ -259,7 +259,7 @@ def _all_sizes(axes: Axes, pairs: pd.DataFrame, walls: dict[int, int]) -> None:
             band["size2"], band["line"], color=INK, linewidth=1, linestyle=(0, (4, 2)),
             label="regression",
         )  # fmt: skip
-    _draw_walls(axes, walls.values())
+    _draw_walls(axes, walls)
     count_axis(axes, end)
     count_axis(axes, end, which="x")
     axes.set_aspect("equal")
@@ -267,8 +267,8 @@ def _all_sizes(axes: Axes, pairs: pd.DataFrame, walls: dict[int, int]) -> None:
     axes.set_ylabel("Active units by Method 1")
 
 
-def _draw_walls(axes: Axes, walls: Iterable[int]) -> None:
-    for i, wall in enumerate(sorted(set(walls))):
+def _draw_walls(axes: Axes, walls: list[int]) -> None:
+    for i, wall in enumerate(walls):
         axes.axvline(
             wall, color=ACCENT, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=1,
             label="Method 2's cut" if i == 0 else None,
