@@ -188,7 +188,7 @@ rule regression:
     conda:
         "../envs/analysis.yaml"
     params:
-        cut=study.config.ensembles.method2.model_dump(),
+        method2=study.config.ensembles.method2.model_dump(),
     message:
         "Regressing sizes by Method 1 on sizes by Method 2"
     script:

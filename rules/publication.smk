@@ -90,7 +90,7 @@ rule sweep_scores:
     params:
         settings=setting_texts(study.config.sweep),
         base=study.config.sweep.protocol,
-        cut=study.config.ensembles.method2.model_dump(),
+        method2=study.config.ensembles.method2.model_dump(),
         cuts=cuts(study.config.sweep),
     message:
         "Scoring the sweep against the published values"

@@ -6,6 +6,6 @@ from ffensembles.publication.numbers import REGRESSION_QUANTILE
 from ffensembles.runtime.jobs import logged
 
 with logged(snakemake.log[0], snakemake.output[0]):
-    sizes = mark_ended(read_frame(snakemake.input.sizes), **snakemake.params.cut)
+    sizes = mark_ended(read_frame(snakemake.input.sizes), snakemake.params.method2)
     pairs = paired_sizes(sizes[sizes.held_out.isna()], REGRESSION_QUANTILE)
     write_frame(regress_protocols(pairs), snakemake.output[0])

@@ -29,7 +29,7 @@ with logged(snakemake.log[0], snakemake.output[0]):
     configuration, *others = map(settings, [given.configuration, *given.swept])
     found_by = configuration["ensembles"]["method2"]
     frames |= {
-        name: mark_ended(frame, **found_by)
+        name: mark_ended(frame, found_by)
         for name, frame in frames.items()
         if name.endswith("sizes")
     }

@@ -12,7 +12,7 @@ with logged(snakemake.log[0], snakemake.output[0]):
     accuracy, weights = read_frame(given.accuracy), read_frame(given.positive_weights)
     sizes = pd.concat(
         [
-            mark_ended(rows, **{**params.cut, **params.cuts.get(protocol, {})})
+            mark_ended(rows, params.method2 | params.cuts.get(protocol, {}))
             for path in given.sizes
             for protocol, rows in read_frame(path).groupby("protocol", sort=False)
         ],

@@ -1,5 +1,6 @@
 """How sizes by Method 1 go with sizes by Method 2 (Tosato et al. 2023, A.3, figure 8B)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -7,12 +8,12 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from ffensembles.analyses.tidy import RUN_KEYS
-from ffensembles.ensembles.method2 import largest_size
+from ffensembles.ensembles.method2 import Method2, largest_size
 
 _WHERE = [*RUN_KEYS, "layer", "category"]
 
 
-def mark_ended(sizes: pd.DataFrame, cut: str, max_n_h: float, **_: float) -> pd.DataFrame:
+def mark_ended(sizes: pd.DataFrame, method2: Mapping[str, Any]) -> pd.DataFrame:
     """Say of each size whether Method 2's cut in rank ended the ensemble, in a column `ended`.
 
     Such a size is the cut's, not the net's, so that no regression learns from it.
@@ -21,10 +22,11 @@ def mark_ended(sizes: pd.DataFrame, cut: str, max_n_h: float, **_: float) -> pd.
     ----------
     sizes
         Rows of `sizes.sizes_frame`.
-    cut, max_n_h
-        Method 2's, with which these sizes were found; others of its parameters do not matter.
+    method2
+        Parameters of Method 2 with which they were found; one not named has its default.
     """
-    ends = sizes["units"].map(lambda n: largest_size(n, cut, max_n_h))
+    found = Method2(**method2)
+    ends = sizes["units"].map(lambda n: largest_size(n, found.cut, found.max_n_h))
     return sizes.assign(ended=(sizes["method"] == "method2") & (sizes["size"] >= ends))
 
 

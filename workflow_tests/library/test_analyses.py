@@ -311,14 +311,14 @@ def test_no_regression_learns_from_what_the_cut_ended() -> None:
         for method, values in found.items()
     ], ignore_index=True)  # fmt: skip
     sizes.loc[sizes.method == "method1", "quantile"] = 0.99
-    box = mark_ended(sizes, cut="box", max_n_h=0.25, max_rho=0.8)
+    box = mark_ended(sizes, {"cut": "box", "max_n_h": 0.25})
     assert box[box.ended][["method", "size"]].to_numpy().tolist() == [["method2", 3.0]]
     pairs = paired_sizes(box, 0.99)
     fit = regress(pairs).iloc[0]
     assert fit[["slope", "intercept", "n", "n_ended"]].tolist() == pytest.approx([2, 1, 3, 1])
     assert regression_band(pairs, [9.0]).line.item() == pytest.approx(19)
     assert free(pairs).size1.tolist() == [1, 3, 5]
-    gap = paired_sizes(mark_ended(sizes, cut="gap", max_n_h=0.25), 0.99)
+    gap = paired_sizes(mark_ended(sizes, {"cut": "gap"}), 0.99)
     without = paired_sizes(sizes, 0.99)
     for all_of_them in (gap, without):
         fit = regress(all_of_them).iloc[0]

@@ -306,7 +306,7 @@ def test_methods_agree_by_fishers_interval() -> None:
     # the cut in rank ended the last one, which alone goes with the rest
     apart = paired([4.0, 2.0, 3.0, 1.0, 90.0], [1.0, 2.0, 3.0, 4.0, 80.0])
     assert tell({"sizes": apart}, "methods_agree").verdict == "holds"
-    row = tell({"sizes": mark_ended(apart, "box", 0.1)}, "methods_agree")
+    row = tell({"sizes": mark_ended(apart, {"max_n_h": 0.1})}, "methods_agree")
     assert (row.n, row.verdict) == (4, "does not hold")
     assert "1 ensemble that Method 2's cut in rank ended left out" in row.note
     assert tell({"sizes": sizes_of({"FF": [2.0]})}, "methods_agree").verdict == "not run"

@@ -164,7 +164,8 @@ def _both(
 
 def _pairs(shown: Shown, parameters: Methods) -> pd.DataFrame:
     found = shown.ensembles["method2"]["layer1"].attrs
-    rows = mark_ended(whole(shown.frames["sizes"]), found["cut"], found["max_n_h"])
+    how = {key: found[key] for key in ("cut", "max_n_h")}
+    rows = mark_ended(whole(shown.frames["sizes"]), how)
     return paired_sizes(rows[rows.dataset.isin(list(shown.labels))], parameters.quantile)
 
 
