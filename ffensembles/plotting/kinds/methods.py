@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ffensembles.analyses.regression import mark_ended, paired_sizes, regress, regression_band
 from ffensembles.analyses.sizes import at_quantile
 from ffensembles.ensembles import layer_names
-from ffensembles.ensembles.method2 import largest_size
+from ffensembles.ensembles.method2 import Method2, largest_size
 from ffensembles.models.recipe import Model
 from ffensembles.plotting.captions import (
     EPSILON,
@@ -163,9 +163,8 @@ def _both(
 
 
 def _pairs(shown: Shown, parameters: Methods) -> pd.DataFrame:
-    found = shown.ensembles["method2"]["layer1"].attrs
-    how = {key: found[key] for key in ("cut", "max_n_h")}
-    rows = mark_ended(whole(shown.frames["sizes"]), how)
+    found = _parameters(shown.ensembles["method2"]["layer1"])
+    rows = mark_ended(whole(shown.frames["sizes"]), found.model_dump())
     return paired_sizes(rows[rows.dataset.isin(list(shown.labels))], parameters.quantile)
 
 
@@ -190,10 +189,15 @@ def _example(shown: Shown, parameters: Methods, attrs: dict[str, Any]) -> str:
 def _walls(method2: xr.DataTree) -> list[int]:
     """Return the sizes at which Method 2's cut in rank ends ensembles; none of a gap."""
     layers = [method2[name] for name in layer_names(method2)]
-    ends = {
-        largest_size(one.sizes["neuroid"], one.attrs["cut"], one.attrs["max_n_h"]) for one in layers
-    }
+    found = [(layer.sizes["neuroid"], _parameters(layer)) for layer in layers]
+    ends = {largest_size(n, of.cut, of.max_n_h) for n, of in found}
     return sorted(int(end) for end in ends if np.isfinite(end))
+
+
+def _parameters(layer: xr.DataTree) -> Method2:
+    """Return what a layer's ensembles were found with; a store may be older than a parameter."""
+    known = Method2.model_fields.keys() & layer.attrs.keys()
+    return Method2(**{key: layer.attrs[key] for key in known})
 
 
 def _at_wall(cut: int, walls: list[int]) -> str:
