@@ -129,7 +129,7 @@ def draw_means(
     above = ScaledTranslation(0, (0.5 * size + 1) / 72, figure.dpi_scale_trans)
     axes.plot(
         units[active], mean[active], "o", color=BLUE, markersize=size, markeredgewidth=0,
-        transform=axes.transData + above, zorder=4, clip_on=False,
+        transform=axes.transData + above, zorder=4, clip_on=False, in_layout=False,
     )  # fmt: skip
     unit_axis(axes, mean.size)
     axes.set_ylim(0, limit * 1.1)

@@ -487,6 +487,15 @@ def test_methods_marks_the_wall_that_the_cut_in_rank_makes():
     assert figure.axes[0].get_ylim()[1] <= 1.05  # mean activations of a sigmoid end at 1
 
 
+def test_methods_keeps_its_panel_where_one_of_them_finds_nothing():
+    of = KINDS["methods"].parameters()
+    seen = shown("methods", of, study(), "figure8", None, LABELS)
+    none = find_ensembles(activations(), "method2", cut="box", max_n_h=0.0, max_rho=0.0)
+    figure = KINDS["methods"].draw(replace(seen, ensembles={**seen.ensembles, "method2": none}), of)
+    render(figure)
+    assert figure.axes[0].get_position().height > 0.75
+
+
 def test_a_gap_of_method_2_is_shown_and_limits_no_size():
     for kind, held_out, labels in (("methods", None, LABELS), ("unseen", 0, None)):
         of = KINDS[kind].parameters()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -163,7 +164,7 @@ def _both(
 
 
 def _pairs(shown: Shown, parameters: Methods) -> pd.DataFrame:
-    found = _parameters(shown.ensembles["method2"]["layer1"])
+    found = _parameters(shown.ensembles["method2"]["layer1"].attrs)
     rows = mark_ended(whole(shown.frames["sizes"]), found.model_dump())
     return paired_sizes(rows[rows.dataset.isin(list(shown.labels))], parameters.quantile)
 
@@ -189,15 +190,15 @@ def _example(shown: Shown, parameters: Methods, attrs: dict[str, Any]) -> str:
 def _walls(method2: xr.DataTree) -> list[int]:
     """Return the sizes at which Method 2's cut in rank ends ensembles; none of a gap."""
     layers = [method2[name] for name in layer_names(method2)]
-    found = [(layer.sizes["neuroid"], _parameters(layer)) for layer in layers]
+    found = [(layer.sizes["neuroid"], _parameters(layer.attrs)) for layer in layers]
     ends = {largest_size(n, of.cut, of.max_n_h) for n, of in found}
     return sorted(int(end) for end in ends if np.isfinite(end))
 
 
-def _parameters(layer: xr.DataTree) -> Method2:
+def _parameters(attrs: Mapping[Any, Any]) -> Method2:
     """Return what a layer's ensembles were found with; a store may be older than a parameter."""
-    known = Method2.model_fields.keys() & layer.attrs.keys()
-    return Method2(**{key: layer.attrs[key] for key in known})
+    known = Method2.model_fields.keys() & attrs.keys()
+    return Method2(**{key: attrs[key] for key in known})
 
 
 def _at_wall(cut: int, walls: list[int]) -> str:
@@ -222,15 +223,17 @@ def _one_class(
     """Panel A: the mean activation of each unit, marked by the method that calls it active."""
     units, limit = np.arange(mean.size), upper_limit(mean)
     many = max(one.sum(), two.sum()) > 30
+    # where no unit is active the layout would make room for a marker in the figure's corner
+    marks: dict[str, Any] = {"clip_on": False, "in_layout": False}
     axes.vlines(units, 0, mean, color="#8C9BA8", linewidth=0.6)
     axes.plot(
         units[one], mean[one], "*", markersize=4.5 if many else 6, color=ACCENT, markeredgewidth=0,
-        label=f"Method 1 ({one.sum()})", zorder=4, clip_on=False,
+        label=f"Method 1 ({one.sum()})", zorder=4, **marks,
     )  # fmt: skip
     axes.plot(
         units[two], mean[two], "o", markersize=5 if many else 8, markerfacecolor="none",
         markeredgecolor=INK, markeredgewidth=0.6 if many else 0.9, label=f"Method 2 ({two.sum()})",
-        zorder=3, clip_on=False,
+        zorder=3, **marks,
     )  # fmt: skip
     unit_axis(axes, mean.size)
     axes.set_ylim(0, 1.03 * limit)
