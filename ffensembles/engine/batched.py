@@ -174,19 +174,17 @@ class BatchedStage:
     def dloss_dgoodness(
         self, goodness: Tensor, positive: bool, n: int, pooled: Pooled | None
     ) -> Tensor:
-        """Return dLoss/dgoodness of every presentation; add loss and goodness to `seen`."""
+        """Return dLoss/dgoodness of every presentation; add mean loss and goodness to `seen`."""
         theta = self.recipe.theta
         assert theta is not None
         terms, slope = (f(goodness, positive, theta) for f in (loss_terms, loss_slope))
         if pooled is not None and pooled.real is not None:
             terms, slope, goodness = (value * pooled.real for value in (terms, slope, goodness))
         self.seen[1 if positive else 2] += goodness.sum(1) / n
-        if self.shares is not None:
-            share = self.shares[0 if positive else 1]
-            self.seen[0] += share * terms.sum(1) / n
-            return slope * share / n
-        self.seen[0] += terms.sum(1) / (2 * n)
-        return slope / (2 * n)
+        most = 0.5 if self.shares is None else 1.0  # share in the loss of what a step learns from
+        share = most if self.shares is None else self.shares[0 if positive else 1]
+        self.seen[0] += share * terms.sum(1) / n
+        return slope * share / (n if self.recipe.loss == "mean" else most)
 
     def parameters(self, layer: int) -> tuple[Tensor, Tensor]:
         """Return a layer's weights and biases, stacked; 0 is the readout."""

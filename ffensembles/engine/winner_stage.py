@@ -55,6 +55,7 @@ class WinnerStage:
                 self.search.replace_inputs(1, self._below(wrong, None))
         recipe, phase = self.task.recipe, self.task.phase(index, 0)
         n = 2 * len(self.task.x) if phase is None else len(self.task.x)
+        divisor = n if recipe.loss == "mean" else 1
         theta = recipe.theta
         assert theta is not None
 
@@ -62,7 +63,7 @@ class WinnerStage:
             if phase not in (None, positive):
                 return torch.zeros_like(z)
             g = activate(z, recipe)
-            return loss_slope(g, positive, theta) * activation_slope(g, recipe) / n
+            return loss_slope(g, positive, theta) * activation_slope(g, recipe) / divisor
 
         step = self.search.step(self.trained["weight"], self.trained["bias"], slope)
         self.adam.step({"weight": step.weight, "bias": step.bias})

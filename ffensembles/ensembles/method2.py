@@ -63,13 +63,13 @@ def method2(
     unit stands more than epsilon away from the quiet bulk of the layer, whatever the bulk's level;
     the second, that it stands on its upper side.
 
-    The default sides are those that relate sizes by the two methods as published, on runs that
-    were looked at (docs/log/settings.md). What they do shows in a layer of two levels, a share a
-    of it at 1 and the rest quiet. The window at 1 is half as wide, so the density there is
-    ``2 * a`` of the whole: units at 1 are prominent where at most 0.4 of the layer is, as in layer
-    1 of BP, and then the strongest quarter of the layer at most. The quiet ones' density is
-    ``1 - a`` and a of the layer is above them: both sides let them in only if a is between 0.2
-    and 0.25.
+    The default sides are those that relate sizes by the two methods as published, on runs that were
+    looked at, if ensembles that end at the cut count too (docs/log/settings.md). What they do shows
+    in a layer of two levels, a share a of it at 1 and the rest quiet. The window at 1 is half as
+    wide, so the density there is ``2 * a`` of the whole: units at 1 are prominent where at most 0.4
+    of the layer is, as in layer 1 of BP, and then the strongest quarter of the layer at most. The
+    quiet ones' density is ``1 - a`` and a of the layer is above them: both sides let them in only
+    if a is between 0.2 and 0.25.
 
     Parameters
     ----------

@@ -21,6 +21,10 @@ Objective = Literal["sum", "mean", "layers"]
 """What BP/FF compares with its threshold; see `Recipe.objective`."""
 
 
+Loss = Literal["mean", "sum"]
+"""What is taken over a step's presentations; see `Recipe.loss`."""
+
+
 class Fit(Group):
     """Adam's settings."""
 
@@ -47,6 +51,11 @@ class GoodnessFit(Fit):
         "0-0",
         description="steps in a row on positive data alone, then on negative data alone: n-m; "
         "0-0: every step learns from both",
+    )
+    loss: Loss = Field(
+        "mean",
+        description="mean: the loss is the mean over a step's presentations; sum: their sum, of "
+        "which Adam's steps differ where gradients of the mean are as small as its epsilon, 1e-8",
     )
 
 

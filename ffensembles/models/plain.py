@@ -251,7 +251,8 @@ def goodness_step(stage: PlainStage, epoch: int, batch: Tensor | slice) -> Measu
     sides = [stage.goodness(x[batch]) for x in stage.positive_and_negative(epoch)]
     (positive, winners), (negative, others) = sides
     loss = goodness_loss(positive, negative, theta, stage.phase)
-    stage.descend(loss)
+    learnt_from = positive.shape[-1] * (2 if stage.phase is None else 1)
+    stage.descend(loss * learnt_from if stage.task.recipe.loss == "sum" else loss)
     n_winners = len(torch.cat([winners, others]).unique())
     return Measures(
         float(loss.detach()),

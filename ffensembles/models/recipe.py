@@ -5,7 +5,7 @@ from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ffensembles.models import spec
-from ffensembles.models.fit import Negatives, Objective
+from ffensembles.models.fit import Loss, Negatives, Objective
 from ffensembles.models.spec import ModelSpec
 
 MODEL_TITLES = {name: known.title for name, known in spec.MODELS.items()}
@@ -87,6 +87,10 @@ class Recipe:
         What `BPFF` compares with theta. `sum`, `mean`: the goodness summed or averaged over
         layers, in one loss; `layers`: each layer's goodness, in a loss of its own, all of which
         are summed.
+    loss
+        Of models that learn from goodness: the `mean` over a step's presentations, or their `sum`.
+        Adam divides a gradient by its own size plus 1e-8, so the two differ only where gradients
+        of the mean are hardly larger than that, as in layers whose winners saturate.
     """
 
     model: str
@@ -106,6 +110,7 @@ class Recipe:
     l1_penalty: float = 0.0
     phases: str = "0-0"
     objective: Objective = "sum"
+    loss: Loss = "mean"
 
     @property
     def spec(self) -> ModelSpec:

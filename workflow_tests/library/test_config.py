@@ -143,7 +143,7 @@ def test_unknown_key_names_the_nearest():
     line = of(f"{RECIPE}.FF.thetta", 1.0)
     assert line == (
         f"config.yaml: {RECIPE}.FF.thetta: unknown key; "
-        "allowed: learning_rate, epochs, batch_size, theta, negatives, phases; "
+        "allowed: learning_rate, epochs, batch_size, theta, negatives, phases, loss; "
         "did you mean 'theta'?"
     )
 

@@ -66,6 +66,11 @@ VARIANTS = [
     FF.but(phases="2-2", negatives="pooled", **RELU_L2, batch_size=20),
     BPFF.but(phases="2-1"),
     BPFF.but(phases="1-1", negatives="pooled", **RELU_L2, batch_size=20),
+    FF.but(loss="sum"),
+    FF.but(loss="sum", negatives="pooled"),
+    FF.but(loss="sum", phases="2-1", negatives="pooled", **RELU_L2, batch_size=20),
+    BPFF.but(loss="sum"),
+    BPFF.but(loss="sum", phases="1-1", objective="layers", theta=0.5),
     BPFF.but(objective="mean", theta=0.5),
     BPFF.but(objective="mean", negatives="pooled", **RELU_L2, batch_size=20),
     BPFF.but(objective="layers", theta=0.5),
@@ -81,6 +86,7 @@ def name_of(recipe: Recipe) -> str:
     ends += ["l1"] if recipe.l1_penalty else []
     ends += [recipe.phases] if recipe.phases != "0-0" else []
     ends += [recipe.objective] if recipe.objective != "sum" else []
+    ends += ["of the sum"] if recipe.loss == "sum" else []
     return "-".join([recipe.model, *changed[:4], *ends])
 
 

@@ -4,9 +4,18 @@ import math
 
 import pytest
 import torch
-from test_engine import BPFF, FF, RELU_L2, first_gradients, make_task, weights_of
+from test_engine import (
+    BPFF,
+    FF,
+    RELU_L2,
+    first_gradients,
+    make_task,
+    weights_of,
+)
 
 from ffensembles.engine.batched import BatchedStage
+from ffensembles.engine.stages import open_stage
+from ffensembles.engine.winner_stage import WinnerStage
 from ffensembles.models.fit import Objective
 from ffensembles.models.plain import PlainStage, goodness_loss
 from ffensembles.models.recipe import Recipe
@@ -59,3 +68,25 @@ def test_the_last_layer_first_learns_as_in_ff(kind: type, recipe: Recipe):
         torch.testing.assert_close(ours[f"layer3.{name}"], theirs[name])
     (summed,) = first_gradients(kind, [make_task(recipe.but(objective="sum"))])
     assert not torch.allclose(summed["layer3.weight"], theirs["weight"])
+
+
+@pytest.mark.parametrize("kind", [PlainStage, BatchedStage, WinnerStage])
+@pytest.mark.parametrize("phases", ["0-0", "1-1"])
+def test_a_sum_is_the_mean_times_the_presentations_that_a_step_learns_from(kind: type, phases: str):
+    of_mean, of_sum = (FF.but(loss=loss, phases=phases, epochs=0) for loss in ("mean", "sum"))
+    ((mean,), (summed,)) = (first_gradients(kind, [make_task(of)]) for of in (of_mean, of_sum))
+    presentations = 57 * (1 if phases == "1-1" else 2)
+    for name, value in mean.items():
+        assert value.abs().max() > 0
+        torch.testing.assert_close(summed[name], value * presentations)
+
+
+def test_what_is_reported_is_the_mean_whatever_is_learnt_from():
+    for kind in (PlainStage, BatchedStage, WinnerStage):
+        losses = []
+        for loss in ("mean", "sum"):
+            tasks = [make_task(FF.but(loss=loss))]
+            stage = open_stage(kind, tasks, weights_of(tasks), 1, block_size=16)
+            (measures,) = stage.epoch(0)
+            losses.append(measures.loss)
+        assert losses[0] == pytest.approx(losses[1])
