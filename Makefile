@@ -50,5 +50,5 @@ environment: .venv/installed
 lock: environment
 	$(PYTHON) -m pip --python .venv install uv
 	(sed -n '/^#/p' constraints.txt; sed '/^[-#]/d' requirements.txt requirements-dev.txt | \
-	  $(BIN)/uv pip compile - --python-version 3.11 --python-platform linux --no-annotate --no-header) > .venv/constraints.txt
+	  $(BIN)/uv pip compile - --python-version 3.11.0 --python-platform linux --no-annotate --no-header) > .venv/constraints.txt
 	mv .venv/constraints.txt constraints.txt
