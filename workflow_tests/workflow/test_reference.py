@@ -65,10 +65,9 @@ def test_another_seed_trains_that_run_alone(cloned: Workplace):
     (bp,) = (
         entry
         for entry in study["own_seeds"]
-        if (entry["protocol"], entry["model"]) == ("sigmoid-linf", "BP")
+        if (entry["protocol"], entry["dataset"], entry["model"]) == ("sigmoid-linf", "mnist", "BP")
     )
-    other = max(bp["seeds"]) + 1
-    study["own_seeds"].insert(0, {**bp, "dataset": "mnist", "seeds": [*bp["seeds"], other]})
+    bp["seeds"].append(max(bp["seeds"]) + 1)
     overlay.write_text(yaml.safe_dump(study))
     jobs = planned(snakemake(cloned, "tables", "--profile", PROFILE, "--dry-run"))
     assert jobs["train_run"] == jobs["read_activations"] == jobs["measure_whole"] == 1
