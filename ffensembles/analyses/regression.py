@@ -51,7 +51,7 @@ def paired_sizes(sizes: pd.DataFrame, quantile: float) -> pd.DataFrame:
         "size2": sizes[sizes.method == "method2"],
     }
     one, two = (rows.rename(columns={"size": name}) for name, rows in of.items())
-    told = [name for name in ("ended",) if name in sizes]
+    told = sizes.columns.intersection(["ended"])
     return one[[*_WHERE, "size1"]].merge(
         two[[*_WHERE, "size2", *told]], on=_WHERE, how="inner", validate="one_to_one"
     )

@@ -4,14 +4,7 @@ import math
 
 import pytest
 import torch
-from test_engine import (
-    BPFF,
-    FF,
-    RELU_L2,
-    first_gradients,
-    make_task,
-    weights_of,
-)
+from test_engine import BPFF, FF, RELU_L2, first_gradients, make_task, weights_of
 
 from ffensembles.engine.batched import BatchedStage
 from ffensembles.engine.stages import open_stage
