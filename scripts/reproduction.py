@@ -46,5 +46,6 @@ with logged(snakemake.log[0], snakemake.output[0]):
     figure, caption = draw_tried(scores, params.titles), caption_tried(scores, params.titles)
     _, image, _ = save_figure(figure, out.figure[0].removesuffix(".pdf"), caption, provenance())
     shown = image.name, caption
-    write_text(out.page, page(numbers, tested, said, params.titles, edition, sweeps, trials, shown))
+    text = page(numbers, tested, said, params.titles, edition, sweeps, trials, scores, shown)
+    write_text(out.page, text)
     write_checksums(out.page, [out.page])

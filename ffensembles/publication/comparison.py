@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ffensembles.publication.claims import NOT_RUN, Frames
-from ffensembles.publication.numbers import NUMBERS, SIZE_QUANTILE, UNITS, floor, tolerance
+from ffensembles.publication.numbers import NUMBERS, SIZE_QUANTILE, UNITS, floor, reproduced
 from ffensembles.publication.published import Published
 from ffensembles.publication.tables import FLOOR_TOLERANCE
 from ffensembles.publication.tried import by_images, nearest_setting
@@ -85,7 +85,7 @@ def _row(
     value, se = (np.nan, np.nan) if ours is None else (ours.mean, ours.se)
     their_se = np.nan if number.se is None else number.se
     error = np.hypot(se, their_se)
-    within = _within(number, value)
+    within = reproduced(number, value)
     if ours is None:
         verdict, cause = NOT_RUN, ""
     elif within:
@@ -113,14 +113,6 @@ def _row(
         "cause": cause or None,
         **{name: getattr(number, name) for name in ("protocol", "known", "note")},
     }
-
-
-def _within(number: Published, value: float) -> bool:
-    """Return whether a value lies within the tolerance of the published one, or of its range."""
-    allowed = tolerance(number.quantity, number.value, number.edition)
-    low = -np.inf if number.bound else number.value if number.low is None else number.low
-    high = number.value if number.high is None else number.high
-    return bool(low - allowed <= value <= high + allowed)
 
 
 def _same_direction(number: Published, found: Mapping[Published, Ours | None]) -> bool:

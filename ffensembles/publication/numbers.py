@@ -4,6 +4,7 @@ Numbers of 2023 are of the protocol `sigmoid-linf`, means over 15 runs unless th
 otherwise (Tosato et al., arXiv:2305.18353, first version, 2023). `numbers2025` has the later ones.
 """
 
+import math
 from collections.abc import Iterator
 
 from ffensembles.publication.numbers2025 import PUBLISHED_2025
@@ -195,3 +196,11 @@ def tolerance(quantity: str, value: float, edition: str = "2023") -> float:
     absolute = _ABSOLUTE_2025.get(quantity, ABSOLUTE) if edition == "2025" else ABSOLUTE
     allowed = absolute if quantity in FRACTIONS else RELATIVE * abs(value)
     return allowed * (1 + 1e-9)  # .93 - .90 is no more than .03, whatever floats make of it
+
+
+def reproduced(number: Published, value: float) -> bool:
+    """Return whether a value lies within the tolerance of the published one, or of its range."""
+    allowed = tolerance(number.quantity, number.value, number.edition)
+    low = -math.inf if number.bound else number.value if number.low is None else number.low
+    high = number.value if number.high is None else number.high
+    return bool(low - allowed <= value <= high + allowed)

@@ -25,7 +25,7 @@ from ffensembles.publication.measures import sample_text
 from ffensembles.publication.numbers import ABSOLUTE, RELATIVE, UNSEEN_LAYER
 from ffensembles.publication.sweep import as_text
 from ffensembles.publication.tables import FLOOR_TOLERANCE, NOTHING, ON_FLOOR
-from ffensembles.publication.tried import NUMBER_KEYS, by_images
+from ffensembles.publication.tried import NUMBER_KEYS, at_scale, by_images
 from ffensembles.publication.values import text
 
 
@@ -37,6 +37,7 @@ def page(
     edition: str = "2023",
     sweeps: Sequence[pd.DataFrame] = (),
     trials: pd.DataFrame | None = None,
+    scores: pd.DataFrame | None = None,
     figure: tuple[str, str] | None = None,
 ) -> str:
     """Write the page that says what was reproduced, in Markdown.
@@ -57,6 +58,8 @@ def page(
         Sweeps of open settings, as in `comparison.compare`: listed apart.
     trials
         Rows of `tried.tried`: what was tried is said of each number that differs.
+    scores
+        Rows of `tried.scored`: of each setting it is said how many numbers are reproduced.
     figure
         Where the page finds the image of distances to the publication, and its caption.
     """
@@ -88,7 +91,7 @@ def page(
                 ),
             )
         ),
-        *_tried(comparison, trials, titles, figure),
+        *_tried(comparison, trials, scores, titles, figure),
         *_varied(sweeps, edition, titles),
         "## What the words mean",
         _legend(len(claims), edition),
@@ -131,6 +134,7 @@ def _varied(sweeps: Sequence[pd.DataFrame], edition: str, titles: Mapping[str, s
 def _tried(
     comparison: pd.DataFrame,
     trials: pd.DataFrame | None,
+    scores: pd.DataFrame | None,
     titles: Mapping[str, str],
     figure: tuple[str, str] | None,
 ) -> list[str]:
@@ -150,7 +154,24 @@ def _tried(
     if not lines:
         return []
     shown = [] if figure is None else [f"![Distances of runs]({figure[0]})", figure[1]]
-    return ["## What was tried", *shown, _TRIED, _table(_TRIED_COLUMNS, lines)]
+    settings = [] if scores is None else _by_setting(at_scale(scores), titles)
+    return ["## What was tried", *shown, *settings, _TRIED, _table(_TRIED_COLUMNS, lines)]
+
+
+def _by_setting(runs: pd.DataFrame, titles: Mapping[str, str]) -> list[str]:
+    """Return a table of how many numbers runs with each setting reproduce."""
+    datasets = [name for name in titles if (runs["dataset"] == name).any()]
+    lines = []
+    for (_, model), of in runs.groupby(["row", "model"]):
+        cells = []
+        for dataset in datasets:
+            on = of[of["dataset"] == dataset]
+            within = f"{on['within'].mean():.2g} of {on['numbers'].max():.0f} ({len(on)})"
+            cells.append(within if len(on) else NOTHING)
+        lines.append([MODEL_TITLES[str(model)], of["name"].iloc[0], *cells])
+    lines.sort(key=lambda line: list(MODEL_TITLES.values()).index(line[0]))
+    columns = ("Model", "Setting", *(titles[name] for name in datasets))
+    return [_BY_SETTING, _table(columns, lines)] if lines else []
 
 
 def _trial_text(quantity: str, rows: pd.DataFrame) -> str:
@@ -279,6 +300,11 @@ _NUMBER_COLUMNS = (
 )  # fmt: skip
 _OF_NUMBER = 6  # columns that name a number and give its values
 
+
+_BY_SETTING = (
+    "How many of a model's numbers in this figure a run reproduces, mean over as many runs as "
+    "stand in brackets."
+)
 
 _TRIED = (
     "Of each number that differs: its mean in the runs that varied one setting, with how many "

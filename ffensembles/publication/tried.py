@@ -11,7 +11,7 @@ import pandas as pd
 from ffensembles.models.recipe import of_model
 from ffensembles.models.spec import MODELS
 from ffensembles.publication.claims import Frames
-from ffensembles.publication.numbers import NUMBERS, tolerance
+from ffensembles.publication.numbers import NUMBERS, reproduced, tolerance
 from ffensembles.publication.published import Published
 from ffensembles.publication.sweep import FARTHEST, as_text
 from ffensembles.publication.values import our_value, text
@@ -28,6 +28,12 @@ NUMBER_KEYS = ("protocol", "quantity", "source", "dataset", "model", "layer")
 _SETTING = ["around", "setting", "value"]
 
 _RUN = ["n_train", *_SETTING, "control", "dataset", "model", "seed"]
+
+JUDGED = "the runs of this page"
+"""Name of the setting of the runs judged, in `at_scale`."""
+
+LEAST_PART = 3
+"""Settings tried on less than this part of the most training images are not at scale."""
 
 _OF_CONTROL: Mapping[str, str] = {
     "accuracy": "accuracy",
@@ -125,11 +131,11 @@ def scored(
     pandas.DataFrame
         One row for each run: `n_train`, `around`, as in `placed`, `setting` and `value` (empty for
         runs that differ in `around` alone; the runs judged have neither), `control` (whether it is
-        a control run), `dataset`, `model`, `seed`, `distance` and `within`. The distance is the
-        mean over the published numbers of the run's model and data set (`_OF_CONTROL`), in
+        a control run), `dataset`, `model`, `seed`, `distance`, `within` and `numbers`. The distance
+        is the mean over the published numbers of the run's model and data set (`_OF_CONTROL`), in
         tolerances, each counting for `FARTHEST` at most; a missing one, every class being lost,
-        counts for as much. `within` is the share of these numbers that are reproduced. Runs judged
-        come first, then control runs, then sweeps.
+        counts for as much. `within` is how many of these `numbers` are reproduced in this run.
+        Runs judged come first, then control runs, then sweeps.
     """
     accuracy = frames.get("accuracy")
     images = None if accuracy is None else accuracy["n_train"].max()
@@ -147,9 +153,11 @@ def scored(
         allowed = tolerance(number.quantity, number.value, edition)
         at = {"dataset": number.dataset, "model": number.model}
         for measured, n_train in [(own, None), (varied, None), *swept]:
-            off = np.abs(measured["ours"].to_numpy(float) - number.value) / allowed
+            ours = measured["ours"].to_numpy(float)
+            off = (np.abs(ours - number.value) / allowed).clip(max=FARTHEST)
             runs = measured.assign(**at, n_train=n_train or images, control=measured is varied)
-            parts.append(runs.assign(distance=off.clip(max=FARTHEST), within=off <= 1))
+            within = [reproduced(number, value) for value in ours]
+            parts.append(runs.assign(distance=off, within=within))
     rows = pd.concat(parts, ignore_index=True)
     grouped = rows.groupby(_RUN, sort=False, dropna=False)
     runs = grouped.agg(
@@ -158,7 +166,54 @@ def scored(
     counts = Counter((number.dataset, number.model) for number in numbers)
     published = np.array([counts[of] for of in zip(runs["dataset"], runs["model"], strict=True)])
     distance = (runs["distance"] + FARTHEST * (published - runs.pop("known"))) / published
-    return runs.assign(distance=distance, within=runs["within"] / published)
+    return runs.assign(distance=distance, numbers=published)
+
+
+def at_scale(scores: pd.DataFrame) -> pd.DataFrame:
+    """Name the settings of runs on enough images to say something of the study's.
+
+    Parameters
+    ----------
+    scores
+        Rows of `scored`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The runs on a third of the most images at least, with `name`, in what they differ from the
+        runs judged; `row`, the name's place among all, those judged first; and `kind`, alike for
+        runs that differ in the setting alone that was varied.
+    """
+    runs = scores.dropna(subset="n_train")
+    runs = runs[LEAST_PART * runs["n_train"] >= runs["n_train"].max()]
+    runs = runs.sort_values("n_train", ascending=False, kind="stable")
+    of_setting = ["n_train", *_SETTING]
+    keys = list(runs[of_setting].itertuples(index=False, name=None))
+    # runs may be varied in one place and configured so in another: the former has the row
+    alike: dict[frozenset[str], tuple[Any, ...]] = {}
+    for key in sorted(keys, key=lambda key: not key[2]):
+        alike.setdefault(_differences(key), key)
+    keys = [alike[_differences(key)] for key in keys]
+    kinds = list(dict.fromkeys(key[:2] for key in keys))
+    rows = sorted(dict.fromkeys(keys), key=lambda key: (kinds.index(key[:2]), bool(key[2])))
+    most = runs["n_train"].max()
+    return runs.assign(
+        row=[rows.index(key) for key in keys],
+        kind=[kinds.index(key[:2]) for key in keys],
+        name=[_name(key, most) for key in keys],
+    )
+
+
+def _differences(key: tuple[Any, ...]) -> frozenset[str]:
+    """Return in what runs differ from those judged, in no order."""
+    return frozenset([str(key[0]), *_name(key, key[0]).split(", ")])
+
+
+def _name(key: tuple[Any, ...], most: int) -> str:
+    n_train, around, setting, value = key
+    images = "" if n_train == most else f"{n_train:,} images"
+    varied = f"{setting}={value}" if setting else ""
+    return ", ".join(filter(None, [images, around, varied])) or JUDGED
 
 
 def _concerning(recipe: Mapping[str, Any], model: Any) -> dict[str, Any]:

@@ -182,18 +182,19 @@ def test_every_run_has_its_distance_to_the_publication() -> None:
     columns = ["n_train", "around", "setting", "value", "model", "seed"]
     runs = {tuple(row[:6]): row[6:] for row in scores[[*columns, "distance", "within"]].values}
     own, tenth = (60_000, "", "", "", "FF"), (20_000, "negatives=pooled")
-    assert runs[(*own, 0)] == pytest.approx([0, 1])
+    assert set(scores.numbers) == {7}
+    assert runs[(*own, 0)] == pytest.approx([0, 7])
     # accuracy is one tolerance off, layer 2 counts for ten at most, layer 3 has no ensemble
-    assert runs[(*own, 1)] == pytest.approx([(1 + 10 + 10) / 7, 5 / 7])
+    assert runs[(*own, 1)] == pytest.approx([(1 + 10 + 10) / 7, 5])
     # a sweep's numbers that are not there count as lost
-    assert runs[(*tenth, "", "", "FF", 0)] == pytest.approx([60 / 7, 1 / 7])
-    assert runs[(*tenth, "FF.epochs", "200", "FF", 0)] == pytest.approx([61 / 7, 1 / 7])
+    assert runs[(*tenth, "", "", "FF", 0)] == pytest.approx([60 / 7, 1])
+    assert runs[(*tenth, "FF.epochs", "200", "FF", 0)] == pytest.approx([61 / 7, 1])
     assert len(runs) == 4
     assert scored({}).empty
 
 
 def test_the_figure_has_a_row_for_each_setting_that_was_tried_at_scale() -> None:
-    run = {"dataset": "mnist", "model": "FF", "within": 0.5, "control": False}
+    run = {"dataset": "mnist", "model": "FF", "within": 3, "numbers": 7, "control": False}
     keys = ["n_train", "around", "setting", "value", "seed", "distance"]
     rows = [
         (60_000, "", "", "", 0, 3.0), (60_000, "", "", "", 1, 2.0),
@@ -222,3 +223,31 @@ def test_the_figure_has_a_row_for_each_setting_that_was_tried_at_scale() -> None
     assert "Nearest" not in alone
     assert draw_tried(scores[:0], {}).axes
     assert "Nothing to show" in caption_tried(scores[:0], {})
+
+
+def test_the_page_counts_what_runs_with_each_setting_reproduce() -> None:
+    frames = {"sizes": pd.concat([sizes_of(2, 19.2), sizes_of(3, 1.5)])}
+    keys = ["n_train", "around", "setting", "value", "model", "dataset", "seed", "within"]
+    rows = [
+        (60_000, "", "", "", "BPFF", "mnist", 0, 4), (60_000, "", "", "", "BPFF", "mnist", 1, 3),
+        (60_000, "", "", "", "FF", "mnist", 0, 3),
+        (60_000, "negatives=pooled", "", "", "FF", "fashionmnist", 0, 6),
+        (6_000, "", "FF.theta", "0.3", "FF", "mnist", 0, 7),
+    ]  # fmt: skip
+    scores = pd.DataFrame([dict(zip(keys, row, strict=True)) for row in rows])
+    scores = scores.assign(distance=1.0, numbers=7, control=False)
+    sweeps = [sweep_of(base=[18.0], **{"FF.theta_0.4": [15.0]})]
+    titles = {"mnist": "MNIST", "fashionmnist": "FashionMNIST"}
+    text = page(
+        compare(frames, sweeps), claims(frames), {}, titles,
+        trials=tried(frames, sweeps), scores=scores,
+    )  # fmt: skip
+    table = text.split("## What was tried\n")[1].strip().splitlines()[2:8]
+    assert table == [
+        "| Model | Setting | MNIST | FashionMNIST |",
+        "| --- | --- | --- | --- |",
+        "| FF | the runs of this page | 3 of 7 (1) | — |",
+        "| FF | negatives=pooled | — | 6 of 7 (1) |",
+        "| BP/FF | the runs of this page | 3.5 of 7 (2) | — |",
+        "",
+    ]
