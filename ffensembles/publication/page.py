@@ -160,17 +160,19 @@ def _tried(
 
 def _by_setting(runs: pd.DataFrame, titles: Mapping[str, str]) -> list[str]:
     """Return a table of how many numbers runs with each setting reproduce."""
-    datasets = [name for name in titles if (runs["dataset"] == name).any()]
+    known = dict.fromkeys([*titles, *runs["dataset"]])
+    datasets = [name for name in known if (runs["dataset"] == name).any()]
     lines = []
-    for (_, model), of in runs.groupby(["row", "model"]):
+    order = {name: place for place, name in enumerate(MODEL_TITLES)}
+    runs = runs.assign(place=runs["model"].map(order))
+    for (_, _, model), of in runs.groupby(["place", "row", "model"]):
         cells = []
         for dataset in datasets:
             on = of[of["dataset"] == dataset]
             within = f"{on['within'].mean():.2g} of {on['numbers'].max():.0f} ({len(on)})"
             cells.append(within if len(on) else NOTHING)
         lines.append([MODEL_TITLES[str(model)], of["name"].iloc[0], *cells])
-    lines.sort(key=lambda line: list(MODEL_TITLES.values()).index(line[0]))
-    columns = ("Model", "Setting", *(titles[name] for name in datasets))
+    columns = ("Model", "Setting", *(titles.get(name, name) for name in datasets))
     return [_BY_SETTING, _table(columns, lines)] if lines else []
 
 
