@@ -8,11 +8,13 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 import pytest
 from cluster import Cluster
 from workplace import Workplace, environment, new_workplace
@@ -81,6 +83,16 @@ def trainings(cluster: Cluster) -> list[str]:
     return [number for number, comment in cluster.running().items() if "train" in comment]
 
 
+def hold(cluster: Cluster, number: str) -> list[int]:
+    """Stop the processes of a job, so that it cannot end; return those that were stopped."""
+    held = []
+    for pid in wait_until(lambda: cluster.processes(number)):
+        with suppress(ProcessLookupError):  # short-lived ones may be gone since they were listed
+            os.kill(pid, signal.SIGSTOP)
+            held.append(pid)
+    return held
+
+
 def learnt(place: Workplace) -> dict[Path, str]:
     """Return the checksum of each run's weights."""
     files = place.results.glob("runs/**/weights.safetensors")
@@ -114,10 +126,15 @@ def logs_of_trainings(place: Workplace) -> dict[Path, str]:
 
 
 @pytest.fixture
-def place(cluster: Cluster, fresh: Workplace) -> Workplace:
-    """The workflow on an idle cluster."""
+def place(cluster: Cluster, fresh: Workplace) -> Iterator[Workplace]:
+    """The workflow on an idle cluster; it is idle again afterwards, whatever a failed test left."""
     assert not cluster.running()
-    return fresh
+    yield fresh
+    for process in psutil.process_iter(["cwd"]):  # coordinating ones, which would submit again
+        if process.info["cwd"] == str(fresh.folder):
+            process.kill()
+    cluster.ask("scancel", "--user", "root")
+    wait_until(lambda: not cluster.ask("squeue", "-h"))
 
 
 @pytest.fixture(scope="module")
@@ -191,8 +208,7 @@ def test_too_little_memory_and_too_little_time_grow_with_the_attempt(
     )  # fmt: skip
     killed = wait_until(lambda: len(jobs := cluster.ended()[before:]) == 2 and jobs)
     (number,) = trainings(cluster)
-    for pid in wait_until(lambda: cluster.processes(number)):
-        os.kill(pid, signal.SIGSTOP)
+    assert hold(cluster, number)
     finish(process, place)
     states = {job["JobId"]: job["JobState"] for job in cluster.ended()}
     assert states[number] == "TIMEOUT"
@@ -205,16 +221,16 @@ def test_a_killed_coordinator_is_resumed_and_nothing_is_trained_twice(
 ):
     process = submit(place)
     wait_until(lambda: len(trainings(cluster)) == 3)
-    held = [pid for number in trainings(cluster) for pid in cluster.processes(number)]
-    for pid in held:  # however slow the machine is, they have not ended when the process is killed
-        os.kill(pid, signal.SIGSTOP)
+    # however slow the machine is, they have not ended when the coordinating process is killed
+    held = [pid for number in trainings(cluster) for pid in hold(cluster, number)]
     second = place.start("training", *QUICK, profile="dgx", **SMALL)
     assert second.returncode != 0
     assert "Directory cannot be locked" in second.stdout
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     for pid in held:
-        os.kill(pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
     assert trainings(cluster)  # they run on
     resumed = subprocess.Popen(
         ["profiles/dgx/resume.sh", *words_for_scripts(place)],
