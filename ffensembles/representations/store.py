@@ -13,7 +13,6 @@ pays for importing torch. One line opens a layer without this library, but check
 ((2, 3), 3)
 """
 
-import hashlib
 import zipfile
 from pathlib import Path
 from typing import Any, overload
@@ -21,11 +20,9 @@ from typing import Any, overload
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from zarr.codecs import BloscCodec
-from zarr.storage import MemoryStore, ZipStore
 
 from ffensembles.errors import StoreError
-from ffensembles.runtime.files import WAY_OUT, atomic_path
+from ffensembles.runtime.files import atomic_path
 
 PRESENTATIONS_PER_CHUNK = 256
 """Presentations lie sorted by label: one class of a thousand images touches about five chunks."""
@@ -141,6 +138,10 @@ def save_tree(tree: xr.DataTree, path: str | Path, mantissa_bits: int | None = N
         node.path: {str(name): _encoding(variable) for name, variable in node.variables.items()}
         for node in tree.subtree
     }
+    from zarr.storage import MemoryStore
+
+    from ffensembles.representations.sealed import members_seal
+
     content: dict[str, Any] = {}
     tree.to_zarr(MemoryStore(content), encoding=encoding, consolidated=False, zarr_format=3)
     # our own zip, not ZipStore's: fixed dates, sorted members, and a seal on their list
@@ -149,7 +150,7 @@ def save_tree(tree: xr.DataTree, path: str | Path, mantissa_bits: int | None = N
             member = zipfile.ZipInfo(key, date_time=_EPOCH)
             member.external_attr = 0o644 << 16
             archive.writestr(member, content[key].to_bytes())
-        archive.comment = _seal(archive)
+        archive.comment = members_seal(archive)
 
 
 @overload
@@ -175,8 +176,10 @@ def open_tree(path: str | Path, layer: str | int | None = None) -> xr.DataTree |
         If the file is missing, truncated or damaged, or holds no such layer. Damage in the list
         of members is found on opening, damage inside a chunk when that chunk is read.
     """
+    from ffensembles.representations.sealed import open_sealed
+
     path = Path(path)
-    store: Any = _open_sealed(path)  # xarray takes any zarr store; its annotations do not say so
+    store: Any = open_sealed(path)  # xarray takes any zarr store; its annotations do not say so
     # consolidated metadata is no part of the Zarr v3 format; chunks=None is xarray's own laziness
     options: dict[str, Any] = {"engine": "zarr", "chunks": None, "consolidated": False}
     if layer is None:
@@ -276,6 +279,8 @@ def _ready(dataset: xr.Dataset, mantissa_bits: int | None) -> xr.Dataset:
 
 def _encoding(variable: xr.Variable) -> dict[str, Any]:
     """Return how zarr stores a variable: its chunks and its compression."""
+    from zarr.codecs import BloscCodec
+
     chunks = tuple(
         max(1, min(size, PRESENTATIONS_PER_CHUNK) if dim == "presentation" else size)
         for dim, size in variable.sizes.items()
@@ -287,38 +292,3 @@ def _encoding(variable: xr.Variable) -> dict[str, Any]:
     if chunks:
         encoding["chunks"] = chunks
     return encoding
-
-
-def _seal(archive: zipfile.ZipFile) -> bytes:
-    """Return a digest of the members' names, sizes and checksums."""
-    members = sorted((info.filename, info.file_size, info.CRC) for info in archive.infolist())
-    return hashlib.sha256(repr(members).encode()).hexdigest().encode()
-
-
-def _open_sealed(path: Path) -> "_SealedZip":
-    try:
-        store = _SealedZip(path, mode="r")
-        store._sync_open()
-        if store._zf.comment != _seal(store._zf):
-            store.close()
-            raise zipfile.BadZipFile("its list of members was altered")
-    except FileNotFoundError as error:
-        raise StoreError(f"{path}: is not there; run the rule that makes it.") from error
-    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
-        raise StoreError(f"{path}: truncated or damaged ({error}); {WAY_OUT}.") from error
-    return store
-
-
-class _SealedZip(ZipStore):
-    """A read-only zip store that speaks of damage in the user's words."""
-
-    @property
-    def members(self) -> list[str]:
-        """Names of all members."""
-        return self._zf.namelist()
-
-    def _get(self, key: str, *args: Any, **options: Any) -> Any:
-        try:
-            return super()._get(key, *args, **options)
-        except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-            raise StoreError(f"{self.path}: damaged at {key} ({error}); {WAY_OUT}.") from error

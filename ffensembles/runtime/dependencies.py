@@ -7,6 +7,10 @@ from pathlib import Path
 
 _LATER = re.compile(r"(\w+(?:\.\w+)+):\w+(?:\.\w+)*")
 _DOTTED = re.compile(r"[a-z_]\w*(?:\.\w+)+")
+_TEXT = re.compile(r"""(?<=["'])[a-zA-Z_]\w*(?:\.\w+)+(?::[\w.]+)?(?=["'])""")
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+"""Fields of a statement that hold statements; the first is what type checkers alone may read."""
+
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -104,27 +108,22 @@ def _imported(file: Path, module: str, named: bool) -> tuple[str, ...]:
 def _read(file: Path) -> tuple[list[ast.Import | ast.ImportFrom], set[str]]:
     """Return a file's import statements, those for type checkers alone left out, and its texts.
 
-    Every start of the workflow reads the whole library, hence one walk over each file.
+    Every start of the workflow reads the whole library, hence a walk over statements alone: no
+    expression holds an import. Texts that are shaped like modules are found in the source, so
+    that one in a comment counts too.
     """
+    source = file.read_text(encoding="utf-8")
     statements: list[ast.Import | ast.ImportFrom] = []
-    texts: set[str] = set()
-    waiting: list[tuple[ast.AST, bool]] = [
-        (ast.parse(file.read_text(encoding="utf-8"), filename=str(file)), True)
-    ]
+    waiting: list[ast.AST] = [ast.parse(source, filename=str(file))]
     while waiting:
-        node, runs = waiting.pop()
+        node = waiting.pop()
         if isinstance(node, ast.Import | ast.ImportFrom):
-            if runs:
-                statements.append(node)
-        elif isinstance(node, ast.Constant):
-            if isinstance(node.value, str):
-                texts.add(node.value)
-        elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            waiting += [(child, False) for child in node.body]
-            waiting += [(child, runs) for child in node.orelse]
-        else:
-            waiting += [(child, runs) for child in ast.iter_child_nodes(node)]
-    return statements[::-1], texts
+            statements.append(node)
+            continue
+        checked = isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+        for name in _BLOCKS[checked:]:
+            waiting += getattr(node, name, ())
+    return statements[::-1], set(_TEXT.findall(source))
 
 
 def _top(file: Path, module: str) -> Path:

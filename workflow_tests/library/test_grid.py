@@ -150,7 +150,7 @@ def test_reading_the_configuration_imports_nothing_slow():
         f"s = Study.of(load_config({str(FILE)!r})); s.grid.recipe(s.grid.runs[0]); "
         "s.editions.targets; s.editions.constraints"
     )
-    slow = ("torch", "scipy", "matplotlib", "seaborn", "sklearn", "statsmodels")
+    slow = ("torch", "zarr", "scipy", "matplotlib", "seaborn", "sklearn", "statsmodels")
     assert brought_along(code, slow) == []
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-import ffensembles.representations.store as store_module
+import ffensembles.representations.sealed as sealed_module
 from ffensembles.errors import StoreError
 from ffensembles.representations.store import (
     PRESENTATIONS_PER_CHUNK,
@@ -79,13 +79,13 @@ def test_one_class_of_one_layer_reads_only_its_chunks(
 ) -> None:
     tree, path = saved
     read: list[str] = []
-    plain = store_module._SealedZip._get
+    plain = sealed_module.SealedZip._get
 
     def watched(self: object, key: str, *args: object, **options: object) -> object:
         read.append(key)
         return plain(self, key, *args, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(store_module._SealedZip, "_get", watched)
+    monkeypatch.setattr(sealed_module.SealedZip, "_get", watched)
     layer = open_activations(path, layer=2, category=0)
     assert not [key for key in read if "activation/c/" in key]
     values = layer.activation.values
@@ -147,7 +147,7 @@ def test_a_failed_write_leaves_the_old_file(
     def full(*_: object) -> bytes:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store_module, "_seal", full)
+    monkeypatch.setattr(sealed_module, "members_seal", full)
     with pytest.raises(StoreError, match="disk is full"):
         save_tree(tree, path)
     assert path.read_bytes() == before
