@@ -12,6 +12,10 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parents[1]
+_CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+KEPT_SWEEPS: list[str] = _CONFIG["reproduction"]["sweeps"]
+"""Folders of the sweeps that the repository keeps, relative to its root."""
+
 _FILES = ("Snakefile", "config.yaml")
 _FOLDERS = ("rules", "scripts", "envs", "report", "profiles", "ffensembles")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from run_files import RECIPE, RUN, make_run
-from workplace import ROOT
+from workplace import KEPT_SWEEPS, ROOT
 
 from ffensembles.analyses.tidy import write_frame
 from ffensembles.errors import StoreError
@@ -120,11 +120,11 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.Captu
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["reference", "sweep", "thetas", "layers", "pooled"])
-def test_the_kept_results_are_sound(name: str):
+@pytest.mark.parametrize("folder", ["results/reference", *KEPT_SWEEPS])
+def test_the_kept_results_are_sound(folder: str):
     """A run.json without a checksum is brought to today's by `ffensembles verify --seal`."""
-    found = verify(ROOT / "results" / name)
+    found = verify(ROOT / folder)
     assert found.damaged == []
     assert found.sound
-    for path in (ROOT / "results" / name).rglob("run.json"):
+    for path in (ROOT / folder).rglob("run.json"):
         assert "sha256" in json.loads(path.read_text())

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from workplace import ROOT, Workplace, environment, planned
+from workplace import KEPT_SWEEPS, ROOT, Workplace, environment, planned
 
 REFERENCE = "results/reference"
-SWEEPS = yaml.safe_load((ROOT / "config.yaml").read_text())["reproduction"]["sweeps"]
 PROFILE = "profiles/reference"
 EDITIONS = ("2023", "2025")
 
@@ -22,14 +21,14 @@ EDITIONS = ("2023", "2025")
 def cloned(fresh: Workplace) -> Workplace:
     """The workflow with the results that the repository keeps, dated as `make reference` does."""
     tracked = subprocess.run(
-        ["git", "-C", ROOT, "ls-files", "-z", REFERENCE, *SWEEPS],
+        ["git", "-C", ROOT, "ls-files", "-z", REFERENCE, *KEPT_SWEEPS],
         capture_output=True, text=True, check=True,
     ).stdout.split("\0")  # fmt: skip
     for name in filter(None, tracked):
         (fresh.folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, fresh.folder / name)
     now = time.time()
-    for folder in (REFERENCE, *SWEEPS):
+    for folder in (REFERENCE, *KEPT_SWEEPS):
         for path in (fresh.folder / folder).rglob("*"):
             os.utime(path, (now, now))
     return fresh
