@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -40,13 +40,13 @@ QUICK = (
 def submit(
     place: Workplace,
     *words: str,
-    target: str = "training",
+    targets: Sequence[str] = ("training",),
     study: dict[str, Any] = SMALL,
 ) -> subprocess.Popen[str]:
     """Start the coordinating process with the dgx profile."""
     log = (place.folder / "coordinator.log").open("a")
     return subprocess.Popen(
-        place.command(target, *QUICK, *words, profile="dgx", **study),
+        place.command(*targets, *QUICK, *words, profile="dgx", **study),
         cwd=place.folder,
         env=environment(),
         text=True,
@@ -145,8 +145,8 @@ def test_every_training_is_a_job_with_its_own_gpu(
     cluster: Cluster, place: Workplace, finished: Workplace
 ):
     study = {**ONE_EACH, "seeds": [0]}
-    longer = ("figure2", "--slurm-init-seconds-before-status-checks", "22")  # jobs of many parts
-    process, at_once = submit(place, *longer, target="tables", study=study), 0
+    longer = ("--slurm-init-seconds-before-status-checks", "22")  # jobs of many parts
+    process, at_once = submit(place, *longer, targets=("tables", "figure2"), study=study), 0
     while process.poll() is None:
         at_once = max(at_once, len(trainings(cluster)))
         time.sleep(0.3)
