@@ -78,14 +78,21 @@ def trainings(cluster: Cluster) -> list[str]:
     return [number for number, comment in cluster.running().items() if "train" in comment]
 
 
-def hold(cluster: Cluster, number: str) -> list[int]:
-    """Stop the processes of a job, so that it cannot end; return those that were stopped."""
+def hold(cluster: Cluster, *numbers: str) -> list[int]:
+    """Stop the processes of some jobs, so that they cannot end; return those that were stopped."""
     held = []
-    for pid in wait_until(lambda: cluster.processes(number)):
-        with suppress(ProcessLookupError):  # short-lived ones may be gone since they were listed
-            os.kill(pid, signal.SIGSTOP)
-            held.append(pid)
+    for number in numbers:
+        for pid in wait_until(lambda: cluster.processes(number)):  # noqa: B023
+            with suppress(ProcessLookupError):  # some may have ended since they were listed
+                os.kill(pid, signal.SIGSTOP)
+                held.append(pid)
     return held
+
+
+def go_on(held: list[int]) -> None:
+    for pid in held:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 def learnt(place: Workplace) -> dict[Path, str]:
@@ -217,15 +224,13 @@ def test_a_killed_coordinator_is_resumed_and_nothing_is_trained_twice(
     process = submit(place)
     wait_until(lambda: len(trainings(cluster)) == 3)
     # however slow the machine is, they have not ended when the coordinating process is killed
-    held = [pid for number in trainings(cluster) for pid in hold(cluster, number)]
+    held = hold(cluster, *trainings(cluster))
     second = place.start("training", *QUICK, profile="dgx", **SMALL)
     assert second.returncode != 0
     assert "Directory cannot be locked" in second.stdout
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    for pid in held:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)
+    go_on(held)
     assert trainings(cluster)  # they run on
     resumed = subprocess.Popen(
         ["profiles/dgx/resume.sh", *words_for_scripts(place)],
@@ -257,8 +262,10 @@ def test_a_submitted_coordinator_queues_itself_again_when_its_time_is_up(
 
     first = sbatch("profiles/dgx/study.sbatch", *words_for_scripts(place))
     wait_until(lambda: len(trainings(cluster)) == 3)
+    held = hold(cluster, *trainings(cluster))
     cluster.ask("scancel", "--batch", "--signal=USR1", first)  # as Slurm does, two minutes early
     wait_until(lambda: first not in cluster.running())
+    go_on(held)
     assert trainings(cluster)  # they run on
     wait_until(lambda: not cluster.ask("squeue", "-h"), 900)
     log = (place.folder / "study.log").read_text()
