@@ -205,14 +205,22 @@ def at_scale(scores: pd.DataFrame) -> pd.DataFrame:
     for key in sorted(keys, key=lambda key: not key[2]):
         alike.setdefault(_differences(key), key)
     keys = [alike[_differences(key)] for key in keys]
-    kinds = list(dict.fromkeys(key[:2] for key in keys))
-    rows = sorted(dict.fromkeys(keys), key=lambda key: (kinds.index(key[:2]), bool(key[2])))
+    kinds = list(dict.fromkeys(_kind(key) for key in keys))
+    rows = sorted(
+        dict.fromkeys(keys),
+        key=lambda key: (kinds.index(_kind(key)), bool(key[2]), key[1] == ALIKE),
+    )
     most = runs["n_train"].max()
     return runs.assign(
         row=[rows.index(key) for key in keys],
-        kind=[kinds.index(key[:2]) for key in keys],
+        kind=[kinds.index(_kind(key)) for key in keys],
         name=[_name(key, most) for key in keys],
     )
+
+
+def _kind(key: tuple[Any, ...]) -> tuple[int, str]:
+    """Return what runs have in common that differ in the varied setting alone."""
+    return key[0], "" if key[1] == ALIKE else key[1]
 
 
 def _differences(key: tuple[Any, ...]) -> frozenset[str]:
