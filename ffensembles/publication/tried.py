@@ -32,6 +32,9 @@ _RUN = ["n_train", *_SETTING, "control", "dataset", "model", "seed"]
 JUDGED = "the runs of this page"
 """Name of the setting of the runs judged, in `at_scale`."""
 
+ALIKE = "other runs of the same settings"
+"""Name of the setting of a sweep's runs that differ in nothing from the runs judged."""
+
 LEAST_PART = 3
 """Settings tried on less than this part of the most training images are not at scale."""
 
@@ -130,8 +133,9 @@ def scored(
     -------
     pandas.DataFrame
         One row for each run: `n_train`, `around`, as in `placed`, `setting` and `value` (empty for
-        runs that differ in `around` alone; the runs judged have neither), `control` (whether it is
-        a control run), `dataset`, `model`, `seed`, `distance`, `within` and `numbers`. The distance
+        runs that differ in `around` alone; the runs judged have neither, and runs of a sweep that
+        differ in nothing have `ALIKE` there), `control` (whether it is a control run), `dataset`,
+        `model`, `seed`, `distance`, `within` and `numbers`. The distance
         is the mean over the published numbers of the run's model and data set (`_OF_CONTROL`), in
         tolerances, each counting for `FARTHEST` at most; a missing one, every class being lost,
         counts for as much. `within` is how many of these `numbers` are reproduced in this run.
@@ -152,7 +156,8 @@ def scored(
         varied = control[control["setting"] != ""]  # without what they are set against
         allowed = tolerance(number.quantity, number.value, edition)
         at = {"dataset": number.dataset, "model": number.model}
-        for measured, n_train in [(own, None), (varied, None), *swept]:
+        apart = [(_apart(rows, n_train == images), n_train) for rows, n_train in swept]
+        for measured, n_train in [(own, None), (varied, None), *apart]:
             ours = measured["ours"].to_numpy(float)
             off = (np.abs(ours - number.value) / allowed).clip(max=FARTHEST)
             runs = measured.assign(**at, n_train=n_train or images, control=measured is varied)
@@ -167,6 +172,12 @@ def scored(
     published = np.array([counts[of] for of in zip(runs["dataset"], runs["model"], strict=True)])
     distance = (runs["distance"] + FARTHEST * (published - runs.pop("known"))) / published
     return runs.assign(distance=distance, numbers=published)
+
+
+def _apart(rows: pd.DataFrame, as_many_images: bool) -> pd.DataFrame:
+    """Name a sweep's runs that are as those judged, which chose settings and do not report."""
+    alike = (rows["around"] == "") & (rows["setting"] == "") & as_many_images
+    return rows.assign(around=rows["around"].mask(alike, ALIKE))
 
 
 def at_scale(scores: pd.DataFrame) -> pd.DataFrame:
@@ -194,14 +205,22 @@ def at_scale(scores: pd.DataFrame) -> pd.DataFrame:
     for key in sorted(keys, key=lambda key: not key[2]):
         alike.setdefault(_differences(key), key)
     keys = [alike[_differences(key)] for key in keys]
-    kinds = list(dict.fromkeys(key[:2] for key in keys))
-    rows = sorted(dict.fromkeys(keys), key=lambda key: (kinds.index(key[:2]), bool(key[2])))
+    kinds = list(dict.fromkeys(_kind(key) for key in keys))
+    rows = sorted(
+        dict.fromkeys(keys),
+        key=lambda key: (kinds.index(_kind(key)), bool(key[2]), key[1] == ALIKE),
+    )
     most = runs["n_train"].max()
     return runs.assign(
         row=[rows.index(key) for key in keys],
-        kind=[kinds.index(key[:2]) for key in keys],
+        kind=[kinds.index(_kind(key)) for key in keys],
         name=[_name(key, most) for key in keys],
     )
+
+
+def _kind(key: tuple[Any, ...]) -> tuple[int, str]:
+    """Return what runs have in common that differ in the varied setting alone."""
+    return key[0], "" if key[1] == ALIKE else key[1]
 
 
 def _differences(key: tuple[Any, ...]) -> frozenset[str]:

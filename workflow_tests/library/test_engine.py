@@ -29,7 +29,7 @@ from ffensembles.training import devices, loop
 from ffensembles.training.evaluation import TestImages
 
 N_LABELS = 4
-FF = recipe_of("FF", widths=(13, 11, 7), epochs=6)
+FF = recipe_of("FF", widths=(13, 11, 7), epochs=6, negatives="once")
 BPFF = recipe_of("BPFF", widths=FF.widths, epochs=6)
 BP = recipe_of("BP", widths=FF.widths, epochs=6, batch_size=16)
 PENALISED = [BP.but(l1_penalty=0.002), BP.but(l1_penalty=0.01, activation="relu")]

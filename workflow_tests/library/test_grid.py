@@ -172,7 +172,7 @@ def test_recipes(full):
         batch_size=None,
     )
     ff = full.grid.recipe(full.grid.select(model="FF", protocol="sigmoid-linf")[0])
-    assert (ff.negatives, ff.epochs, ff.theta) == ("once", 1000, 0.5)
+    assert (ff.negatives, ff.epochs, ff.theta) == ("pooled", 1000, 0.5)
     bp = full.grid.recipe(full.grid.select(model="BP", protocol="sigmoid-linf")[0])
     assert (bp.theta, bp.batch_size, bp.epochs) == (None, 256, 20)
 

@@ -10,7 +10,7 @@ from ffensembles.plotting.tried import caption_tried, draw_tried
 from ffensembles.publication.claims import claims
 from ffensembles.publication.comparison import compare
 from ffensembles.publication.page import page
-from ffensembles.publication.tried import placed, scored, tried
+from ffensembles.publication.tried import ALIKE, JUDGED, at_scale, placed, scored, tried
 
 
 def test_cause_is_the_nearest_setting_of_the_sweep() -> None:
@@ -191,6 +191,12 @@ def test_every_run_has_its_distance_to_the_publication() -> None:
     assert runs[(*tenth, "FF.epochs", "200", "FF", 0)] == pytest.approx([61 / 7, 1])
     assert len(runs) == 4
     assert scored({}).empty
+    # a sweep's runs that differ in nothing stand apart from those judged
+    again = sweep_of(base=[5.5, 5.5]).assign(n_train=60_000, around="")
+    varied = sweep_of(base=[5.5], **{"FF.epochs_200": [6.6]}).assign(n_train=60_000)
+    shown = at_scale(scored(frames, [varied.assign(around="negatives=once"), again]))
+    names = shown.sort_values("row").groupby("name", sort=False)["seed"].nunique()
+    assert list(names.items())[:2] == [(JUDGED, 2), (ALIKE, 2)]
 
 
 def test_the_figure_has_a_row_for_each_setting_that_was_tried_at_scale() -> None:
