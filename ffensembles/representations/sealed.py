@@ -1,7 +1,7 @@
 """The zip file of a store: a seal on its list of members, and damage told in the user's words.
 
 A module of its own, which `store` imports when a file is written or read: every start of the
-workflow imports `store`, and zarr would take a third of a second of it.
+workflow imports `store`, and would wait for zarr.
 """
 
 import hashlib

@@ -131,6 +131,10 @@ def save_tree(tree: xr.DataTree, path: str | Path, mantissa_bits: int | None = N
     StoreError
         If the file cannot be written; what stood there before is untouched.
     """
+    from zarr.storage import MemoryStore
+
+    from ffensembles.representations.sealed import members_seal
+
     root = tree.attrs
     tree = tree.map_over_datasets(lambda dataset: _ready(dataset, mantissa_bits))
     tree = tree.map_over_datasets(lambda dataset: dataset.assign_attrs({**root, **dataset.attrs}))
@@ -138,10 +142,6 @@ def save_tree(tree: xr.DataTree, path: str | Path, mantissa_bits: int | None = N
         node.path: {str(name): _encoding(variable) for name, variable in node.variables.items()}
         for node in tree.subtree
     }
-    from zarr.storage import MemoryStore
-
-    from ffensembles.representations.sealed import members_seal
-
     content: dict[str, Any] = {}
     tree.to_zarr(MemoryStore(content), encoding=encoding, consolidated=False, zarr_format=3)
     # our own zip, not ZipStore's: fixed dates, sorted members, and a seal on their list
