@@ -376,7 +376,7 @@ def test_any_changed_byte_is_found_or_means_nothing(results: Path, archive: Path
     whole, wanted = archive.read_bytes(), files(results)
     chance = random.Random(0)
     found = 0
-    for place in range(0, len(whole), 7):
+    for place in range(0, len(whole), 3):
         damaged = bytearray(whole)
         damaged[place] ^= 1 << chance.randrange(8)
         archive.write_bytes(damaged)
@@ -389,7 +389,7 @@ def test_any_changed_byte_is_found_or_means_nothing(results: Path, archive: Path
             found += 1
         else:  # a date, or who may read a file
             assert files(there) == wanted
-    assert found > len(whole) / 7 * 0.7
+    assert found > len(whole) / 3 * 0.7
 
 
 @pytest.mark.parametrize("name", ["manifest.json", *NAMES])

@@ -8,9 +8,6 @@ from ffensembles.analyses.tidy import RUN_KEYS, read_frame
 
 ASKED = ("causality", "pruning", "dimension", "microstructure", "dynamics")
 ONE_SEED = {"seeds": [0], "held_out": []}
-TWO_MODELS = {**ONE_SEED, "models": ["FF", "BP"]}
-"""One that reads labels and one that does not, with a readout."""
-
 FEW = {
     "causality": {"draws": 1},
     "pruning": {"draws": 1, "timings": 1},
@@ -28,7 +25,7 @@ def extended(finished: Workplace, tmp_path_factory: pytest.TempPathFactory) -> W
         "extensions": [*ASKED],
         "extension_settings": FEW,
     }
-    done = place.start(*ASKED, "beyond", **TWO_MODELS, **asked)
+    done = place.start(*ASKED, "beyond", **ONE_SEED, **asked)
     assert done.returncode == 0, done.stdout[-4000:]
     assert "train_run" not in done.stdout
     return place
@@ -39,14 +36,14 @@ def test_every_output_of_an_extension_opens(extended: Workplace, name: str):
     results = extended.results
     frame = read_frame(results / f"tidy/extensions/{name}.parquet")
     assert frame.columns[:5].tolist() == list(RUN_KEYS)
-    assert frame.groupby("model")["seed"].nunique().to_dict() == {"FF": 1, "BP": 1}
+    assert frame.groupby("model")["seed"].nunique().to_dict() == {"FF": 1, "BPFF": 1, "BP": 1}
     run = read_frame(
         results / f"runs/sigmoid-linf/digits/BP/held-out-none/seed-0/extensions/{name}.parquet"
     )
     mine = frame[(frame.model == "BP") & (frame.seed == 0)].reset_index(drop=True)
     assert len(run) == len(mine)
     cells = read_frame(results / f"tables/2023/{name}.csv")
-    assert {*cells.model} <= {"FF", "BP"}
+    assert {*cells.model} <= {"FF", "BPFF", "BP"}
     assert cells.n_runs.le(1).all()
     for ending, text in (("md", "| Model |"), ("html", "<table>"), ("tex", r"\begin{tabular}")):
         assert text in (results / f"tables/2023/{name}.{ending}").read_text()
@@ -100,7 +97,7 @@ def test_patterns_have_images_and_a_class_has_none_or_several(extended: Workplac
 
 
 def test_an_extension_that_was_made_is_not_made_again(extended: Workplace):
-    again = extended.start(*ASKED, "--dry-run", extensions=[], extension_settings=FEW, **TWO_MODELS)
+    again = extended.start(*ASKED, "--dry-run", extensions=[], extension_settings=FEW, **ONE_SEED)
     assert "Nothing to be done" in again.stdout
 
 

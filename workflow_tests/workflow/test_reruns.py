@@ -151,7 +151,7 @@ def test_bad_configuration_is_told_before_anything_runs(fresh: Workplace):
 def test_a_killed_training_leaves_nothing_that_is_trusted(fresh: Workplace):
     """Snakemake and its jobs are killed in the middle; started again, everything is made."""
     target = "results/runs/sigmoid-linf/digits/FF/held-out-none/seed-0/weights.safetensors"
-    long = {"recipes": {"sigmoid-linf": {"FF": {"epochs": 700, "learning_rate": 0.02}}}}
+    long = {"recipes": {"sigmoid-linf": {"FF": {"epochs": 1500, "learning_rate": 0.02}}}}
     log = fresh.results / "logs/training/sigmoid-linf/digits/FF/held-out-none/seed-0.log"
     process = subprocess.Popen(
         fresh.command(target, training={"checkpoint_minutes": 0.01}, **long),
@@ -181,7 +181,7 @@ def test_profiles_write_to_folders_of_their_own(fresh: Workplace):
     profiles = (["--profile", f"profiles/{name}"] for name in ("demo", "laptop", "reference"))
     for words in (*profiles, []):
         done = subprocess.run(
-            [*fresh.command()[:3], "write_configuration", *words, "--cores", "2", "--dry-run"],
+            [*fresh.command()[:3], "all", *words, "--cores", "2", "--dry-run"],
             cwd=fresh.folder,
             env=environment(),
             text=True,
@@ -189,13 +189,14 @@ def test_profiles_write_to_folders_of_their_own(fresh: Workplace):
             check=True,
         )
         said = done.stdout + done.stderr
-        (path,) = {word.strip(",") for word in said.split() if "configuration.yaml" in word}
-        written.add(path)
+        written.add(
+            next(w for w in said.split() if w.strip(",").endswith("report.html")).strip(",")
+        )
     assert written == {
-        "results/demo/configuration.yaml",
-        "results/laptop/configuration.yaml",
-        "results/reference/configuration.yaml",
-        "results/configuration.yaml",
+        "results/demo/report.html",
+        "results/laptop/report.html",
+        "results/reference/report.html",
+        "results/report.html",
     }
 
 
