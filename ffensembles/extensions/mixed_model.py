@@ -12,6 +12,9 @@ from ffensembles.analyses.statistics import CONFIDENCE
 FEW_RUNS = 5
 """With fewer groups than this the variance between them is hardly known."""
 
+_NO_VARIANCE = 1e-6
+"""A variance between runs below this share of that within them is 0, as far as a search finds."""
+
 
 @dataclass(frozen=True)
 class Slope:
@@ -93,19 +96,27 @@ def mixed_slopes(
 def _fit(
     rows: pd.DataFrame, outcome: str, variables: Sequence[str], run: str
 ) -> pd.DataFrame | None:
-    """Return value, low, high and p of each variable; None where the model cannot be fitted."""
-    from statsmodels.formula.api import mixedlm
+    """Return value, low, high and p of each variable; None where the model cannot be fitted.
+
+    The one parameter that is searched for, the variance between runs, has a bound at 0, on which it
+    often lies with few runs. Methods that follow gradients may stop anywhere there, and which do
+    hangs on how a processor rounds; Powell's needs none. With a variance of 0 the model is one of
+    least squares, and is fitted as such: intervals from the curvature at a bound are no intervals.
+    """
+    from statsmodels.formula.api import mixedlm, ols
 
     formula = f"Q('{outcome}') ~ {' + '.join([*variables, 'C(layer)'])}"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a variance at its bound of 0, common with few runs
+        warnings.simplefilter("ignore")  # that the variance is at its bound
         try:
-            found = mixedlm(formula, rows, groups=run).fit(reml=True)
-            ends = found.conf_int(1 - CONFIDENCE)
+            found = mixedlm(formula, rows, groups=run).fit(reml=True, method="powell")
         except (np.linalg.LinAlgError, ValueError):
             return None
     if not found.converged:
         return None
+    if found.cov_re.iloc[0, 0] < _NO_VARIANCE * found.scale:
+        found = ols(formula, rows).fit(use_t=False)
+    ends = found.conf_int(1 - CONFIDENCE)
     names = list(variables)
     columns = {"value": found.params, "low": ends[0], "high": ends[1], "p": found.pvalues}
     return pd.DataFrame(columns).loc[names]

@@ -18,7 +18,11 @@ _OPENING = """\
 What the study left for others to do, each as an analysis that is asked for by its name
 (`snakemake causality`, for example) or in `extensions:` of the configuration. This page is made
 from the kept frames by `snakemake beyond`. Runs are the sample: an interval is one of 95 % over
-runs. A single run has none, and nothing is decided by it."""
+runs. A single run has none, and nothing is decided by it.
+
+What stands *in short* is over groups: the runs of one model under one protocol on one data set. A
+number goes from the lowest to the highest group. A group, or a layer of it, counts as above or
+below a control by the interval of the difference; where there is none it does not count."""
 
 
 def page(frames: Mapping[str, pd.DataFrame], titles: Mapping[str, str] | None = None) -> str:
@@ -33,17 +37,19 @@ def page(frames: Mapping[str, pd.DataFrame], titles: Mapping[str, str] | None = 
     """
     parts = [_OPENING]
     for name, one in EXTENSIONS.items():
+        parts += [f"## {one.title}", f"*{one.question}* Target: `{name}`."]
         frame = frames.get(name)
-        said = (
-            [NOT_RUN]
-            if frame is None or frame.empty
-            else [
-                f"**{protocol}** ({_runs(rows, titles or {})})\n\n"
-                + "\n".join(f"- {text}" for text in one.said(one.results(rows)))
-                for protocol, rows in frame.groupby(_base(frame), sort=False)
-            ]
-        )
-        parts += [f"## {one.title}", f"*{one.question}* Target: `{name}`.", *said]
+        if frame is None or frame.empty:
+            parts.append(NOT_RUN)
+            continue
+        results = one.results(frame)
+        if len(results):
+            parts.append(f"**In short.** {one.summary(results)}")
+        of_protocol = _base(results)
+        for protocol, rows in frame.groupby(_base(frame), sort=False):
+            paragraphs = one.said(results[of_protocol == protocol])
+            head = f"**{protocol}** ({_runs(rows, titles or {})})"
+            parts += [head, "\n".join(f"- {text}" for text in paragraphs)]
     return "\n\n".join(parts) + "\n"
 
 

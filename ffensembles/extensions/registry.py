@@ -52,6 +52,8 @@ class Extension:
     verdict
         Says in plain text what the results of one protocol show, a paragraph for each model and
         data set.
+    summary
+        Says in one paragraph what the results of all protocols show together.
     note
         What one must know to read the table.
     section
@@ -68,6 +70,7 @@ class Extension:
     measure: Measure
     results: Callable[[pd.DataFrame], pd.DataFrame]
     verdict: Callable[[pd.DataFrame], list[str]]
+    summary: Callable[[pd.DataFrame], str]
     note: str = ""
     section: str = ""
     minutes: int = 30

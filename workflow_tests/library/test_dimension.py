@@ -151,6 +151,43 @@ def test_a_mixed_model_finds_the_slopes_that_were_put_in():
     assert np.isnan(constant.value)
 
 
+@pytest.mark.parametrize("between", [0.0, 0.3, 2.0])
+@pytest.mark.parametrize("runs", [2, 5])
+def test_a_mixed_model_is_the_one_of_greatest_restricted_likelihood(between: float, runs: int):
+    """Beside every ratio of the two variances tried in turn; with a ratio of 0, least squares."""
+    for draw in range(3):
+        rng = np.random.default_rng(draw)
+        seed, layer = np.repeat(np.arange(runs), 12), np.tile([1, 2], 6 * runs)
+        x = rng.normal(size=12 * runs)
+        y = 0.4 * x + layer + between * rng.normal(size=runs)[seed] + rng.normal(size=12 * runs)
+        frame = pd.DataFrame({"seed": seed, "layer": layer, "x": x, "y": y})
+        slope = mixed_slopes(frame, "y", ["x"])["x"]
+        design = np.column_stack([np.ones_like(x), layer == 2, x])
+        ratios = np.concatenate([[0], np.geomspace(1e-4, 1e3, 400)])
+        fits = [restricted_fit(y, design, seed, ratio) for ratio in ratios]
+        best = int(np.argmax([likelihood for likelihood, _, _ in fits]))
+        _, value, error = fits[best]
+        assert slope.value == pytest.approx(value, abs=1e-3)
+        assert slope.high - slope.low == pytest.approx(2 * 1.96 * error, rel=0.02)
+        if best == 0:
+            assert slope.value == pytest.approx(np.linalg.lstsq(design, y, rcond=None)[0][-1])
+
+
+def restricted_fit(
+    y: np.ndarray, design: np.ndarray, seed: np.ndarray, ratio: float
+) -> tuple[float, float, float]:
+    """Return the restricted log likelihood at a ratio of variances, the last slope, its error."""
+    covariance = np.eye(len(y)) + ratio * (seed[:, None] == seed)
+    inverse = np.linalg.inv(covariance)
+    information = design.T @ inverse @ design
+    beta = np.linalg.solve(information, design.T @ inverse @ y)
+    rest, freedom = y - design @ beta, len(y) - design.shape[1]
+    scale = rest @ inverse @ rest / freedom
+    dets = [np.linalg.slogdet(one)[1] for one in (covariance, information)]
+    error = np.sqrt(scale * np.linalg.inv(information)[-1, -1])
+    return -0.5 * (freedom * np.log(scale) + sum(dets)), float(beta[-1]), float(error)
+
+
 class Run:
     """A run whose classes have two and five dimensions, one silent image, and a lost class."""
 

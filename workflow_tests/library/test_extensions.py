@@ -248,6 +248,9 @@ def test_a_figure_and_a_table_of_every_model(name, tmp_path):
     table = TABLE_KINDS[name].make(whole, TABLE_KINDS[name].parameters(), titles={}, look_up=None)
     assert {*table.cells.model} == {"FF", "BP"}
     assert all(f"{model} on Digits: " in table.note for model in ("FF", "BP"))
+    (short,) = re.findall(r"\*\*In short.\*\* (.*)", page({name: whole}))
+    assert "in FF" in short
+    assert "groups of FF" in short
     paragraphs = [line for line in page({name: whole}).splitlines() if line.startswith("- ")]
     assert [line.split(" on ")[0] for line in paragraphs] == ["- FF", "- BP"]
     if name == "causality":  # a model in which nothing could be stimulated

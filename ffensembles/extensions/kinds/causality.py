@@ -14,6 +14,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from ffensembles.extensions.across import clear_in, span, spans
 from ffensembles.extensions.registry import extension
 from ffensembles.extensions.results import compared, decided, estimate_text, groups, records, said
 from ffensembles.extensions.runs import (
@@ -302,6 +303,24 @@ def verdict(results: pd.DataFrame) -> list[str]:
     return said_of
 
 
+def summary(results: pd.DataFrame) -> str:
+    """Say what silencing and stimulating layer 1 do, over all groups of runs."""
+
+    def of(quantity: str, layer: int) -> pd.DataFrame:
+        return results[(results["quantity"] == quantity) & (results["layer"] == layer)]
+
+    selective = of(SELECTIVITY, 1)
+    completed = of(IDENTIFIED.format(images=IMAGES["other"]), 2)
+    return (
+        f"With a class's ensemble silenced in layer 1, the class loses this much accuracy: "
+        f"{spans(of(OWN_LOSS, 1))}; the other classes: {spans(of(OTHERS_LOSS, 1))}. The difference "
+        f"is above that with random units {clear_in(selective)}. With it stimulated in layer 1 on "
+        f"images of other classes, this share of them has the class's pattern in layer 2: "
+        f"{spans(completed)}; with random units {span(completed['control_value'])}. That is above "
+        f"the share with random units {clear_in(completed)}."
+    )
+
+
 def _completed(rows: pd.DataFrame, images: str) -> str:
     """Say how often a stimulated ensemble brings up its class's pattern above."""
     shares = [f"{estimate_text(row)} in layer {row['layer']}" for row in records(rows)]
@@ -333,7 +352,7 @@ extension(
     "causality", "Causality: silencing and stimulating ensembles", Causality,
     needs=("weights", "metadata", "activations", "data"),
     question="Does a class depend on its ensemble, and does the ensemble bring up the class?",
-    results=results, verdict=verdict,
+    results=results, verdict=verdict, summary=summary,
     note="Random units are outside of the ensemble and as many. Units are chosen on one half of "
     "the test images, effects measured on the other.",
 )(measure)  # fmt: skip

@@ -10,6 +10,7 @@ from ffensembles.analyses.sparsity import hoyer
 from ffensembles.analyses.statistics import contrasts
 from ffensembles.analyses.tidy import whole_numbers
 from ffensembles.ensembles import ensemble_sizes
+from ffensembles.extensions.across import clear_in, span, spans
 from ffensembles.extensions.classes import IMAGES, ClassMatrix, class_matrices
 from ffensembles.extensions.intrinsic_dimension import (
     RESOLVED,
@@ -256,14 +257,32 @@ def _slope_text(rows: pd.DataFrame) -> str:
         if not len(row) or row["value"].isna().all():
             continue
         slope = row.iloc[0]
-        clear = slope["low"] > 0 or slope["high"] < 0
+        unclear = slope["low"] <= 0 <= slope["high"]
         factor = said(*(2.0 ** float(slope[end]) for end in ("value", "low", "high")))
-        texts.append(f"{factor} for each {words}{'' if clear else ', which includes no change'}")
+        texts.append(f"{factor} for each {words}{', which includes no change' if unclear else ''}")
     if not texts:
         return ""
     return (
         f"Within a layer, a class's dimension changes by a factor of {'; of '.join(texts)} "
         "(mixed model)."
+    )
+
+
+def summary(results: pd.DataFrame) -> str:
+    """Say how many dimensions classes have, and what goes with it, over all groups of runs."""
+    main = results[results["quantity"].str.startswith(DIMENSION)]
+    images, hidden = main[main["layer"] == IMAGES], main[main["layer"] != IMAGES]
+    slopes = results[results["quantity"] == SLOPES["doublings"]]
+    first, last = (
+        f"in layer {layer} {spans(hidden[hidden['layer'] == layer], digits=1)}"
+        for layer in (hidden["layer"].min(), hidden["layer"].max())
+    )
+    return (
+        f"A class has {span(images['value'], 1)} dimensions in the images; {first}; {last}. That "
+        "is below its dimension with each unit shuffled over images "
+        f"{clear_in(hidden, below=True, what='layers')}. Within a layer, classes with a larger "
+        f"ensemble have clearly more dimensions {clear_in(slopes, of='')}, and clearly fewer "
+        f"{clear_in(slopes, of='', below=True)} (mixed model)."
     )
 
 
@@ -278,6 +297,7 @@ extension(
     ),
     results=results,
     verdict=verdict,
+    summary=summary,
     note=(
         "Layer 0 is the images as the net reads them. Dimension by Gride from the distances to two "
         "neighbours of each image (TwoNN: the first two), correctly classified images, means over "

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ffensembles.analyses.tidy import RUN_KEYS, read_frame, whole_numbers
+from ffensembles.extensions.across import clear_in, spans
 from ffensembles.extensions.registry import extension
 from ffensembles.extensions.results import (
     COLUMNS as RESULT_COLUMNS,
@@ -200,6 +201,19 @@ def verdict(results: pd.DataFrame) -> list[str]:
     return parts or ["No run was read while it trained."]
 
 
+def summary(results: pd.DataFrame) -> str:
+    """Say what comes first and how many units change class, over all groups of runs."""
+    order = results[results["quantity"] == _ACCURACY]
+    moved = results[(results["quantity"] == _MOVED) & (results["layer"] == 1)]
+    return (
+        f"Accuracy is at half of its rise before ensembles are half way to the final ones "
+        f"{clear_in(order, below=True, what='layers')}, and after them "
+        f"{clear_in(order, what='layers')}. Of the units of layer 1's final ensembles this share "
+        f"is in another class's ensemble then: {spans(moved)}; by chance it would be: "
+        f"{spans(moved, 'control_value')}."
+    )
+
+
 def _order(row: Mapping[str, Any]) -> str:
     """Say of one layer which comes first."""
     place, runs = f"layer {row['layer']}", plural(int(row["n_runs"]), "run")
@@ -231,6 +245,7 @@ def _order(row: Mapping[str, Any]) -> str:
     "class?",
     results=results,
     verdict=verdict,
+    summary=summary,
     note="Nets are read on a fixed sample of test images, all of a class, at log-spaced epochs; "
     "epochs are those of a layer's own training (FF) or of the net's. Between two readings, and "
     "from the untrained net to the first epoch, curves are taken as straight lines. Ensembles are "

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ffensembles.analyses.sharing import shared_units
 from ffensembles.analyses.tidy import whole_numbers
 from ffensembles.datasets.loading import load
+from ffensembles.extensions.across import clear_in, span, spans
 from ffensembles.extensions.classes import IMAGES, ClassMatrix, class_matrices
 from ffensembles.extensions.patterns import (
     OUTSIDE,
@@ -352,6 +353,21 @@ def verdict(found: pd.DataFrame) -> list[str]:
     return said_of or ["There are no runs."]
 
 
+def summary(results: pd.DataFrame) -> str:
+    """Say how often classes have several patterns, over all groups of runs."""
+    several = results[(results["quantity"] == SEVERAL) & (results["control"] == CLOUD)]
+    images, hidden = several[several["layer"] == IMAGES], several[several["layer"] != IMAGES]
+    first, last = hidden["layer"].min(), hidden["layer"].max()
+    agreement = results[(results["quantity"] == AGREEMENT) & (results["layer"] != IMAGES)]
+    return (
+        f"The share of classes with several patterns is {span(images['value'])} in the images; in "
+        f"layer {first} {spans(hidden[hidden['layer'] == first])}; in layer {last} "
+        f"{spans(hidden[hidden['layer'] == last])}. It is above that in one normal cloud of the "
+        f"same covariance {clear_in(hidden, what='layers')}. Two runs agree on the patterns with "
+        f"an adjusted Rand index of {spans(agreement)} (0 by chance)."
+    )
+
+
 _SENTENCES = (
     (DOMINANT, "Where there are several, the largest holds {} of the images."),
     (OVERLAP, "The Jaccard index of two patterns' active units is {}."),
@@ -379,6 +395,7 @@ extension(
     question="Does a layer respond to a class with one pattern of activity, or with several?",
     results=results,
     verdict=verdict,
+    summary=summary,
     note=(
         "Layer 0 is the images as the net reads them. Patterns: groups that HDBSCAN finds among a "
         "class's correctly classified images on the leading principal components of their "

@@ -15,6 +15,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from ffensembles.extensions.across import clear_in, spans
 from ffensembles.extensions.registry import extension
 from ffensembles.extensions.results import (
     as_results,
@@ -247,11 +248,25 @@ def verdict(results: pd.DataFrame) -> list[str]:
     return said_of
 
 
+def summary(results: pd.DataFrame) -> str:
+    """Say how much of accuracy ensembles keep, over all groups of runs."""
+    random = results[results["control"] == RULES["random"]]
+    union, small = (random[random["quantity"] == name] for name in (UNION, AT_HUNDREDTH))
+    kept, parameters = (results[results["quantity"] == name] for name in (LOST, KEPT))
+    return (
+        f"The union of ensembles alone keeps this share of accuracy: {spans(kept)}; it has this "
+        f"share of the parameters: {spans(parameters, digits=3)}. It is more accurate than as many "
+        f"random units {clear_in(union)}. In at most 1 % of the parameters, the strongest units of "
+        f"each class keep this share of accuracy: {spans(small)}; random units: "
+        f"{spans(small, 'control_value')}. The former is above the latter {clear_in(small)}."
+    )
+
+
 extension(
     "pruning", "Pruning: the net of its ensembles alone", Pruning,
     needs=("weights", "metadata", "activations", "data"),
     question="How much of a trained net can be removed if the units of its ensembles stay?",
-    results=results, verdict=verdict,
+    results=results, verdict=verdict, summary=summary,
     note="Nothing is trained again. Controls keep as many units in every layer. Units are chosen "
     "on one half of the test images, accuracy is measured on the other.",
 )(measure)  # fmt: skip

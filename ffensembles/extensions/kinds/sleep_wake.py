@@ -8,6 +8,7 @@ import pandas as pd
 from ffensembles.analyses.sparsity import sparsity_by_image
 from ffensembles.analyses.tidy import whole_numbers
 from ffensembles.analyses.weights import weights_frame
+from ffensembles.extensions.across import span
 from ffensembles.extensions.registry import extension
 from ffensembles.extensions.results import (
     COLUMNS as RESULT_COLUMNS,
@@ -23,7 +24,7 @@ from ffensembles.extensions.runs import ExtensionRun
 from ffensembles.representations.layers import layer_names
 from ffensembles.runs import variation_of
 from ffensembles.runtime.keys import Group
-from ffensembles.runtime.text import plural
+from ffensembles.runtime.text import listed, plural
 from ffensembles.training.metadata import read_run
 
 COLUMNS = (
@@ -104,6 +105,21 @@ def verdict(results: pd.DataFrame) -> list[str]:
     return parts or ["No such run is there."]
 
 
+def summary(results: pd.DataFrame) -> str:
+    """Say which phases keep the accuracy of joint training, over all groups of runs."""
+    of_net = results[results["layer"].isna()]
+    names = of_net["quantity"].str.split("; ", n=1, expand=True)
+    of_net = of_net.assign(what=names[0], phases=names[1])
+    accuracy, fallen = (of_net[of_net["what"] == _QUANTITIES[name]] for name in _OF_NET)
+    fallen = fallen[fallen["value"] > 0]
+    shares = [
+        f"{span(rows['value'])} with {phases}"
+        for phases, rows in accuracy.groupby("phases", sort=False)
+    ]
+    collapsed = listed(fallen["phases"].unique()) if len(fallen) else "no phases"
+    return f"Accuracy is {', '.join(shares)}. Training collapses with {collapsed}."
+
+
 @extension(
     "sleep_wake",
     "Sleep and wake",
@@ -112,6 +128,7 @@ def verdict(results: pd.DataFrame) -> list[str]:
     question="What is learnt if steps on positive and steps on negative data take turns?",
     results=results,
     verdict=verdict,
+    summary=summary,
     note="Phases n-m: n steps that learn from positive data alone, then m from negative data alone "
     "(Hinton 2022). Both kinds of step count among the epochs, so that a net has half as many "
     "steps of each kind as in joint training with n = m. A run collapses if its accuracy is below "
