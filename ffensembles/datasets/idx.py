@@ -41,7 +41,7 @@ def load(
 
 
 def _unpack(archive: Path) -> None:
-    """Unpack a file beside itself, as torchvision wants it, unless the same content stands there.
+    """Unpack a file beside itself, as torchvision needs it, unless the same content stands there.
 
     gzip ends with CRC-32 and size of the content; the archive itself has been checked.
     """

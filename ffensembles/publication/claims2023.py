@@ -133,7 +133,7 @@ def _agree(frames: Frames, dataset: str, protocol: str) -> Measured | None:
         if fit["n_ended"]
         else ""
     )
-    if len(pairs) < 4 or np.isnan(fit["r"]):  # Fisher's interval wants more than three
+    if len(pairs) < 4 or np.isnan(fit["r"]):  # Fisher's interval needs more than three
         return replace(found, note=ended.removeprefix("; "))
     x, y = (pairs[name].to_numpy(dtype=float) for name in ("size1", "size2"))
     test = stats.pearsonr(x, y)

@@ -253,7 +253,7 @@ def open_activations(
 
 
 def _only(dataset: xr.Dataset, category: int, path: str | Path) -> xr.Dataset:
-    """Keep one category, as a slice where its presentations lie together: few chunks are read."""
+    """Keep one category, as a slice where its presentations are contiguous: few chunks are read."""
     where = np.flatnonzero(dataset["label"].values == category)
     if where.size == 0:
         labels = ", ".join(str(label) for label in np.unique(dataset["label"].values))

@@ -33,7 +33,7 @@ _SMALLEST = 1e-12  # penalty of a silent layer
 
 
 class Observer(Protocol):
-    """What wants to be told of nets while they train."""
+    """Reads nets while they train."""
 
     @property
     def identity(self) -> str:

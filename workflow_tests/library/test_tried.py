@@ -42,7 +42,7 @@ def test_cause_is_the_nearest_setting_of_the_sweep() -> None:
     assert cause(sweep_of(**{"FF.theta_0.4": [5.1]})) == "not swept"
     assert cause(sweep.assign(layer=3)) == "not swept"
     assert cause(sweep.assign(protocol="relu-l2")) == "not swept"  # another edition's
-    # what is reproduced wants no cause
+    # what is reproduced needs no cause
     table = compare({"sizes": sizes_of(2, 5.5)}, [sweep])
     assert pd.isna(number(table, "ensemble_size", 2, model="FF", dataset="mnist").cause)
 

@@ -34,7 +34,7 @@ LEFT_OUT: dict[str, Any] = dict.fromkeys(
 """Figures that are nothing new to a cluster: they share a job with figure 2."""
 
 QUICK = (
-    # what a machine of two cores wants otherwise than a cluster: sums in one order, fast answers
+    # what a machine of two cores needs otherwise than a cluster: sums in one order, fast answers
     "--set-threads", "train_run=1",
     # what most jobs here take; each further check comes ten seconds later than the one before
     "--slurm-init-seconds-before-status-checks", "18",
