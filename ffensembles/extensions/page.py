@@ -17,8 +17,10 @@ _OPENING = """\
 
 What the study left for others to do, each as an analysis that is asked for by its name
 (`snakemake causality`, for example) or in `extensions:` of the configuration. This page is made
-from the kept frames by `snakemake beyond`. Runs are the sample: an interval is one of 95 % over
-runs. A single run has none, and nothing is decided by it.
+from the kept frames by `snakemake beyond`; the figure and the table of `causality` are
+`figures/YEAR/causality.png` and `tables/YEAR/causality.html` in `results/reference`, those of the
+others likewise. Runs are the sample: an interval is one of 95 % over runs. A single run has none,
+and nothing is decided by it.
 
 What stands *in short* is over groups: the runs of one model under one protocol on one data set. A
 number goes from the lowest to the highest group. A group, or a layer of it, counts as above or
