@@ -182,25 +182,25 @@ def decided_pairs(rows: pd.DataFrame) -> str:
 
     Examples
     --------
-    >>> rows = pd.DataFrame({"control": ["random units", "large units"],
-    ...                      "difference_low": [0.1, -0.2]})
-    >>> decided_pairs(rows)
+    >>> rows = pd.DataFrame({"control": ["random units", "large units", "others"],
+    ...                      "difference_low": [0.1, -0.2, None], "n_runs": 2})
+    >>> decided_pairs(rows[:2])
     'That is above random units, and not clearly above large units (intervals of the difference).'
+    >>> decided_pairs(rows[2:])
+    'Whether that is above others is undecided: no spread between runs.'
     """
     known = rows[rows["control"] != ""]
-    if known.empty:
-        return ""
-    if known["difference_low"].isna().all():
-        names = ", ".join(known["control"])
-        undecided = f"Whether that is above {names} is undecided: no spread between runs."
-        return undecided if (known["n_runs"] > 1).any() else ""
-    above = known["difference_low"] > 0
+    low = known["difference_low"]
     said = [
-        f"{word} {', '.join(part['control'])}"
-        for word, part in (("above", known[above]), ("not clearly above", known[~above]))
-        if len(part)
+        f"{word} {', '.join(known.loc[chosen, 'control'])}"
+        for word, chosen in (("above", low > 0), ("not clearly above", low <= 0))
+        if chosen.any()
     ]
-    return f"That is {', and '.join(said)} (intervals of the difference)."
+    decided = f"That is {', and '.join(said)} (intervals of the difference)." if said else ""
+    lone = known[low.isna() & (known["n_runs"] > 1)]
+    names = ", ".join(lone["control"])
+    undecided = f"Whether that is above {names} is undecided: no spread between runs."
+    return " ".join(filter(None, (decided, undecided if len(lone) else "")))
 
 
 def as_results(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
