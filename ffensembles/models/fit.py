@@ -17,7 +17,7 @@ def _phases(text: str) -> str:
 Negatives = Literal["once", "each-epoch", "pooled"]
 """When the wrong label of an image's negative is drawn; see `Recipe.negatives`."""
 
-Objective = Literal["sum", "mean", "layers"]
+Objective = Literal["sum", "mean", "max", "layers", "local"]
 """What BP/FF compares with its threshold; see `Recipe.objective`."""
 
 
@@ -63,12 +63,14 @@ class EndToEndFit(GoodnessFit):
     """Adam's settings, the goodness to reach, and of what."""
 
     theta: Positive = Field(
-        description="threshold of the goodness: of its sum or mean over layers, or of each layer's"
+        description="threshold of the goodness: of its sum, mean or largest over layers, or of "
+        "each layer's"
     )
     objective: Objective = Field(
         "sum",
-        description="sum, mean: one loss, of the goodness summed or averaged over layers; layers: "
-        "each layer has a loss of its own goodness, and the net learns from their sum",
+        description="sum, mean, max: one loss, of the goodness summed or averaged over layers, or "
+        "of the largest; layers: each layer has a loss of its own goodness, and the net learns "
+        "from their sum; local: likewise, but a layer learns from its own loss alone",
     )
 
 

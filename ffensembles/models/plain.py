@@ -201,11 +201,22 @@ class PlainStage:
             z = torch.nn.functional.linear(x, weight, bias)
             h = torch.sigmoid(z) if recipe.activation == "sigmoid" else torch.relu(z)
             return norm(h, recipe.goodness), h.detach().argmax(1)
-        layers = hidden(self.weights, recipe, x)
+        layers = self._layers(x)
         goodness = torch.stack([norm(h, recipe.goodness) for h in layers])
-        if recipe.objective != "layers":
+        if recipe.objective == "max":
+            goodness = goodness.max(0).values
+        elif recipe.objective in ("sum", "mean"):
             goodness = goodness.sum(0) if recipe.objective == "sum" else goodness.mean(0)
         return goodness, layers[-1].detach().argmax(1)
+
+    def _layers(self, x: Tensor) -> list[Tensor]:
+        """Return the activations of all layers, from which gradients go where they should."""
+        recipe, layers = self.task.recipe, [x]
+        if recipe.objective != "local":
+            return hidden(self.weights, recipe, x)
+        for below in range(len(recipe.widths)):
+            layers += hidden(self.weights, recipe, layers[-1].detach(), below + 1, below)
+        return layers[1:]
 
     def descend(self, loss: Tensor) -> None:
         """Move the stage's weights by one step of Adam on the loss."""

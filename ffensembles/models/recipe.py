@@ -84,9 +84,10 @@ class Recipe:
         (Hinton 2022, "sleep" and "wake"), of models that learn from both; `0-0`: every step
         learns from both.
     objective
-        What `BPFF` compares with theta. `sum`, `mean`: the goodness summed or averaged over
-        layers, in one loss; `layers`: each layer's goodness, in a loss of its own, all of which
-        are summed.
+        What `BPFF` compares with theta. `sum`, `mean`, `max`: the goodness summed or averaged
+        over layers, or the largest of any layer, in one loss; `layers`: each layer's goodness, in
+        a loss of its own, all of which are summed; `local`: likewise, but no gradient goes from a
+        layer to the one below. That is FF with all layers trained at once.
     loss
         Of models that learn from goodness: the `mean` over a step's presentations, or their `sum`.
         Adam divides a gradient by its own size plus 1e-8, so the two differ only where gradients

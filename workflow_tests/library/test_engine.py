@@ -76,6 +76,11 @@ VARIANTS = [
     BPFF.but(objective="layers", theta=0.5),
     BPFF.but(objective="layers", negatives="pooled", theta=0.5),
     BPFF.but(objective="layers", negatives="pooled", phases="2-1", **RELU_L2, batch_size=20),
+    BPFF.but(objective="max", theta=0.5),
+    BPFF.but(objective="max", negatives="pooled", **RELU_L2, batch_size=20),
+    BPFF.but(objective="local", negatives="pooled", theta=0.5),
+    BPFF.but(objective="local", negatives="each-epoch", theta=0.5),
+    BPFF.but(objective="local", negatives="pooled", phases="2-1", **RELU_L2, batch_size=20),
 ]
 
 
@@ -117,14 +122,20 @@ def weights_of(tasks: Sequence[Task]) -> dict[str, torch.Tensor]:
     }
 
 
-def first_gradients(kind: type, tasks: Sequence[Task]) -> list[dict[str, torch.Tensor]]:
-    """Return each run's gradients in the first step of the last stage.
+def first_gradients(
+    kind: type,
+    tasks: Sequence[Task],
+    layer: int | None = None,
+    weights: dict[str, torch.Tensor] | None = None,
+) -> list[dict[str, torch.Tensor]]:
+    """Return each run's gradients in the first step of a stage, by default the last.
 
     They are read off Adam's memory, whose first mean is a tenth of the first gradient.
     """
     recipe = tasks[0].recipe
-    layer = len(recipe.widths) if recipe.model == "FF" else 0
-    stage = open_stage(kind, tasks, weights_of(tasks), layer, block_size=16)
+    if layer is None:
+        layer = len(recipe.widths) if recipe.model == "FF" else 0
+    stage = open_stage(kind, tasks, weights or weights_of(tasks), layer, block_size=16)
     stage.epoch(0)
     means = {
         name.removesuffix(".exp_avg").removeprefix(f"layer{layer}."): value / 0.1

@@ -1,6 +1,7 @@
-"""BP/FF's objectives: one loss of all layers' goodness, summed or averaged, or one of each."""
+"""BP/FF's objectives: one loss of all layers' goodness or of the largest, or one of each."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -29,7 +30,7 @@ def test_the_losses_of_layers_are_summed():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("objective", ["mean", "layers"])
+@pytest.mark.parametrize("objective", ["mean", "max", "layers", "local"])
 def test_of_a_net_of_one_layer_all_are_the_same(kind: type, objective: Objective):
     one = BPFF.but(widths=(9,), objective=objective)
     ((ours,), (summed,)) = (
@@ -61,6 +62,30 @@ def test_the_last_layer_first_learns_as_in_ff(kind: type, recipe: Recipe):
         torch.testing.assert_close(ours[f"layer3.{name}"], theirs[name])
     (summed,) = first_gradients(kind, [make_task(recipe.but(objective="sum"))])
     assert not torch.allclose(summed["layer3.weight"], theirs["weight"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("changed", [{}, RELU_L2], ids=["linf", "l2"])
+def test_of_a_local_objective_every_layer_learns_as_in_ff(kind: type, changed: dict[str, Any]):
+    """FF's layers too see those below as they are, here untrained."""
+    (ours,) = first_gradients(kind, [make_task(LAYERS.but(objective="local", **changed))])
+    for layer in (1, 2, 3):
+        own = FF.but(**{"theta": 0.5, **changed}, epochs=0)
+        (theirs,) = first_gradients(PlainStage, [make_task(own)], layer)
+        for name in ("weight", "bias"):
+            torch.testing.assert_close(ours[f"layer{layer}.{name}"], theirs[name])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_the_largest_goodness_its_layer_and_those_below_learn(kind: type):
+    """With weights that saturate layer 2, whatever it reads, layer 3 has nothing to learn."""
+    task = make_task(BPFF.but(objective="max", theta=0.5))
+    weights = weights_of([task])
+    weights["layer2.bias"] += 3
+    (ours,) = first_gradients(kind, [task], weights=weights)
+    assert ours["layer3.weight"].abs().max() == 0
+    assert ours["layer2.weight"].abs().max() > 0
+    assert ours["layer1.weight"].abs().max() > 0
 
 
 @pytest.mark.parametrize("kind", [PlainStage, BatchedStage, WinnerStage])

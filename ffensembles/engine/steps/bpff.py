@@ -51,24 +51,22 @@ def _through(
             read.append(h[-1] / sizes[-1].clamp_min(SMALLEST)[..., None])
             h.append(activate(stage.linear(layer + 1, read[-1]), recipe))
     stage.mark(winners[-1], pooled)
-    if recipe.objective == "layers":
-        slopes = [stage.dloss_dgoodness(g, positive, n, pooled) for g in goodness]
-    else:  # the derivative of a sum or mean is the same for each layer
-        share = 1 / top if recipe.objective == "mean" else 1.0
-        taken = torch.stack(goodness).sum(0) * share
-        slopes = [stage.dloss_dgoodness(taken, positive, n, pooled) * share] * top
+    slopes = _slopes(stage, torch.stack(goodness), positive, n, pooled)
+    local = recipe.objective == "local"  # no gradient goes from a layer to the one below
 
     dn = z.new_empty(0)  # dLoss/dn, where n is what the layer above reads
     for layer in range(top, 0, -1):
         own, below = h[layer - 1], read[layer - 1]
         g, m, winner = goodness[layer - 1], sizes[layer - 1], winners[layer - 1]
         dloss_dgoodness = slopes[layer - 1]
-        if layer == top > 1 and recipe.goodness == "linf":  # one unit per presentation
+        alone = local or layer == top
+        if alone and layer > 1 and recipe.goodness == "linf":  # one unit per presentation
             dz = dloss_dgoodness * activation_slope(g, recipe)
-            stage.add(top, below, dz, winner)
-            dn = rows_of(stage.parameters(top)[0], winner).mul_(dz[..., None])
+            stage.add(layer, below, dz, winner)
+            if not local:
+                dn = rows_of(stage.parameters(top)[0], winner).mul_(dz[..., None])
             continue
-        if layer == top:
+        if alone:
             dh = torch.zeros_like(own)
         else:
             inward = (dn * read[layer]).sum(-1) / m.clamp_min(SMALLEST)
@@ -79,5 +77,25 @@ def _through(
         dz = dh.mul_(activation_slope(own, recipe))
         if layer > 1:
             stage.add(layer, below, dz, None)
-            dn = stage.backward(layer, dz)
+            if not local:
+                dn = stage.backward(layer, dz)
     return dz
+
+
+def _slopes(
+    stage: BatchedStage, goodness: Tensor, positive: bool, n: int, pooled: Pooled | None
+) -> list[Tensor] | Tensor:
+    """Return dLoss/dgoodness of each layer, from that of all, (layers, runs, presentations).
+
+    Slopes of one loss are the loss's own slope times the derivative of what is taken over layers.
+    """
+    objective = stage.recipe.objective
+    if objective in ("layers", "local"):
+        return [stage.dloss_dgoodness(g, positive, n, pooled) for g in goodness]
+    if objective == "max":
+        largest = goodness.max(0)
+        slope = stage.dloss_dgoodness(largest.values, positive, n, pooled)
+        return torch.zeros_like(goodness).scatter_(0, largest.indices[None], slope[None])
+    share = 1 / len(goodness) if objective == "mean" else 1.0
+    slope = stage.dloss_dgoodness(goodness.sum(0) * share, positive, n, pooled) * share
+    return [slope] * len(goodness)
