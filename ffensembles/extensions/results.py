@@ -154,8 +154,7 @@ def decided(rows: pd.DataFrame, what: str, than: str, *, below: bool = False) ->
     known = rows.dropna(subset=[end])
     if known.empty:
         what = f"{what[:1].lower()}{what[1:]}"
-        undecided = f"Whether {what} is {word} {than} is undecided: no spread between runs."
-        return undecided if (rows["n_runs"] > 1).any() else ""
+        return _undecided(what, f"{word} {than}") if (rows["n_runs"] > 1).any() else ""
     apart = sign * known[end] > 0
     clear, unclear = known.loc[apart, "layer"], known.loc[~apart, "layer"]
     if len(clear):
@@ -198,9 +197,13 @@ def decided_pairs(rows: pd.DataFrame) -> str:
     ]
     decided = f"That is {', and '.join(said)} (intervals of the difference)." if said else ""
     lone = known[low.isna() & (known["n_runs"] > 1)]
-    names = ", ".join(lone["control"])
-    undecided = f"Whether that is above {names} is undecided: no spread between runs."
-    return " ".join(filter(None, (decided, undecided if len(lone) else "")))
+    undecided = _undecided("that", f"above {', '.join(lone['control'])}") if len(lone) else ""
+    return " ".join(filter(None, (decided, undecided)))
+
+
+def _undecided(what: str, beside: str) -> str:
+    """Say that several runs have all the same difference, so that there is no interval."""
+    return f"Whether {what} is {beside} is undecided: no spread between runs."
 
 
 def as_results(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
