@@ -6,8 +6,8 @@ specification and does not compare names. This module does not import torch.
 
 import importlib
 import pkgutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ffensembles.models.fit import Fit
@@ -51,6 +51,9 @@ class ModelSpec:
         Whether a CPU may train it on the full batch with l-inf goodness by
         `engine.winner_stage`, which computes winning units alone. Only where `plain_step` is
         FF's.
+    trains_as
+        By a parameter and its value, with which the net is trained as another model is: that
+        model's name. A run of such a setting is set beside what was published of that model.
     """
 
     name: str
@@ -65,6 +68,7 @@ class ModelSpec:
     plain_step: str
     batched_step: str
     winner_search: bool = False
+    trains_as: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 def resolve(step: str) -> Callable[..., Any]:
@@ -77,6 +81,18 @@ def resolve(step: str) -> Callable[..., Any]:
     """
     found: Callable[..., Any] = pkgutil.resolve_name(step)
     return found
+
+
+def trained_as(model: str, setting: str, value: str) -> str:
+    """Name the model that a model is trained as if one setting is varied; most often itself.
+
+    Examples
+    --------
+    >>> trained_as("BPFF", "BPFF.objective", "local"), trained_as("BPFF", "BPFF.theta", "2.0")
+    ('FF', 'BPFF')
+    """
+    group, _, key = setting.partition(".")
+    return MODELS[model].trains_as.get((key, value), model) if group == model else model
 
 
 def _registered() -> dict[str, ModelSpec]:

@@ -54,6 +54,8 @@ def caption_sweep(frame: pd.DataFrame, base: Mapping[str, str], titles: Mapping[
         by_value = own.groupby(["setting", "value"], sort=False)
         means = by_value.distance.mean().rename("mean").reset_index()
         beside = means[means.value == ""].set_index("setting")["mean"]
+        if beside.empty:  # a setting made it this model, of which nothing else was run
+            continue
         means["nearer"] = means.setting.map(beside) - means["mean"]
         best = means.iloc[int(means.nearer.argmax())]
         said.append(
@@ -68,7 +70,9 @@ def caption_sweep(frame: pd.DataFrame, base: Mapping[str, str], titles: Mapping[
     names = listed(escape(titles.get(name, name)) for name in dict.fromkeys(scores.dataset))
     title = "Open settings, varied one at a time" if varied else "Runs as they are configured"
     marks = "; \\* marks the value by default" if varied else ""
-    nearest = f" Brought nearest on average over data sets: {listed(said)}." if varied else ""
+    nearest = (
+        f" Brought nearest on average over data sets: {listed(said)}." if said and varied else ""
+    )
     return (
         f"**{title}.** Points are runs, bars their means, on {names}, "
         f"{n_runs} of each{marks}. The distance is "

@@ -11,6 +11,7 @@ import xarray as xr
 from ffensembles.analyses.regression import paired_sizes, regress
 from ffensembles.analyses.tidy import RUN_KEYS, over_runs, whole_numbers
 from ffensembles.ensembles.method2 import recut
+from ffensembles.models.spec import trained_as
 from ffensembles.publication.numbers import (
     DATASETS,
     HELD_OUT,
@@ -91,7 +92,8 @@ def sweep_frame(
     -------
     pandas.DataFrame
         Columns `protocol` (the one varied), `n_train` (training images), `setting` and `value`
-        (empty for the base), `dataset` and `model` (missing where a number is of all), `seed`,
+        (empty for the base), `dataset` and `model` (missing where a number is of all; the one
+        that a setting makes of it, as in `models.spec.trained_as`), `seed`,
         `quantity`, as in `published`, `layer` (missing for numbers of no single one), `ours`,
         `published` and `distance`: the deviation in units of `tolerance`. What was not published
         is left out.
@@ -109,6 +111,10 @@ def sweep_frame(
         parts.append(_unseen(unseen[unseen["held_out"] == held_out]))
     columns, keys = [*_BY, "quantity", "layer", "ours"], ("dataset", "model", "layer")
     rows = pd.concat([part.reindex(columns=columns) for part in parts], ignore_index=True)
+    rows["model"] = [
+        trained_as(model, *settings[name]) if isinstance(model, str) and name in settings else model
+        for model, name in zip(rows["model"], rows["protocol"], strict=True)
+    ]
     known = [rows[key].astype(object).where(rows[key].notna(), None) for key in keys]
     numbers = [
         published(quantity, dataset, model, layer)

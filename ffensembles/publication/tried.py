@@ -73,7 +73,13 @@ def placed(sweep: pd.DataFrame, own: Mapping[str, Any], judged: Mapping[str, Any
     """
 
     def around(protocol: str, model: Any, setting: str) -> str:
-        ones, others = (_concerning(given["recipes"][protocol], model) for given in (own, judged))
+        group = setting.partition(".")[0]
+        trained = group if group in MODELS else model  # a setting may make it another model
+        ones = {
+            key.replace(f"{trained}.", f"{model}.", 1): value
+            for key, value in _concerning(own["recipes"][protocol], trained).items()
+        }
+        others = _concerning(judged["recipes"][protocol], model)
         said = []
         for key in {**ones, **others}:
             value = ones.get(key, _default(key, others.get(key)))

@@ -275,6 +275,15 @@ def test_scores_by_hand(frame):
     assert rows.loc["FF.theta", "published"].tolist() == [0.93, 2.7, 0.63]
 
 
+def test_a_setting_that_makes_another_model_is_scored_as_that_model(scored):
+    accuracy, sizes, weights, _ = (frame.assign(model="BPFF") for frame in scored)
+    settings = {next(iter(SETTINGS)): ("BPFF.objective", "local")}
+    rows = sweep_frame(accuracy, sizes, weights, settings, BASE)
+    local = rows.setting == "BPFF.objective"
+    assert set(rows[local & (rows.quantity == "accuracy")].published) == {0.93}
+    assert set(rows[~local & (rows.quantity == "accuracy")].published) == {0.79}
+
+
 def test_a_cut_is_scored_on_what_method_2_gives(frame):
     """Method 1's sizes are Method 2's plus 9.95 in the base; the cut halves the latter."""
     ours = frame.set_index(["setting", "quantity"]).ours
@@ -363,6 +372,25 @@ def test_a_sweep_without_settings_is_drawn_and_described():
     assert caption.startswith("**Runs as they are configured.**")
     assert "Brought nearest" not in caption
     assert "by default" not in caption
+
+
+def test_a_model_that_a_setting_alone_makes_is_drawn_without_a_default():
+    row = {
+        "protocol": "sigmoid-linf", "n_train": 100, "setting": "", "value": "", "dataset": "mnist",
+        "model": "BPFF", "seed": 0, "quantity": "accuracy", "layer": pd.NA, "ours": 0.5,
+        "published": 0.8, "distance": 10.0,
+    }  # fmt: skip
+    varied = {**row, "setting": "BPFF.objective"}
+    frame = pd.DataFrame(
+        [row, {**varied, "value": "mean"}, {**varied, "value": "local", "model": "FF"}]
+    )
+    base = {"BPFF.objective": "layers"}
+    (axes,) = draw_sweep(frame, base, {}).axes
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == [
+        f"BPFF.objective = {value}" for value in ("layers *", "mean", "local")
+    ]
+    caption = caption_sweep(frame, base, {})
+    assert "data sets: BP/FF by no setting." in caption  # FF, of one value, has no nearest
 
 
 def test_similarity_is_the_correlation_of_mean_images():

@@ -117,6 +117,16 @@ def test_a_models_own_negatives_stand_for_the_protocols_where_a_sweep_is_placed(
     assert dict(zip(rows.value, rows.around, strict=True)) == {"": "negatives=once", "once": ""}
 
 
+def test_runs_that_a_setting_makes_another_models_are_placed_among_its_runs() -> None:
+    """BP/FF whose layers learn from their own loss alone is FF with all layers at once."""
+    judged = {"recipes": {"sigmoid-linf": {"FF": {"theta": 0.5, "epochs": 1000}}}}
+    rows = sweep_of(**{"BPFF.objective_local": [9.0]}).assign(model="FF")
+    for theta, expected in ((0.5, ""), (0.7, "FF.theta=0.7")):
+        fit = {"theta": theta, "epochs": 1000, "objective": "layers"}
+        own = {"recipes": {"sigmoid-linf": {"BPFF": fit, "FF": {"theta": 2.0, "epochs": 9}}}}
+        assert set(placed(rows, own, judged).around) == {expected}
+
+
 def test_a_sweep_is_not_placed_by_the_key_that_a_row_varies() -> None:
     own = {"recipes": {"sigmoid-linf": {"negatives": "pooled", "FF": {"theta": 0.7}}}}
     judged = {"recipes": {"sigmoid-linf": {"negatives": "once", "FF": {"theta": 0.5}}}}

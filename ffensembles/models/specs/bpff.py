@@ -15,4 +15,5 @@ SPEC = ModelSpec(
     parameters=EndToEndFit,
     plain_step="ffensembles.models.plain:goodness_step",
     batched_step="ffensembles.engine.steps.bpff:add_gradients",
+    trains_as={("objective", "local"): "FF"},
 )
