@@ -61,6 +61,9 @@ VARIANTS = [
     BPFF.but(negatives="pooled", **RELU_L2, batch_size=20),
     BPFF.but(negatives="pooled", goodness="l1", normalise_input=False),
     BPFF.but(negatives="pooled", goodness="l1", normalisation="l1", batch_size=20),
+    FF.but(negatives="permuted"),
+    FF.but(negatives="permuted", **RELU_L2, batch_size=20),
+    BPFF.but(negatives="permuted"),
     FF.but(phases="1-2"),
     FF.but(phases="2-1", negatives="each-epoch", goodness="l2", activation="relu", theta=3.0),
     FF.but(phases="2-2", negatives="pooled", **RELU_L2, batch_size=20),
@@ -87,7 +90,7 @@ VARIANTS = [
 def name_of(recipe: Recipe) -> str:
     changed = [str(getattr(recipe, key)) for key in recipe.as_json()
                if getattr(recipe, key) != getattr(FF, key)]  # fmt: skip
-    ends = [recipe.negatives] if recipe.negatives == "pooled" else []
+    ends = [recipe.negatives] if recipe.negatives in ("pooled", "permuted") else []
     ends += ["l1"] if recipe.l1_penalty else []
     ends += [recipe.phases] if recipe.phases != "0-0" else []
     ends += [recipe.objective] if recipe.objective != "sum" else []
@@ -488,6 +491,16 @@ def test_pooled_negatives_are_drawn_once_and_none_is_wrong(batch_size):
     assert torch.equal(image, image.sort().values) == (batch_size is None)
     included = replace(task, recipe=task.recipe.but(held_out_negatives="include"))
     assert (included.negatives(0).labels == 2).any()
+
+
+def test_permuted_labels_are_all_labels_once_and_some_are_right():
+    task = make_task(FF.but(negatives="permuted"), 4000)
+    labels, image = task.negatives(0)
+    assert image is None
+    assert torch.equal(labels.sort().values, task.labels.sort().values)
+    assert (labels == task.labels).double().mean().item() == pytest.approx(1 / N_LABELS, abs=0.03)
+    assert torch.equal(labels, task.negatives(7).labels)
+    assert not torch.equal(labels, replace(task, seed=4).negatives(0).labels)
 
 
 def test_an_epoch_takes_every_presentation_once_the_last_ones_too():

@@ -175,7 +175,8 @@ def test_a_setting_that_another_key_leaves_without_effect_is_told():
         ),
         (
             {**THETA, "key": "negatives", "values": ["onec"]},
-            "sweep.settings[0].values[0]: found 'onec'; allowed: once, each-epoch, pooled",
+            "sweep.settings[0].values[0]: found 'onec'; allowed: once, each-epoch, pooled, "
+            "permuted",
         ),
         (
             {**GAP, "values": ["bok"]},
