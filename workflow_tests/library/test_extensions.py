@@ -263,6 +263,71 @@ def test_a_figure_and_a_table_of_every_model(name, tmp_path):
         assert kind.draw(replace(shown, frames={name: some}), kind.parameters()).axes
 
 
+# quantity, layer, value, interval of the value or of the difference, control and its value
+_DIMENSION = [
+    ("FF", "dimension, neighbours 1 and 2", 0, 12.0, -3, -1, "", None),
+    ("FF", "dimension, neighbours 1 and 2", 1, 4.0, -3, -1, "", None),
+    ("BP", "dimension, neighbours 1 and 2", 1, 9.0, 1, 2, "", None),
+    ("FF", "dimension, neighbours 1 and 2", 2, 2.0, -1, 1, "", None),
+    ("BP", "log2 of the dimension for each doubling of the ensemble", 1, 0.5, 0.1, 0.9, "", None),
+]
+_DYNAMICS = [
+    ("FF", "accuracy: epoch at half of its rise", 1, 3.0, -5, -1, "", 6.0),
+    ("FF", "accuracy: epoch at half of its rise", 2, 9.0, 1, 5, "", 6.0),
+    ("FF", "accuracy: epoch at half of its rise", 3, 9.0, None, None, "", 6.0),
+    ("FF", "units of final ensembles that are another class's when accuracy is at half, share",
+     1, 0.25, None, None, "", 0.5),
+]  # fmt: skip
+_MICROSTRUCTURE = [
+    ("FF", "classes with several patterns, share", 0, 0.1, None, None, "one normal cloud", 0.0),
+    ("FF", "classes with several patterns, share", 1, 0.3, 0.1, 0.3, "one normal cloud", 0.1),
+    ("FF", "classes with several patterns, share", 3, 0.4, -0.1, 0.2, "one normal cloud", 0.3),
+    ("FF", "classes with several patterns, share", 3, 0.4, 0.1, 0.2, "another null", 0.3),
+    ("FF", "agreement of two runs on patterns, adjusted Rand index", 1, 0.75, None, None, "", None),
+]
+_SLEEP_WAKE = [
+    ("FF", "accuracy; joint training", None, 0.9, None, None, "", None),
+    ("BPFF", "accuracy; joint training", None, 0.8, None, None, "", None),
+    ("FF", "accuracy; phases 1-1", None, 0.5, None, None, "", None),
+    ("FF", "share of runs that collapse; joint training", None, 0.0, None, None, "", None),
+    ("FF", "share of runs that collapse; phases 1-1", None, 0.5, None, None, "", None),
+    ("FF", "Hoyer sparsity; phases 1-1", 1, 0.7, None, None, "", None),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "expected"),
+    [
+        ("dimension", _DIMENSION,
+         "A class has 12.0 dimensions in the images; in layer 1 4.0 in FF, 9.0 in BP; in layer 2 "
+         "2.0 in FF. That is below its dimension with each unit shuffled over images in 1 of 2 "
+         "layers of FF and 0 of 1 of BP. Within a layer, classes with a larger ensemble have "
+         "clearly more dimensions in 1 of 1 groups of BP, and clearly fewer in 0 of 1 groups of "
+         "BP (mixed model)."),
+        ("dynamics", _DYNAMICS,
+         "Accuracy is at half of its rise before ensembles are half way to the final ones in 1 of "
+         "2 layers of FF, and after them in 1 of 2 layers of FF. Of the units of layer 1's final "
+         "ensembles this share is in another class's ensemble then: 0.25 in FF; by chance it "
+         "would be: 0.50 in FF."),
+        ("microstructure", _MICROSTRUCTURE,
+         "The share of classes with several patterns is 0.10 in the images; in layer 1 0.30 in "
+         "FF; in layer 3 0.40 in FF. It is above that in one normal cloud of the same covariance "
+         "in 1 of 2 layers of FF. Two runs agree on the patterns with an adjusted Rand index of "
+         "0.75 in FF (0 by chance)."),
+        ("sleep_wake", _SLEEP_WAKE,
+         "Accuracy is 0.80 to 0.90 with joint training, 0.50 with phases 1-1. Training collapses "
+         "with phases 1-1."),
+    ],
+    ids=["dimension", "dynamics", "microstructure", "sleep_wake"],
+)  # fmt: skip
+def test_what_stands_in_short_by_hand(name, rows, expected):
+    names = ("model", "quantity", "layer", "value", "low", "high", "control", "control_value")
+    given = [dict(zip(names, row, strict=True)) for row in rows]
+    ends = [{"difference_low": row["low"], "difference_high": row["high"]} for row in given]
+    frame = as_results([{**row, **end} for row, end in zip(given, ends, strict=True)])
+    assert EXTENSIONS[name].summary(frame) == expected
+
+
 def _columns(name: str) -> list[str]:
     own = sys.modules[EXTENSIONS[name].module].COLUMNS
     return list(dict.fromkeys([*KEYS, "seed", *own]))
