@@ -123,7 +123,8 @@ class _Mathematics(Group):
     )
     negatives: Negatives = Field(
         description="when the wrong label of an image's negative is drawn; or negatives drawn once "
-        "from the pool of all images with all wrong labels"
+        "from the pool of all images with all wrong labels; or all images with their labels "
+        "permuted, some of which are right"
     )
     held_out_negatives: Literal["exclude", "include"] = Field(
         description="whether negatives may carry the label of a held-out class"

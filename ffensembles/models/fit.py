@@ -14,8 +14,8 @@ def _phases(text: str) -> str:
     return text
 
 
-Negatives = Literal["once", "each-epoch", "pooled"]
-"""When the wrong label of an image's negative is drawn; see `Recipe.negatives`."""
+Negatives = Literal["once", "each-epoch", "pooled", "permuted"]
+"""How negatives are drawn; see `Recipe.negatives`."""
 
 Objective = Literal["sum", "mean", "max", "layers", "local"]
 """What BP/FF compares with its threshold; see `Recipe.objective`."""

@@ -76,7 +76,7 @@ class Task:
         return size is None or size >= len(self.x)
 
     def negatives(self, epoch: int) -> Negatives:
-        """Return the negatives of an epoch; none carries its image's true label.
+        """Return the negatives of an epoch; of permuted labels alone some are the true ones.
 
         Where an epoch is one batch, pooled negatives are sorted by image, so that those of an
         image are found together.
@@ -85,6 +85,8 @@ class Task:
         exclude = self.held_out if self.recipe.held_out_negatives == "exclude" else None
         stream = random_stream(self.seed, "negatives", draw)
         own, device = self.labels.cpu().numpy(), self.labels.device
+        if self.recipe.negatives == "permuted":
+            return Negatives(torch.from_numpy(stream.permutation(own)).to(device), None)
         if self.recipe.negatives != "pooled":
             wrong = negative_labels(own, self.n_labels, stream, exclude)
             return Negatives(torch.from_numpy(wrong).to(device), None)

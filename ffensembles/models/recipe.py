@@ -68,7 +68,9 @@ class Recipe:
         the softmax over labels of each layer's goodness, summed over layers.
     negatives
         An image's negative carries a wrong label, drawn `once` or again in `each-epoch`;
-        `pooled`: as many negatives as images, drawn once from all images with all wrong labels.
+        `pooled`: as many negatives as images, drawn once from all images with all wrong labels;
+        `permuted`: the labels of all images, permuted once, so that with n equally frequent
+        labels one negative in n carries its image's true label.
     held_out_negatives
         Whether a run without one class may `include` that class's label among its negatives.
     theta
