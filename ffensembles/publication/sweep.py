@@ -111,9 +111,11 @@ def sweep_frame(
         parts.append(_unseen(unseen[unseen["held_out"] == held_out]))
     columns, keys = [*_BY, "quantity", "layer", "ours"], ("dataset", "model", "layer")
     rows = pd.concat([part.reindex(columns=columns) for part in parts], ignore_index=True)
+    varied = [settings.get(name, ("", "")) for name in rows["protocol"]]
+    rows["setting"], rows["value"] = zip(*varied, strict=True) if varied else ((), ())
     rows["model"] = [
-        trained_as(model, *settings[name]) if isinstance(model, str) and name in settings else model
-        for model, name in zip(rows["model"], rows["protocol"], strict=True)
+        model if pd.isna(model) else trained_as(model, setting, value)
+        for model, (setting, value) in zip(rows["model"], varied, strict=True)
     ]
     known = [rows[key].astype(object).where(rows[key].notna(), None) for key in keys]
     numbers = [
@@ -127,8 +129,8 @@ def sweep_frame(
     rows = rows.dropna(subset="published")
     rows["distance"] = (rows.ours - rows.published).abs() / rows.pop("tolerance")
     rows.insert(1, "n_train", accuracy["n_train"].max())
-    rows.insert(2, "setting", [settings.get(name, ("", ""))[0] for name in rows.protocol])
-    rows.insert(3, "value", [settings.get(name, ("", ""))[1] for name in rows.protocol])
+    rows.insert(2, "setting", rows.pop("setting"))
+    rows.insert(3, "value", rows.pop("value"))
     return whole_numbers(rows.assign(protocol=base).reset_index(drop=True))
 
 

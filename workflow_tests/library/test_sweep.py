@@ -360,13 +360,15 @@ def test_values_that_a_file_holds_as_numbers_are_named_as_configured_and_no_poin
         assert all(low <= x <= high for x in shown)
 
 
+AS_CONFIGURED = {
+    "protocol": "sigmoid-linf", "n_train": 100, "setting": "", "value": "", "dataset": "mnist",
+    "model": "BPFF", "seed": 0, "quantity": "accuracy", "layer": pd.NA, "ours": 0.5,
+    "published": 0.8, "distance": 10.0,
+}  # fmt: skip
+
+
 def test_a_sweep_without_settings_is_drawn_and_described():
-    row = {
-        "protocol": "sigmoid-linf", "n_train": 100, "setting": "", "value": "", "dataset": "mnist",
-        "model": "BPFF", "seed": 0, "quantity": "accuracy", "layer": pd.NA, "ours": 0.5,
-        "published": 0.8, "distance": 10.0,
-    }  # fmt: skip
-    frame = pd.DataFrame([row, {**row, "seed": 1}])
+    frame = pd.DataFrame([AS_CONFIGURED, {**AS_CONFIGURED, "seed": 1}])
     (axes,) = draw_sweep(frame, {}, {}).axes
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["as configured"]
     caption = caption_sweep(frame, {}, {})
@@ -376,14 +378,9 @@ def test_a_sweep_without_settings_is_drawn_and_described():
 
 
 def test_a_model_that_a_setting_alone_makes_is_drawn_without_a_default():
-    row = {
-        "protocol": "sigmoid-linf", "n_train": 100, "setting": "", "value": "", "dataset": "mnist",
-        "model": "BPFF", "seed": 0, "quantity": "accuracy", "layer": pd.NA, "ours": 0.5,
-        "published": 0.8, "distance": 10.0,
-    }  # fmt: skip
-    varied = {**row, "setting": "BPFF.objective"}
+    varied = {**AS_CONFIGURED, "setting": "BPFF.objective"}
     frame = pd.DataFrame(
-        [row, {**varied, "value": "mean"}, {**varied, "value": "local", "model": "FF"}]
+        [AS_CONFIGURED, {**varied, "value": "mean"}, {**varied, "value": "local", "model": "FF"}]
     )
     base = {"BPFF.objective": "layers"}
     (axes,) = draw_sweep(frame, base, {}).axes
