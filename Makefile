@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest -n auto
 demo laptop: environment
 	$(SNAKEMAKE) all --profile profiles/$@
 
-# makes what an edit changed; trains only the runs that are not kept
+# makes what an edit of the configuration changed; trains only the runs that are not kept
 reference: environment
 	$(SNAKEMAKE) tidy tables figures --profile profiles/reference
 

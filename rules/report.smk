@@ -64,6 +64,10 @@ rule write_configuration:
         "../scripts/configuration.py"
 
 
+# The report is made by Snakemake, which an environment for jobs need not hold: by the one that runs this.
+os.environ.setdefault("FFENSEMBLES_PYTHON", sys.executable)
+
+
 rule make_report:
     input:
         editions.every("tables"),

@@ -1,7 +1,7 @@
 """Make the report: Snakemake's own, of what rule report_contents names."""
 
+import os
 import subprocess
-import sys
 from pathlib import Path
 
 from ffensembles.config import load_config
@@ -26,6 +26,9 @@ with logged(snakemake.log[0], snakemake.output[0]):
         words += ["--configfile", configuration, "--report", page]
         words += ["--report-stylesheet", root / "report" / "report.css"]
         subprocess.run(
-            [sys.executable, "-m", "snakemake", *words], stdout=log, stderr=log, check=True
+            [os.environ["FFENSEMBLES_PYTHON"], "-m", "snakemake", *words],
+            stdout=log,
+            stderr=log,
+            check=True,
         )
         page.replace(report)

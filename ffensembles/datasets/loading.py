@@ -122,7 +122,7 @@ def load(
         return whole
     if limit > len(labels):
         raise DataError(
-            f"{entry.name}: data.{split}_images asks for {limit} images, the {split} split has "
+            f"{entry.name}: images.{split}_images asks for {limit} images, the {split} split has "
             f"{len(labels)}; write a smaller number or null."
         )
     return whole.take(stratified(whole.labels, limit, random_stream(seed, f"subset of {split}")))

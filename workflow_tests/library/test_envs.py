@@ -60,6 +60,13 @@ def test_every_requirement_is_in_an_environment():
     assert {CONDA_NAMES.get(package, package) for package in wanted} == have
 
 
+def test_scripts_start_no_program_of_their_own_environment():
+    # the report is made by Snakemake, which is in no environment for jobs
+    scripts = {path.name: path.read_text() for path in (ROOT / "scripts").glob("*.py")}
+    assert "FFENSEMBLES_PYTHON" in scripts["make_report.py"]
+    assert [name for name, text in scripts.items() if "sys.executable" in text] == []
+
+
 def test_analysis_needs_no_torch():
     assert not {"pytorch", "torchvision"} & set(environment("analysis.yaml"))
 
