@@ -67,11 +67,12 @@ def costs(
         known = trained if rule == "train" else [(np.nan, "cpu", 1)] * len(runs)
         for run, path, (took, device, together) in zip(runs, paths, known, strict=True):
             seconds, memory = _benchmark(Path(path))
+            seconds /= sharing[str(path)]
             rows.append(
                 {
                     **{key: run[key] for key in RUN_KEYS},
                     "rule": rule,
-                    "seconds": np.fmax(seconds / sharing[str(path)], took),
+                    "seconds": np.fmax(seconds, took),
                     # what is missing compares as false
                     "max_rss": np.nan if seconds < took else memory,
                     "device": device,

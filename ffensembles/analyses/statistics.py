@@ -16,6 +16,9 @@ from ffensembles.analyses.tidy import RUN_KEYS
 CONFIDENCE = 0.95
 PERMUTATIONS = 10_000
 
+_ROUNDING = 1e-12
+"""Values that differ by no more than this share of their size differ by rounding: no spread."""
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -72,6 +75,54 @@ def mantel(
     return r, float((1 + np.sum(by_chance >= r - 1e-9)) / (1 + permutations))
 
 
+def student(
+    values: ArrayLike, null: float = 0.0, *, size: float = 0.0
+) -> tuple[float, float, float, float]:
+    """Return the mean of values, Student's interval of it, and the p of its equality with `null`.
+
+    Parameters
+    ----------
+    values
+        One for each run, (runs,).
+    null
+        What the mean is compared with.
+    size
+        How large the numbers are that values are differences of: rounding is judged by it.
+
+    Returns
+    -------
+    tuple[float, float, float, float]
+        Mean, ends of the 95 % interval and two-sided p. Interval and p are missing for fewer than
+        two values or without any spread; without a value all are.
+
+    Examples
+    --------
+    >>> [round(x, 3) for x in student([1, 2, 3])]
+    [2.0, -0.484, 4.484, 0.074]
+    >>> student([0.1, 0.1, 0.1])[1:]
+    (nan, nan, nan)
+    """
+    from scipy import stats
+
+    x = np.asarray(values, dtype=float)
+    if not len(x):
+        return (np.nan,) * 4
+    mean, error = float(x.mean()), np.sqrt(_variance(x, size) / len(x))
+    if error == 0:
+        return mean, np.nan, np.nan, np.nan
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 1) * error)
+    p = float(2 * stats.t.sf(abs(mean - null) / error, len(x) - 1))
+    return mean, mean - half, mean + half, p
+
+
+def _variance(values: NDArray[np.float64], size: float = 0.0) -> float:
+    """Return the unbiased variance: 0 for one value, and where values differ by rounding alone."""
+    size = max(size, float(np.abs(values).max()))
+    if len(values) < 2 or np.ptp(values) <= _ROUNDING * size:
+        return 0.0
+    return float(values.var(ddof=1))
+
+
 def welch(one: ArrayLike, other: ArrayLike) -> tuple[float, float, float]:
     """Return Welch's interval of the difference of two means, and the p of their equality.
 
@@ -96,7 +147,7 @@ def welch(one: ArrayLike, other: ArrayLike) -> tuple[float, float, float]:
     one, other = np.asarray(one, float), np.asarray(other, float)
     if min(len(one), len(other)) < 2:
         return np.nan, np.nan, np.nan
-    parts = np.array([values.var(ddof=1) / len(values) for values in (one, other)])
+    parts = np.array([_variance(values) / len(values) for values in (one, other)])
     if not parts.any():
         return np.nan, np.nan, np.nan
     difference, se = one.mean() - other.mean(), np.sqrt(parts.sum())
@@ -151,7 +202,7 @@ def hedges_g(one: ArrayLike, other: ArrayLike) -> Effect:
     n, m = len(one), len(other)
     if min(n, m) < 2:
         return Effect()
-    pooled = ((n - 1) * one.var(ddof=1) + (m - 1) * other.var(ddof=1)) / (n + m - 2)
+    pooled = ((n - 1) * _variance(one) + (m - 1) * _variance(other)) / (n + m - 2)
     if pooled == 0:
         return Effect()
     g = (one.mean() - other.mean()) / np.sqrt(pooled) * (1 - 3 / (4 * (n + m) - 9))
@@ -179,7 +230,7 @@ def ratio_of_means(one: ArrayLike, other: ArrayLike) -> Effect:
     ratio = one.mean() / other.mean()
     if min(len(one), len(other)) < 2:
         return Effect(float(ratio))
-    parts = np.array([x.var(ddof=1) / (len(x) * x.mean() ** 2) for x in (one, other)])
+    parts = np.array([_variance(x) / (len(x) * x.mean() ** 2) for x in (one, other)])
     if not parts.any():
         return Effect(float(ratio))
     t = stats.t.ppf((1 + CONFIDENCE) / 2, _freedom(parts, one, other))

@@ -68,7 +68,9 @@ def loo(
     def find(x: NDArray[np.floating]) -> Found:
         mean = x.mean(axis=0, dtype=np.float64)
         threshold = (k + 1) * mean.sum() / (mean.size + k)
-        return {"threshold": np.asarray(threshold), "active": mean > threshold}
+        # equal means are not above themselves, whatever rounding makes of their sum
+        active = mean > threshold * (1 + 1e-12)
+        return {"threshold": np.asarray(threshold), "active": active}
 
     dims = {"active": ("neuroid",), "threshold": ()}
     found = by_category(layer, find, dims, (categories, unseen))

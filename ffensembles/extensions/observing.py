@@ -211,7 +211,7 @@ def _ensembles(active: NDArray[np.bool_], final: NDArray[np.bool_]) -> dict[str,
         "jaccard_chance": _ratio(chance, size + last - chance),
         "kept": _ratio(shared, last),
         "elsewhere": _ratio(elsewhere, last),
-        "elsewhere_chance": (others & ~active).mean(1),
+        "elsewhere_chance": np.where(last > 0, (others & ~active).mean(1), np.nan),
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ffensembles.analyses.statistics import CONFIDENCE
+from ffensembles.analyses.statistics import student
 from ffensembles.analyses.tidy import RUN_KEYS, whole_numbers
 from ffensembles.datasets import DATASETS
 from ffensembles.models.recipe import MODEL_TITLES
@@ -25,10 +25,11 @@ COLUMNS = (
 `layer` is missing for the whole net. `value` is a mean over runs, `low` and `high` its 95 %
 interval (t distribution over runs). `control` names the control or null in words, `control_value`
 is its mean over the same runs, and `difference`, with its interval and the p of a paired t test, is
-value - control. An interval needs two runs.
+value - control. An interval needs two runs that are not all alike.
 """
 
 _BY = ["protocol", "dataset", "model", "layer"]
+_DIFFERENCE = ("difference", "difference_low", "difference_high", "p")
 
 
 def estimates(
@@ -36,8 +37,9 @@ def estimates(
 ) -> pd.DataFrame:
     """Estimate a column of a frame across runs, beside its control in the same runs.
 
-    A run's rows (over classes or draws, say) are averaged first, without missing values: runs are
-    the sample.
+    A run's rows (over classes or draws, say) are averaged first, since runs are the sample. Rows
+    without a value do not count, nor do rows without a control: both are means of the same rows.
+    Where no row has both, the value stands alone.
 
     Parameters
     ----------
@@ -68,22 +70,20 @@ def estimates(
     columns = [value, *([control_value] if control_value else [])]
     if "layer" not in frame:
         frame = frame.assign(layer=None)
-    keys = list(dict.fromkeys([*_BY, *RUN_KEYS]))
-    per_run = frame.groupby(keys, dropna=False, sort=False)[columns].mean().reset_index()
     rows = []
-    for key, group in per_run.groupby(_BY, dropna=False, sort=False):
-        known = group.dropna(subset=columns)
-        x = known[value].to_numpy(dtype=float)
-        mean, low, high, _ = interval(x)
+    for key, group in frame.groupby(_BY, dropna=False, sort=False):
+        both = group.dropna(subset=columns)
+        known = both if len(both) else group.dropna(subset=value)
+        per_run = known.groupby(list(RUN_KEYS), dropna=False, sort=False)[columns].mean()
+        x = per_run[value].to_numpy(dtype=float)
+        mean, low, high, _ = student(x)
         row = {**dict(zip(_BY, key, strict=True)), "quantity": quantity}
         row |= {"value": mean, "low": low, "high": high, "n_runs": len(x), "control": control}
         if control_value:
-            other = known[control_value].to_numpy(dtype=float)
-            difference = dict(
-                zip(("difference", "difference_low", "difference_high", "p"), interval(x - other),
-                    strict=True)
-            )  # fmt: skip
-            row |= {"control_value": other.mean() if len(other) else np.nan, **difference}
+            other = per_run[control_value].to_numpy(dtype=float)
+            size = np.abs([x, other]).max(initial=0)
+            row["control_value"] = other.mean() if len(other) else np.nan
+            row |= zip(_DIFFERENCE, student(x - other, size=size), strict=True)
         rows.append(row)
     return as_results(rows)
 
@@ -144,7 +144,7 @@ def decided(rows: pd.DataFrame, what: str, than: str, *, below: bool = False) ->
     Examples
     --------
     >>> rows = pd.DataFrame({"layer": [1, 2], "difference_low": [0.1, -0.2],
-    ...                      "difference_high": [0.3, 0.4]})
+    ...                      "difference_high": [0.3, 0.4], "n_runs": 3})
     >>> print(decided(rows, "The loss", "chance"))
     The loss is above chance in layer 1, not clearly in layer 2 (interval of the difference).
     >>> print(decided(rows[:1], "The loss", "that of chance", below=True))
@@ -163,9 +163,16 @@ def decided(rows: pd.DataFrame, what: str, than: str, *, below: bool = False) ->
     else:
         among = "any of " if len(unclear) > 1 else ""
         said = f"{what} is not clearly {word} {than} in {among}{_layers(unclear)}."
-    lone = rows.loc[rows[end].isna(), "layer"]
-    undecided = f" Undecided in {_layers(lone)}: no spread between runs." if len(lone) else ""
-    return said + undecided
+    lone = rows[rows[end].isna()]
+    undecided = [
+        f" Undecided in {_layers(there['layer'])}: {why}."
+        for why, there in (
+            ("no spread between runs", lone[lone["n_runs"] > 1]),
+            ("fewer than two runs", lone[lone["n_runs"] <= 1]),
+        )
+        if len(there)
+    ]
+    return said + "".join(undecided)
 
 
 def _layers(numbers: Iterable[int]) -> str:
@@ -214,25 +221,6 @@ def as_results(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return whole_numbers(frame.assign(control=frame["control"].fillna("")))
 
 
-def interval(values: Sequence[float] | np.ndarray) -> tuple[float, float, float, float]:
-    """Return mean, ends of the 95 % interval over runs and the p of a mean of 0 (t test).
-
-    Without two values, or any spread, there is no interval.
-    """
-    from scipy import stats
-
-    x = np.asarray(values, dtype=float)
-    if not len(x):
-        return (np.nan,) * 4
-    mean = float(x.mean())
-    error = x.std(ddof=1) / np.sqrt(len(x)) if len(x) > 1 else 0.0
-    if error == 0:
-        return mean, np.nan, np.nan, np.nan
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 1) * error
-    p = 2 * stats.t.sf(abs(mean) / error, len(x) - 1)
-    return mean, float(mean - half), float(mean + half), float(p)
-
-
 def said(value: float, low: float = np.nan, high: float = np.nan, *, digits: int = 2) -> str:
     """Write an estimate and its interval, as text has it.
 
@@ -240,11 +228,13 @@ def said(value: float, low: float = np.nan, high: float = np.nan, *, digits: int
     --------
     >>> said(0.5, 0.25, 0.75), said(0.5), said(float("nan"))
     ('0.50 (0.25 to 0.75)', '0.50', '—')
+    >>> said(-1e-9)
+    '0.00'
     """
     if pd.isna(value):
         return NOTHING
-    text = f"{value:.{digits}f}"
-    return text if pd.isna(low) else f"{text} ({low:.{digits}f} to {high:.{digits}f})"
+    text = f"{value:z.{digits}f}"  # z: no minus before a 0
+    return text if pd.isna(low) else f"{text} ({low:z.{digits}f} to {high:z.{digits}f})"
 
 
 def estimate_text(row: Mapping[str, Any], digits: int = 2) -> str:
@@ -259,9 +249,9 @@ def estimate_text(row: Mapping[str, Any], digits: int = 2) -> str:
     """
     inside = []
     if not pd.isna(row["low"]):
-        inside.append(f"{row['low']:.{digits}f} to {row['high']:.{digits}f}")
+        inside.append(f"{row['low']:z.{digits}f} to {row['high']:z.{digits}f}")
     if row.get("control") and not pd.isna(row["control_value"]):
-        inside.append(f"{row['control']} {row['control_value']:.{digits}f}")
+        inside.append(f"{row['control']} {said(row['control_value'], digits=digits)}")
     inside.append(plural(int(row["n_runs"]), "run"))
     return f"{said(row['value'], digits=digits)} ({'; '.join(inside)})"
 

@@ -82,11 +82,9 @@ def _unseen_sparse(frames: Frames, dataset: str, protocol: str, layer: int) -> M
     floor = floor_of(frames, dataset)
     found = one_sample(per_run(rows, "size"), floor)
     told = not np.isnan([found.low, floor]).any()
-    return replace(
-        found,
-        holds=found.low > 0 and found.high < floor if told else None,
-        note=f"{left_out(rows)}; Method 1's floor {floor:.1f}; p is of equality with it",
-    )
+    holds = found.low > 0 and found.high < floor if told else None
+    note = f"Method 1's floor {floor:.1f}; p is of equality with it"
+    return replace(found, holds=holds).noting(left_out(rows), note)
 
 
 def _inhibition(frames: Frames, dataset: str, protocol: str) -> Measured | None:
@@ -108,10 +106,8 @@ def _inhibition(frames: Frames, dataset: str, protocol: str) -> Measured | None:
         else f"{MODEL_TITLES[model]} {NOT_RUN}"
         for model, values in others.items()
     )
-    return replace(
-        found, holds=all(found.high < bound for bound in bounds) if told else None,
-        note=f"{', '.join(beside)}; p is of equality with one half",
-    )  # fmt: skip
+    holds = all(found.high < bound for bound in bounds) if told else None
+    return replace(found, holds=holds).noting(", ".join(beside), "p is of equality with one half")
 
 
 def _agree(frames: Frames, dataset: str, protocol: str) -> Measured | None:

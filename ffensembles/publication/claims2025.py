@@ -76,7 +76,7 @@ def _unseen_ensemble(frames: Frames, dataset: str, protocol: str, layer: int) ->
     found = one_sample(per_run(rows[unseen], "size"), 0)
     seen = mean_of(per_run(rows[~unseen], "size"))
     note = f"{left_out(rows)}; seen classes {seen:.1f} units; p is of equality with 0"
-    return replace(found, holds=None if np.isnan(found.low) else found.low > 0, note=note)
+    return replace(found, holds=None if np.isnan(found.low) else found.low > 0).noting(note)
 
 
 def _unseen_shares(frames: Frames, dataset: str, protocol: str, layer: int) -> Measured | None:
@@ -111,8 +111,8 @@ def _unseen_shares(frames: Frames, dataset: str, protocol: str, layer: int) -> M
         drawn = rng.permuted(np.tile(similarity, (PERMUTATIONS, 1)), axis=1)
         by_chance += drawn @ shared.sum(axis=0) / len(r)
     p = float((1 + np.sum(by_chance >= r.mean() - 1e-9)) / (1 + PERMUTATIONS))
-    found = replace(one_sample(r, 0), p=p, note="; ".join(notes))
-    return replace(found, holds=bool(p < 0.05 and r.mean() > 0))
+    holds = bool(p < 0.05 and r.mean() > 0)
+    return replace(one_sample(r, 0), p=p, holds=holds).noting(*notes)
 
 
 def _of_class(
@@ -151,10 +151,8 @@ def _excitation(frames: Frames, dataset: str, protocol: str) -> Measured | None:
     if not len(values):
         return None
     found = one_sample(values, 0.5)
-    return replace(
-        found, holds=None if np.isnan(found.low) else found.low > 0.5,
-        note="p is of equality with one half",
-    )  # fmt: skip
+    holds = None if np.isnan(found.low) else found.low > 0.5
+    return replace(found, holds=holds).noting("p is of equality with one half")
 
 
 def _balance(frames: Frames, dataset: str, protocol: str) -> Measured | None:
@@ -168,10 +166,10 @@ def _balance(frames: Frames, dataset: str, protocol: str) -> Measured | None:
     se = values.std(ddof=1) / np.sqrt(len(values))
     inside = BALANCED - abs(mean_of(values) - 0.5)
     # of the two one-sided tests the one that the mean is nearer to has the larger p
-    p = float(stats.t.sf(inside / se, len(values) - 1)) if se > 0 else float(inside <= 0)
+    p = float(stats.t.sf(inside / se, len(values) - 1))
     holds = found.low > 0.5 - BALANCED and found.high < 0.5 + BALANCED
     note = f"p is of a difference from one half of at least {BALANCED:g} (two one-sided tests)"
-    return replace(found, p=p, holds=holds, note=note)
+    return replace(found, p=p, holds=holds).noting(note)
 
 
 def _bimodality(frames: Frames, dataset: str, protocol: str) -> Measured | None:
@@ -190,10 +188,10 @@ def _bimodality(frames: Frames, dataset: str, protocol: str) -> Measured | None:
         for model, values in depths.items()
         if model != "BPFF" and len(values)
     ]
-    return replace(
-        found, holds=None if np.isnan(found.low) else found.low > VALLEY,
-        note="; ".join([*others, f"p is of equality with {VALLEY:g}"]),
-    )  # fmt: skip
+    holds = None if np.isnan(found.low) else found.low > VALLEY
+    if found.n > 1 and found.value <= VALLEY:  # where no run has a valley there is no spread
+        holds = False
+    return replace(found, holds=holds).noting(*others, f"p is of equality with {VALLEY:g}")
 
 
 def _by_layer(

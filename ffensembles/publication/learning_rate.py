@@ -95,7 +95,7 @@ def sparser_at_its_accuracy(
     if len(i):
         note += f", FF's accuracy less BP's {accuracy.mean():+.3f} on average"
     holds = None if np.isnan(found.low) else found.low > 0
-    return _opposite(replace(found, holds=holds, note=note))
+    return _opposite(replace(found, holds=holds).noting(note))
 
 
 def _matched(ours: pd.Series, theirs: pd.Series) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -147,7 +147,7 @@ def _with_accuracy(
 def _opposite(found: Measured, *notes: str) -> Measured:
     """Say so where the interval shows the opposite of the claim."""
     reverse = "BP is the sparser (interval below 0)" if found.high < 0 else ""
-    return replace(found, note="; ".join(filter(None, [found.note, *notes, reverse])))
+    return found.noting(*notes, reverse)
 
 
 # ---- in words
@@ -217,6 +217,9 @@ def _verdict(rows: list[dict[Any, Any]]) -> str:
     ]
     open_ = [_layer(row) for row in rows if row["low"] <= 0 <= row["high"]]
     parts += [f"undecided in {', '.join(open_)}"] if open_ else []
+    if not below:  # nothing speaks for the learning rate
+        said = "; ".join(parts)
+        return f"{said[:1].upper()}{said[1:]}."
     return f"{'; '.join(parts)}: the learning rate explains part of the published difference."
 
 

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
-from ffensembles.analyses.statistics import CONFIDENCE, hedges_g, mantel, welch
+from ffensembles.analyses.statistics import hedges_g, mantel, student, welch
 from ffensembles.analyses.tidy import RUN_KEYS, over_seeds
 from ffensembles.publication.numbers import PROTOCOL, SIZE_METHOD, SIZE_QUANTILE
 from ffensembles.runtime.text import plural
@@ -19,6 +18,8 @@ FEWEST_CLASSES = 4
 
 NOT_RUN = "not run"
 """What is said where no run gives a number."""
+
+NO_SPREAD = "all runs have the same value, so that there is no interval"
 
 NO_LABELS = "weights carry no labels"
 NO_UNSEEN = "shuffled labels leave no class unseen"
@@ -52,6 +53,10 @@ class Measured:
     n_of: str = "runs"
     holds: bool | None = None
     note: str = ""
+
+    def noting(self, *notes: str) -> "Measured":
+        """Return it with further notes behind its own; empty ones do not count."""
+        return replace(self, note="; ".join(filter(None, [self.note, *notes])))
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,7 @@ def weaker(
     if silent := len(by_run) - len(difference):
         are = "run is" if silent == 1 else "runs are"
         notes.append(f"{silent} {are} left out, no unit being active for the unseen class")
-    found = replace(one_sample(difference, 0), note="; ".join(notes))
+    found = one_sample(difference, 0).noting(*notes)
     return replace(found, holds=None if np.isnan(found.high) else found.high < 0)
 
 
@@ -184,14 +189,9 @@ def mean_of(values: NDArray[np.float64]) -> float:
 
 def one_sample(values: NDArray[np.float64], null: float) -> Measured:
     """Return the mean with Student's interval and the p of its equality with `null`."""
-    n, mean = len(values), mean_of(values)
-    if n < 2:
-        return Measured(mean, n=n)
-    se = values.std(ddof=1) / np.sqrt(n)
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * se
-    with np.errstate(divide="ignore", invalid="ignore"):  # runs without any spread
-        p = 2 * stats.t.sf(np.abs((mean - null) / se), n - 1)
-    return Measured(mean, float(mean - half), float(mean + half), float(p), n)
+    mean, low, high, p = student(values, null)
+    alike = len(values) > 1 and np.isnan(low)
+    return Measured(mean, low, high, p, len(values), note=NO_SPREAD if alike else "")
 
 
 def of_unseen(
@@ -249,6 +249,8 @@ def difference(of: dict[str, NDArray[np.float64]]) -> Measured | None:
     notes = [f"{title} {mean_of(one):.3f}, {beside} {mean_of(other):.3f}"]
     if not np.isnan(effect):
         notes.append(f"Hedges' g {effect:.1f}")
+    elif min(len(one), len(other)) > 1:
+        notes.append(NO_SPREAD)
     return Measured(
         mean_of(one) - mean_of(other), low, high, p, len(one) + len(other),
         f"runs ({len(one)} {title}, {len(other)} {beside})",

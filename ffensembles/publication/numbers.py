@@ -193,9 +193,31 @@ def tolerance(quantity: str, value: float, edition: str = "2023") -> float:
     >>> round(tolerance("sparsity", 0.829, "2025"), 3)
     0.05
     """
-    absolute = _ABSOLUTE_2025.get(quantity, ABSOLUTE) if edition == "2025" else ABSOLUTE
+    absolute = _of_edition(edition).get(quantity, ABSOLUTE)
     allowed = absolute if quantity in FRACTIONS else RELATIVE * abs(value)
     return allowed * (1 + 1e-9)  # .93 - .90 is no more than .03, whatever floats make of it
+
+
+def absolute_tolerances(edition: str) -> str:
+    """Say how far fractions of one may lie off and still count as reproduced.
+
+    Examples
+    --------
+    >>> absolute_tolerances("2023")
+    'for fractions of one, within .03 of it'
+    >>> absolute_tolerances("2025")
+    'for fractions of one, within .03 of it, for accuracy .02, for sparsity .05'
+    """
+    others = [f"for {name} {_short(value)}" for name, value in _of_edition(edition).items()]
+    return ", ".join([f"for fractions of one, within {_short(ABSOLUTE)} of it", *others])
+
+
+def _of_edition(edition: str) -> dict[str, float]:
+    return _ABSOLUTE_2025 if edition == "2025" else {}
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}".lstrip("0")
 
 
 def reproduced(number: Published, value: float) -> bool:

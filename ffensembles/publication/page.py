@@ -22,7 +22,7 @@ from ffensembles.publication.comparison import DIFFERENT, DIRECTION, REPRODUCED
 from ffensembles.publication.editions import PUBLICATIONS
 from ffensembles.publication.learning_rate import in_words
 from ffensembles.publication.measures import sample_text
-from ffensembles.publication.numbers import ABSOLUTE, RELATIVE, UNSEEN_LAYER
+from ffensembles.publication.numbers import RELATIVE, UNSEEN_LAYER, absolute_tolerances
 from ffensembles.publication.sweep import as_text
 from ffensembles.publication.tables import FLOOR_TOLERANCE, NOTHING, ON_FLOOR
 from ffensembles.publication.tried import NUMBER_KEYS, at_scale, by_images
@@ -94,7 +94,7 @@ def page(
         *_tried(comparison, trials, scores, titles, figure),
         *_varied(sweeps, edition, titles),
         "## What the words mean",
-        _legend(len(claims), edition),
+        _legend(int(claims["p"].notna().sum()), edition),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -414,10 +414,11 @@ def _number_line(row: Mapping, titles: Mapping[str, str]) -> list[str]:
 
 
 def _legend(tests: int, edition: str) -> str:
-    relative, absolute = f"{RELATIVE:.0%}".replace("%", " %"), f"{ABSOLUTE:.2f}".lstrip("0")
+    relative = f"{RELATIVE:.0%}".replace("%", " %")
     lines = [
-        f"**{REPRODUCED}**: our mean lies within {relative} of the published value; for "
-        f"accuracies and fractions, within {absolute} of it.",
+        f"**{REPRODUCED}**: our mean lies within {relative} of the published value; "
+        f"{absolute_tolerances(edition)}. Where single runs are published it lies so near to their "
+        "range, and below a published bound, or no more above it.",
         f"**{DIRECTION}**: it does not, yet lies on the same side as the published value. The side "
         f"is that of Method 1's floor for counts of active units (below, above, or within "
         f"{FLOOR_TOLERANCE:.0%} of it, which is a side of its own); of one half for fractions of "
@@ -449,7 +450,7 @@ def _legend(tests: int, edition: str) -> str:
         f"Intervals are of {CONFIDENCE:.0%} over runs".replace("95%", "95 %")
         + " (Welch's on log sizes for ratios, Student's for means, Fisher's for r over pairs); "
         f"the Mantel test permutes classes {PERMUTATIONS:,} times. p (Holm) is corrected for all "
-        f"{tests} tests of this table; {_HOLM.get(edition, _BRACKETS)}.",
+        f"{tests} tests of this table that have a p; {_HOLM.get(edition, _BRACKETS)}.",
         "Untrained: the same statistic on nets of no epoch. Shuffled: on the same activations "
         "with labels permuted over the correctly classified images. Neither enters a verdict.",
         *_OF_EDITION.get(edition, ()),

@@ -15,7 +15,13 @@ import pandas as pd
 from ffensembles.analyses.tidy import over_seeds, whole_numbers, write_frame
 from ffensembles.ensembles import METHODS
 from ffensembles.models.recipe import MODEL_TITLES
-from ffensembles.publication.numbers import SIZE_METHOD, SIZE_QUANTILE, Published, published
+from ffensembles.publication.numbers import (
+    SIZE_METHOD,
+    SIZE_QUANTILE,
+    Published,
+    floor,
+    published,
+)
 from ffensembles.runtime.files import write_checksums, write_text
 from ffensembles.runtime.keys import Field, Group, Quantile
 from ffensembles.runtime.text import html_table
@@ -174,8 +180,12 @@ def sizes_table(
     cells = _cells(rows, "size", "ensemble_size" if comparable else None, look_up)
     by = ["protocol", "model", "dataset", "layer"]
     cells = cells.merge(rows.groupby(by, sort=False)["floor"].first().reset_index(), on=by)
-    for name, value in (("on_floor", "mean"), ("published_on_floor", "published")):
-        cells[name] = (cells[value] - cells.floor).abs() <= FLOOR_TOLERANCE * cells.floor
+    theirs = floor(SIZE_QUANTILE)  # of the study's layers, which may have another width than ours
+    for name, value, level in (
+        ("on_floor", "mean", cells["floor"]),
+        ("published_on_floor", "published", theirs),
+    ):
+        cells[name] = (cells[value] - level).abs() <= FLOOR_TOLERANCE * level
     lost = int(rows["lost"].sum())
     title = METHODS[shown.method].title if shown.method in METHODS else shown.method
     at = "" if shown.quantile is None else f" at quantile {shown.quantile:g}"

@@ -288,11 +288,13 @@ def _nearest(number: Published, rows: pd.DataFrame, of_images: str = "") -> str:
     """Say which setting of a sweep comes nearest, against the base's runs of the same seeds."""
     base = rows[rows["setting"] == ""]
     nearest, said = np.inf, NO_NEARER
-    compared = 0
+    compared = False
     for (setting, value), group in rows[rows["setting"] != ""].groupby(["setting", "value"]):
         beside = base[base["seed"].isin(group["seed"])]["ours"].mean()
+        if np.isnan(beside):
+            continue
+        compared = True
         ours = group["ours"].mean()
-        compared += not np.isnan(beside)
         distance = abs(ours - number.value)
         if distance < min(nearest, abs(beside - number.value)):
             nearest = distance

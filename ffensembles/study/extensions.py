@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from ffensembles.config import Config
+from ffensembles.ensembles import METHODS
 from ffensembles.errors import ConfigError
 from ffensembles.extensions import EXTENSIONS
 from ffensembles.extensions.runs import OfEnsembles
+from ffensembles.publication.tables import Sizes
 from ffensembles.runs import Run
 from ffensembles.study.editions import Editions
 from ffensembles.study.frames import frame_file
@@ -65,8 +67,15 @@ class Extensions:
     def parameters(self, name: str, run: Run) -> dict[str, Any]:
         """Return an extension's parameters for a run, with the method of the run's edition."""
         given = getattr(self.config.extension_settings, name)
-        if isinstance(given, OfEnsembles) and given.method is None:
+        if isinstance(given, OfEnsembles):
             method, quantile = self.method(run.protocol)
+            method = given.method or method
+            quantile = quantile if given.quantile is None else given.quantile
+            if quantile is None and "quantiles" in METHODS[method].parameters.model_fields:
+                raise ConfigError(
+                    f"extension_settings.{name}.quantile: {method} needs one, and the table of "
+                    "sizes has none; write a quantile."
+                )
             given = given.model_copy(update={"method": method, "quantile": quantile})
         return dict(given.model_dump())
 
@@ -77,7 +86,8 @@ class Extensions:
                 continue
             for table in edition.tables.values():
                 if table and table["kind"] == "sizes":
-                    return table.get("method", "method1"), table.get("quantile")
+                    sizes = Sizes(**table)
+                    return sizes.method, sizes.quantile
         return _FALLBACK
 
     def files(self, name: str, edition: str | None = None) -> list[str]:

@@ -248,6 +248,12 @@ def test_an_unseen_class_is_weaker_and_sparse() -> None:
         tuple(stats.ttest_1samp(sizes, 39.2).confidence_interval(0.95))
     )
     assert row.verdict == "holds"
+    # runs that are all alike say nothing of how others would be
+    alike = {**with_floor, "unseen": unseen_of(differences, [1.0] * 4)}
+    row = tell(alike, "unseen_sparse_1", "fashionmnist")
+    assert (row.value, row.n, row.verdict) == (1.0, 4, "undecided")
+    assert "all runs have the same value" in row.note
+    assert np.isnan(row.p)
     strong = {"unseen": unseen_of([0.1, 0.2], [1.0, 1.0])}
     assert tell(strong, "unseen_weaker_1", "fashionmnist").verdict == "does not hold"
     single = {"unseen": unseen_of([-0.1], [1.0])}

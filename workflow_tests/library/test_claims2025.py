@@ -319,6 +319,8 @@ def test_the_learning_rates_verdict_in_words() -> None:
     assert "At the same accuracy, the sparsity" in sparse
     dense = words({**frames, **control([0.875, 0.876, 0.874], [0.34, 0.35, 0.36])})
     assert "FF is the sparser in every layer: the learning rate does not explain it." in dense
+    unclear = words({**frames, **control([0.875, 0.876, 0.874], [0.70, 0.84, 0.99])})
+    assert "Undecided in layer 1." in unclear  # nothing speaks for or against the learning rate
     one = {
         "accuracy": accuracy_of({"FF": [0.85]}),
         "sparsity": sparsity_of({"FF": [0.83]}),

@@ -100,6 +100,12 @@ def test_runs_that_share_a_job_share_its_time(tmp_path):
     metadata = [write_metadata(tmp_path / f"{i}.json", 55) for i in (0, 1)]
     got = frame_of(tmp_path, shared[:2], metadata)
     assert got[["seconds", "runs_together"]].values.tolist() == [[60, 2]] * 2
+    # a job that took less for each than training did was not the one that trained
+    got = frame_of(
+        tmp_path, shared[:2], [write_metadata(tmp_path / f"{i}.json", 70) for i in (0, 1)]
+    )
+    assert got.seconds.tolist() == [70, 70]
+    assert got.max_rss.isna().all()
 
 
 def test_of_a_job_repeated_the_last_counts(tmp_path):

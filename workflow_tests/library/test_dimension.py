@@ -275,6 +275,18 @@ def test_dimensions_that_rounding_hides_do_not_count(frame: pd.DataFrame):
     assert left_out["value"].eq(1).all()
 
 
+def test_a_class_without_a_dimension_counts_in_no_comparison(frame: pd.DataFrame):
+    lost = (frame["category"] == 1) & (frame["layer"] == 1) & (frame["model"] == "BP")
+    found = kind.results(frame.assign(resolved=frame["resolved"] & ~lost))
+    main = found[(found["quantity"] == "dimension, neighbours 2 and 4") & (found["layer"] == 1)]
+    of = frame[frame.main & (frame.layer == 1) & (frame.category == 0)]
+    rows = main.set_index("model").loc["BP"]
+    assert rows["control_value"] == pytest.approx(of[of.model == "BP"]["shuffled"].mean())
+    ratio = found[found["quantity"].str.startswith(kind.RATIO) & (found["layer"] == 1)]
+    means = of.groupby("model")["dimension"].mean()  # of the class that both models have
+    assert ratio["value"].item() == pytest.approx(means["FF"] / means["BP"])
+
+
 def test_one_run_is_measured_and_has_no_interval(frame: pd.DataFrame):
     found = kind.results(frame[(frame.model == "FF") & (frame.seed == 0)])
     assert found["low"].isna().all()

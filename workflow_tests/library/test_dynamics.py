@@ -287,6 +287,13 @@ def test_which_comes_first_by_hand():
     row = found.loc["accuracy: epoch at half of its rise"]
     assert (row["value"], row["control_value"], row["n_runs"]) == (2.0, 3.0, 2)
     assert "the order is not settled (2 runs)" in verdict(results(frame))[0]
+    # ensembles that are gone in the end are not an accuracy that does not rise
+    gone = {1: {epoch: none for epoch in active[1]}}
+    lost = frame_of(readings_of(gone, layer_accuracy=accuracy[0]))
+    (said,) = verdict(results(lost))
+    assert "accuracy is at half after 1 epochs, and there are no ensembles in the end" in said
+    flat = frame_of(readings_of(active, layer_accuracy=dict.fromkeys(accuracy[0], 0.5)))
+    assert "accuracy rises too little" in verdict(results(flat))[0]
     assert results(frame.iloc[:0]).empty
     assert verdict(results(frame.iloc[:0])) == ["No run was read while it trained."]
 
@@ -298,6 +305,8 @@ def test_units_that_change_class_by_hand():
     assert frame.loc[0, "kept"] == pytest.approx(1 / 3)
     assert frame.loc[0, "elsewhere"] == pytest.approx(1 / 3)
     assert frame.loc[0, "elsewhere_chance"] == pytest.approx(1 / 4)
+    empty = frame_of(readings_of({1: {0: [[1, 0], [0, 1]], 3: [[1, 0], [0, 0]]}}))
+    assert empty.set_index(["epoch", "category"])["elsewhere_chance"].isna()[0, 1]
     assert frame.loc[1, "jaccard"] == 0
     assert frame.loc[1, "elsewhere"] == 0
 

@@ -104,6 +104,12 @@ def test_method2_is_its_definition(x: np.ndarray, epsilon: float, relu: bool) ->
         np.testing.assert_array_equal(got.active, box)
 
 
+@pytest.mark.parametrize("units", range(2, 12))
+def test_no_unit_is_above_equal_ones(units: int) -> None:
+    x = np.full((2, units), 0.1)  # the sum of some numbers of these is rounded below their product
+    assert not loo(make_layer(x, np.zeros(2, int), np.ones(2, bool)), 0).active.any()
+
+
 @settings(max_examples=60, deadline=None)
 @given(ANY, st.sampled_from([0.0, 1.0, 2.0]))
 def test_loo_is_its_definition(x: np.ndarray, k: float) -> None:

@@ -13,21 +13,21 @@ import yaml
 from extension_runs import run_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from ffensembles.analyses.tidy import read_frame, with_keys
 from ffensembles.config import load_config
 from ffensembles.datasets import DATASETS
 from ffensembles.errors import ConfigError
 from ffensembles.extensions import EXTENSIONS
+from ffensembles.extensions.kinds.dimension import SLOPES
 from ffensembles.extensions.page import NOT_RUN, page
 from ffensembles.extensions.registry import NOTHING_MEASURED
 from ffensembles.extensions.results import (
     COLUMNS,
     as_results,
     compared,
+    decided,
     estimates,
-    interval,
     results_table,
 )
 from ffensembles.extensions.runs import halves, some_of_each
@@ -125,6 +125,21 @@ def test_ensembles_are_those_of_the_editions_table_of_sizes():
     assert own.parameters("causality", one)["method"] == "method2"
 
 
+def test_a_quantile_is_kept_or_that_of_the_table_and_never_missing():
+    of = {run.protocol: run for run in study().extensions.runs("causality")}
+
+    def quantile(protocol="sigmoid-linf", editions=None, **given):
+        given = {"extension_settings": {"causality": given}}
+        given |= {"editions": {"2023": {"tables": {"table2": editions}}}} if editions else {}
+        return study(**given).extensions.parameters("causality", of[protocol])["quantile"]
+
+    assert quantile(quantile=0.9) == 0.9  # of the edition's method
+    assert quantile(method="method1") == 0.95
+    assert quantile(editions={"kind": "sizes"}) == 0.95  # the table's default
+    with pytest.raises(ConfigError, match=r"extension_settings.causality.quantile: method1 needs"):
+        quantile("relu-l2", method="method1")  # the edition's table has none
+
+
 def test_only_runs_on_all_classes_are_measured():
     runs = study().extensions.runs("causality")
     assert runs
@@ -150,17 +165,6 @@ def test_kept_results_train_nothing_for_an_extension(tmp_path):
 # --- estimates
 
 
-def test_an_interval_is_that_of_a_t_test():
-    values = [0.2, 0.5, 0.9, 0.4]
-    mean, low, high, p = interval(values)
-    test = stats.ttest_1samp(values, 0)
-    assert (mean, p) == pytest.approx((0.5, test.pvalue))
-    assert (low, high) == pytest.approx(tuple(test.confidence_interval(0.95)))
-    assert np.isnan(interval([])).all()
-    assert interval([2.0])[0] == 2
-    assert np.isnan(interval([2.0])[1:]).all()
-
-
 def test_rows_of_a_run_are_averaged_before_runs_are_the_sample():
     rows = [{**KEYS, "seed": s, "layer": 1, "x": x} for s, x in ((0, 1), (0, 3), (1, 6), (1, None))]
     found = estimates(pd.DataFrame(rows), "x", "size").iloc[0]
@@ -168,6 +172,33 @@ def test_rows_of_a_run_are_averaged_before_runs_are_the_sample():
     assert found["n_runs"] == 2
     assert found["control"] == ""
     assert np.isnan(found["p"])
+
+
+def test_a_value_and_its_control_are_means_of_the_same_rows():
+    cells = [(1.0, 0.5), (9.0, None), (None, 7.0)]
+    rows = [
+        {**KEYS, "seed": s, "layer": 1, "x": x, "o": o}
+        for s in (0, 1)
+        for x, o in [*cells, (2.0 + s, 1.5)]
+    ]
+    found = estimates(pd.DataFrame(rows), "x", "size", control_value="o").iloc[0]
+    assert (found["value"], found["control_value"], found["difference"]) == (1.75, 1.0, 0.75)
+    alone = pd.DataFrame(rows).assign(o=np.nan)
+    found = estimates(alone, "x", "size", control_value="o").iloc[0]
+    assert (found["value"], found["n_runs"]) == (pytest.approx((4 + 13 / 3) / 2), 2)
+    assert np.isnan(found["control_value"])
+    assert np.isnan(found["difference"])
+
+
+def test_why_a_layer_is_undecided_is_said():
+    nothing = float("nan")
+    rows = pd.DataFrame({"layer": [1, 2, 3], "n_runs": [3, 3, 1],
+                         "difference_low": [0.1, nothing, nothing],
+                         "difference_high": [0.2, nothing, nothing]})  # fmt: skip
+    assert decided(rows, "It", "chance") == (
+        "It is above chance in layer 1 (interval of the difference). "
+        "Undecided in layer 2: no spread between runs. Undecided in layer 3: fewer than two runs."
+    )
 
 
 @settings(max_examples=20, deadline=None)
@@ -269,7 +300,7 @@ _DIMENSION = [
     ("FF", "dimension, neighbours 1 and 2", 1, 4.0, -3, -1, "", None),
     ("BP", "dimension, neighbours 1 and 2", 1, 9.0, 1, 2, "", None),
     ("FF", "dimension, neighbours 1 and 2", 2, 2.0, -1, 1, "", None),
-    ("BP", "log2 of the dimension for each doubling of the ensemble", 1, 0.5, 0.1, 0.9, "", None),
+    ("BP", SLOPES["doublings"], 1, 0.5, 0.1, 0.9, "", None),
 ]
 _DYNAMICS = [
     ("FF", "accuracy: epoch at half of its rise", 1, 3.0, -5, -1, "", 6.0),

@@ -41,6 +41,11 @@ def test_the_page_holds_every_number_and_claim(tmp_path) -> None:
     assert "| size (units) | MNIST | BP | 3 |" in text
     for word in ("reproduced", "same direction", "not reproduced", "not run", "undecided"):
         assert f"**{word}**" in text
+    assert (
+        f"corrected for all {tested['p'].notna().sum()} tests of this table that have a p" in text
+    )
+    assert tested["p"].isna().any()
+    assert "within 20 % of the published value; for fractions of one, within .03 of it." in text
     # frames that went through a file make the same page
     write_frame(comparison, tmp_path / "comparison.csv")
     write_frame(tested, tmp_path / "claims.csv")

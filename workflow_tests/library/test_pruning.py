@@ -90,6 +90,8 @@ def test_units_are_chosen_by_class():
     assert chosen(layer, None).tolist() == union.tolist()
     empty = layer.assign(active=layer["active"] & False)
     assert len(chosen(empty, None)) == 1  # a layer never vanishes
+    lost = layer.assign(mean=layer["mean"].where(layer["category"] == 1))
+    assert chosen(lost, 1).tolist() == [int(layer["mean"].sel(category=1).values.argmax())]
 
 
 @pytest.mark.parametrize(("model", "protocol"), NETS)

@@ -62,8 +62,14 @@ def test_phases_stand_beside_joint_training_of_the_same_seeds():
 def test_a_seed_without_joint_training_is_in_no_comparison():
     frame = FRAME[~((FRAME.protocol == "p") & (FRAME.seed == 1))]
     by = results(frame).set_index("quantity")
-    assert by.loc["accuracy; phases 1-1", "value"] == pytest.approx(0.7)
-    assert by.loc["accuracy; phases 1-1", "n_runs"] == 1
+    assert by.loc["accuracy; phases 1-1", "value"] == pytest.approx(0.65)
+    assert by.loc["accuracy; phases 1-1", "n_runs"] == 2  # none is dropped
+    assert by.loc["accuracy; phases 1-1", "control"] == ""
+    both = pd.concat([FRAME, frame.assign(dataset="other")], ignore_index=True)
+    of = results(both).set_index(["dataset", "quantity"])["control"]
+    name = "accuracy; phases 1-1"
+    assert [of[dataset, name] for dataset in (FRAME.dataset[0], "other")] == [
+        "joint training", ""]  # fmt: skip
     alone = results(FRAME[FRAME.protocol != "p"]).set_index("quantity")
     assert alone.loc["accuracy; phases 1-1", "value"] == pytest.approx(0.65)
     assert alone.loc["accuracy; phases 1-1", "control"] == ""

@@ -14,6 +14,7 @@ from ffensembles.analyses.statistics import (
     holm,
     mann_whitney,
     ratio_of_means,
+    student,
     welch,
 )
 
@@ -29,6 +30,35 @@ def test_welch_by_hand() -> None:
     assert p == pytest.approx(2 * stats.t.sf(2 / se, freedom))
     assert np.isnan(welch([1, 1], [2, 2])).all()
     assert np.isnan(welch([1], [2, 3])).all()
+
+
+def test_student_is_the_t_test() -> None:
+    values = [0.2, 0.5, 0.9, 0.4]
+    mean, low, high, p = student(values, 0.1)
+    test = stats.ttest_1samp(values, 0.1)
+    assert (mean, p) == pytest.approx((0.5, test.pvalue))
+    assert (low, high) == pytest.approx(tuple(test.confidence_interval(0.95)))
+    assert np.isnan(student([])).all()
+    assert student([2.0])[0] == 2
+    assert np.isnan(student([2.0])[1:]).all()
+
+
+@pytest.mark.parametrize(
+    "value", [0.1, 0.2, 0.7, 1.9, 0.0]
+)  # of three times .1 the variance is 1e-34
+def test_equal_runs_have_no_spread(value: float) -> None:
+    alike, other = [value] * 3, [value + 0.1] * 3
+    assert np.isnan(student(alike)[1:]).all()
+    assert np.isnan(welch(alike, other)).all()
+    assert np.isnan(hedges_g(alike, other).value)
+    assert np.isnan(ratio_of_means(alike, other).low)
+
+
+def test_differences_of_rounding_have_no_spread() -> None:
+    apart = np.array([0.3, 0.1, 0.2]) - np.array([0.1 + 0.2, 0.1, 0.2])
+    assert np.ptp(apart) > 0
+    assert np.isnan(student(apart, size=0.3)[1:]).all()
+    assert not np.isnan(student(apart)).any()  # where nothing is known of what they come from
 
 
 def test_mann_whitney_by_hand() -> None:

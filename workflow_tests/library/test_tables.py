@@ -94,6 +94,8 @@ def test_table2_marks_published_values_on_the_floor() -> None:
     assert cells.published_on_floor.to_dict() == {
         ("FF", 2): False, ("FF", 3): False, ("BP", 2): False, ("BP", 3): True,
     }  # fmt: skip
+    wider = sizes_table(sizes.assign(units=1000, floor=50.0)).cells.set_index(["model", "layer"])
+    assert wider.published_on_floor.to_dict() == cells.published_on_floor.to_dict()
 
 
 def test_table3_beside_the_editions_own_values() -> None:

@@ -26,6 +26,9 @@ def test_cause_is_the_nearest_setting_of_the_sweep() -> None:
     # read from a file: numbers are numbers, an empty cell is missing
     read = sweep.assign(setting=sweep.setting.replace("", np.nan), value=[np.nan, 0.4, 0.6])
     assert cause(read) == "FF.theta=0.4 gives 5.1 (1 run of 6,000 images; base 19.2)"
+    # runs of a seed that the base has not are beside nothing
+    apart = sweep.assign(seed=[1, 0, 0])
+    assert cause(apart) == "not swept"
     two = sweep_of(base=[10.0, 20.0], **{"negatives_each-epoch": [6.0, 8.0], "x_1": [4.9]})
     assert cause(two) == "x=1 gives 4.9 (1 run of 6,000 images; base 10.0)"
     assert cause(two[two.setting != "x"]) == (

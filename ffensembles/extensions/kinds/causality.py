@@ -130,6 +130,8 @@ def _silenced(
             for condition, sets in (
                 ("ensemble", [units]), ("next", [rest[: len(units)]]), ("random", drawn),
             ):  # fmt: skip
+                if len(sets[0]) < len(units):  # too few units outside of the ensemble: no control
+                    continue
                 own, others = np.mean([losses(one, category) for one in sets], axis=0)
                 yield {
                     **row, "condition": condition, "units": len(sets[0]), "own_loss": own,

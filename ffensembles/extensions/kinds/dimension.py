@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ffensembles.analyses.sparsity import hoyer
-from ffensembles.analyses.statistics import contrasts
+from ffensembles.analyses.statistics import contrasts, student
 from ffensembles.analyses.tidy import whole_numbers
 from ffensembles.ensembles import ensemble_sizes
 from ffensembles.extensions.across import clear_in, span, spans
@@ -27,7 +27,6 @@ from ffensembles.extensions.results import (
     decided,
     estimates,
     groups,
-    interval,
     model_rank,
     said,
     spoken_runs,
@@ -47,7 +46,7 @@ COLUMNS = (
 RATIO = "dimension as a multiple of that of"
 TWO_NN = "dimension by TwoNN"
 SLOPES = {
-    "doublings": "log2 of the dimension for each doubling of the ensemble",
+    "doublings": "log2 of the dimension for each doubling of 1 + units of the ensemble",
     "sparsity_tenths": "log2 of the dimension for each 0.1 of Hoyer sparsity",
 }
 """Variables of the mixed model: what their slopes are in words."""
@@ -165,9 +164,18 @@ def _resolved(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ratios(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return rows of results: the dimension of a model as a multiple of another's."""
+    """Return rows of results: the dimension of a model as a multiple of another's.
+
+    Two models are compared over the classes that each of their runs has a dimension of.
+    """
     models = sorted(rows["model"].unique(), key=model_rank)
-    compared = contrasts(rows, "dimension", list(combinations(models, 2)))
+    of_class = ["protocol", "dataset", "layer", "category"]
+    parts = []
+    for pair in combinations(models, 2):
+        both = rows[rows["model"].isin(pair)]
+        everywhere = both.groupby(of_class)["dimension"].transform(lambda x: x.notna().all())
+        parts.append(contrasts(both[everywhere.astype(bool)], "dimension", [pair]))
+    compared = pd.concat(parts) if parts else pd.DataFrame()
     return [
         {
             **{name: row[name] for name in ("protocol", "dataset", "layer")},
@@ -197,7 +205,7 @@ def _slopes(rows: pd.DataFrame) -> list[dict[str, Any]]:
                 {**head, "quantity": SLOPES[name], **_numbers(slope)},
                 {
                     **{**head, "quantity": SLOPES[name] + BY_RUN},
-                    **dict(zip(("value", "low", "high", "p"), interval(slope.by_run), strict=True)),
+                    **dict(zip(("value", "low", "high", "p"), student(slope.by_run), strict=True)),
                 },
             ]
     return found
@@ -221,7 +229,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
                 "neighbours, or distances no larger than rounding."
             )
             continue
-        few = min(few, int(main["n_runs"].min()))
+        few = min(few, int(main.loc[main["n_runs"] > 0, "n_runs"].min()))
         of_images = said(images["value"].mean(), digits=1)
         shuffled = by_layer(hidden, "control_value", 1, named=False)
         parts = [
@@ -250,7 +258,7 @@ def _slope_text(rows: pd.DataFrame) -> str:
     """Say how dimension goes with size and sparsity in one model on one data set."""
     texts = []
     for name, words in (
-        ("doublings", "doubling of the ensemble"),
+        ("doublings", "doubling of the ensemble's units, one added"),
         ("sparsity_tenths", "0.1 of sparsity"),
     ):
         row = rows[rows["quantity"] == SLOPES[name]]
@@ -301,8 +309,9 @@ extension(
     note=(
         "Layer 0 is the images as the net reads them. Dimension by Gride from the distances to two "
         "neighbours of each image (TwoNN: the first two), correctly classified images, means over "
-        "classes. Slopes: linear mixed model over classes with a level for each layer, runs as "
-        "groups; classes of a run count as independent."
+        "classes with a control. Ratios of models: over the classes that each run of both has; p "
+        "is of the difference (Welch). Slopes: linear mixed model over classes with a level for "
+        "each layer, runs as groups; classes of a run count as independent."
     ),
     minutes=20,
     memory=4000,

@@ -218,8 +218,13 @@ def _order(row: Mapping[str, Any]) -> str:
     """Say of one layer which comes first."""
     place, runs = f"layer {row['layer']}", plural(int(row["n_runs"]), "run")
     value, other = row["value"], row["control_value"]
-    if np.isnan(value) or np.isnan(other):
+    if np.isnan(value):
         return f"in {place} accuracy rises too little to say which comes first"
+    if np.isnan(other):
+        return (
+            f"in {place} accuracy is at half after {value:.3g} epochs, and there are no ensembles "
+            f"in the end ({runs})"
+        )
     low, high = row["difference_low"], row["difference_high"]
     if high < 0:
         first = "accuracy comes first"

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ffensembles.analyses.sharing import shared_units
+from ffensembles.analyses.statistics import student
 from ffensembles.analyses.tidy import whole_numbers
 from ffensembles.datasets.loading import load
 from ffensembles.extensions.across import clear_in, span, spans
@@ -32,7 +33,6 @@ from ffensembles.extensions.results import (
     decided,
     estimates,
     groups,
-    interval,
     spoken_runs,
 )
 from ffensembles.extensions.runs import ExtensionRun, OfEnsembles
@@ -293,7 +293,7 @@ def _agreements(frame: pd.DataFrame) -> list[dict[str, Any]]:
                 by_run.setdefault(row[:-1], []).append(rand_index(labels[row], images))
         scores = [_mean(values) for values in by_run.values()]
         known = [value for value in scores if not np.isnan(value)]
-        mean, low, high, _ = interval(known)
+        mean, low, high, _ = student(known)
         numbers = {"value": mean, "low": low, "high": high, "n_runs": len(known)}
         found.append({**head, "quantity": OF_IMAGES, **numbers})
     return [row for row in found if not np.isnan(row["value"])]

@@ -123,14 +123,16 @@ def chosen(layer: xr.Dataset, strongest: int | None) -> NDArray[np.int64]:
     layer
         Its ensembles: `active` and `mean` over (category, neuroid).
     strongest
-        Units of each class, those with the highest mean; None: the union of all ensembles.
+        Units of each class, those with the highest mean; None: the union of all ensembles. A
+        class without correctly classified images has none.
     """
-    means = np.nan_to_num(layer["mean"].values)
+    means = layer["mean"].values
     if strongest is None:
         units = np.flatnonzero(layer["active"].values.any(axis=0))
     else:
-        units = np.unique(np.argsort(-means, axis=1, kind="stable")[:, :strongest])
-    return units if len(units) else np.array([means.mean(axis=0).argmax()])
+        known = means[np.isfinite(means).all(axis=1)]
+        units = np.unique(np.argsort(-known, axis=1, kind="stable")[:, :strongest])
+    return units if len(units) else np.array([np.nan_to_num(means).mean(axis=0).argmax()])
 
 
 def pruned_to(net: Net, kept: Sequence[NDArray[np.int64]]) -> Net:

@@ -71,17 +71,18 @@ def results(frame: pd.DataFrame) -> pd.DataFrame:
     for value, words in _QUANTITIES.items():
         of_net = value in _OF_NET
         here = rows[rows.layer == rows.layer.min()].assign(layer=pd.NA) if of_net else rows
-        keys = ["protocol", "dataset", "model", "seed", "layer"]
+        group = ["protocol", "dataset", "model", "layer"]
+        keys = [*group, "seed"]
         joint = here[here.phases == JOINT].set_index(keys)[value].rename("joint")
         beside = here.merge(joint.reset_index(), on=keys, how="left")
-        for phases, of_phases in beside.groupby("phases", sort=False):
-            name = f"{words}; {phases!s}"
-            if phases == JOINT:
-                parts.append(estimates(of_phases, value, name))
-            else:
-                compared = {"control": JOINT, "control_value": "joint"}
-                known = of_phases["joint"].notna().any()
-                parts.append(estimates(of_phases, value, name, **compared if known else {}))
+        # without joint training of one of its seeds a group stands alone, with all its runs
+        beside["paired"] = beside["joint"].notna() & (beside.phases != JOINT)
+        paired = beside.groupby([*group, "phases"], dropna=False)["paired"].transform("all")
+        for phases, of_phases in beside.assign(paired=paired).groupby("phases", sort=False):
+            name, pairs = f"{words}; {phases!s}", of_phases[of_phases.paired]
+            compared = {"control": JOINT, "control_value": "joint"}
+            parts.append(estimates(of_phases[~of_phases.paired], value, name))
+            parts.append(estimates(pairs, value, name, **compared))
     return pd.concat(parts, ignore_index=True)[list(RESULT_COLUMNS)]
 
 
