@@ -258,7 +258,7 @@ def _slope_text(rows: pd.DataFrame) -> str:
     """Say how dimension goes with size and sparsity in one model on one data set."""
     texts = []
     for name, words in (
-        ("doublings", "doubling of the ensemble's units, one added"),
+        ("doublings", "doubling of 1 + units of the ensemble"),
         ("sparsity_tenths", "0.1 of sparsity"),
     ):
         row = rows[rows["quantity"] == SLOPES[name]]
