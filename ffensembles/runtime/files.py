@@ -58,15 +58,21 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     except FFEnsemblesError:
         raise
     except Exception as error:
-        number = error.errno if isinstance(error, OSError) else None
-        way_out = _WAYS_OUT.get(number or 0) or full_disk(error)
-        if way_out is None:
+        problem = unwritable(path, error)
+        if problem is None:
             raise
-        raise StoreError(f"{path}: cannot be written; {way_out}.") from error
+        raise problem from error
     finally:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def unwritable(path: str | Path, error: BaseException) -> StoreError | None:
+    """Return what to tell of a file that cannot be written; None if that is not what happened."""
+    number = error.errno if isinstance(error, OSError) else None
+    way_out = _WAYS_OUT.get(number or 0) or full_disk(error)
+    return None if way_out is None else StoreError(f"{path}: cannot be written; {way_out}.")
 
 
 def default_mode(mode: int) -> int:

@@ -89,6 +89,8 @@ def run_block(
     threads: int = 1,
     cache: Cache | None = None,
     observer: Observer | None = None,
+    *,
+    must_cache: bool = False,
 ) -> None:
     """Train runs that differ in their seed alone, and write the files of each.
 
@@ -117,6 +119,9 @@ def run_block(
     observer
         Told of the nets while they train; changes no weight. A run that is taken from the cache
         has the readings that were cached with it, if any.
+    must_cache
+        Whether a run that cannot be cached is an error: nothing else keeps it. Otherwise its files
+        are its results, and the log has a warning.
 
     Raises
     ------
@@ -125,7 +130,7 @@ def run_block(
     TrainingError
         If a loss stops being finite, or training was asked to stop (its state is saved).
     StoreError
-        If a result cannot be written; the last checkpoint stays.
+        If a result cannot be written, or not be cached where it must be; the last checkpoint stays.
     """
     left = []
     for run, own in zip(runs, files, strict=True):
@@ -137,7 +142,7 @@ def run_block(
             left.append((run, own))
     if not left:
         return
-    job = _Job(runs[0], recipe, data, settings_of(training, threads), cache, observer)
+    job = _Job(runs[0], recipe, data, settings_of(training, threads), cache, observer, must_cache)
     many = stages.takes_many(job.task(0), job.settings.engine)
     size, sick = len(left) if many else 1, []
     with devices.precision(job.settings.precision), _asked_to_stop() as stop:
@@ -182,7 +187,13 @@ def train_into_cache(
 ) -> None:
     """Train a block of runs into the cache and write a report that names them; see `run_block`.
 
-    Runs that are in the cache already are not trained again.
+    Runs that are in the cache already are not trained again. The cache alone keeps what is trained
+    here: where it cannot be written nothing is reported as trained, and the checkpoint stays.
+
+    Raises
+    ------
+    DataError, TrainingError, StoreError
+        As `run_block`; the latter also where a run cannot be cached.
     """
     report.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=report.parent, prefix=".") as folder:
@@ -191,7 +202,7 @@ def train_into_cache(
             weights, history, metadata = (Path(folder, str(run["seed"]), n) for n in cache.names)
             readings = None if observer is None else metadata.with_name(cache.readings)
             files.append(RunFiles(weights, history, metadata, checkpoint, readings))
-        run_block(runs, recipe, data, training, files, threads, cache, observer)
+        run_block(runs, recipe, data, training, files, threads, cache, observer, must_cache=True)
         trained = [read_run(own.metadata)["weights_sha256"] for own in files]
     write_json(report, {"runs": [dict(run) for run in runs], "weights_sha256": trained})
 
@@ -207,8 +218,9 @@ class _Job:
         settings: loop.Settings,
         cache: Cache | None,
         observer: Observer | None,
+        must_cache: bool,
     ) -> None:
-        self.observer = observer
+        self.observer, self.must_cache = observer, must_cache
         self.recipe, self.data, self.held_out = recipe, data, run["held_out"]
         self.settings, self.cache, self.device = settings, cache, torch.device(settings.device)
         images = prepare(run["dataset"], "train", data, **recipe.images).without(self.held_out)
@@ -256,10 +268,20 @@ class _Job:
             ) from stopped
         for (run, files), result in zip(block, trained, strict=True):
             self.write(run, files, result)
-            if self.cache is not None:
-                made = [*files.results, *(path for path in files.extra if path.exists())]
-                self.cache.add(fingerprint([run], self.recipe, self.data), made)
+            self.add_to_cache(run, files)
         checkpoint.unlink(missing_ok=True)
+
+    def add_to_cache(self, run: Mapping[str, Any], files: RunFiles) -> None:
+        """Add a run's files to the cache, if there is one."""
+        if self.cache is None:
+            return
+        made = [*files.results, *(path for path in files.extra if path.exists())]
+        try:
+            self.cache.add(fingerprint([run], self.recipe, self.data), made)
+        except StoreError as error:
+            if self.must_cache:
+                raise
+            log.warning("%s The run's own files are whole.", error)
 
     def identity(self, runs: Sequence[Mapping[str, Any]]) -> str:
         """Return what a checkpoint of these runs must agree with."""

@@ -23,13 +23,17 @@ from ffensembles.engine.batched import BatchedStage
 from ffensembles.errors import StoreError, TrainingError
 from ffensembles.models.recipe import Recipe
 from ffensembles.representations.readout import read_out
+from ffensembles.training import cache as caching
 from ffensembles.training import devices, loop
+from ffensembles.training.cache import Cache
+from ffensembles.training.metadata import fingerprint
 from ffensembles.training.run import (
     RunFiles,
     identity,
     read_checkpoint,
     run_block,
     run_training,
+    train_into_cache,
     write_checkpoint,
 )
 
@@ -377,6 +381,55 @@ def test_a_stopped_block_is_taken_up_as_a_block(
     resumed = train_three(tmp_path / "stopped")
     for one, other in zip(whole, resumed, strict=True):
         assert same(one, other)
+
+
+# --- blocks that train into the cache -----------------------------------------------------------
+
+BLOCK_RECIPE = RECIPE.but(epochs=6)
+OFTEN = {**TRAINING, "checkpoint_minutes": 0}
+
+
+def block_in(folder: Path, *seeds: int, code: str = "0" * 64) -> dict[str, np.ndarray]:
+    """Train a block into a cache as the workflow does; return the first run's weights."""
+    cache, runs = Cache(folder / "cache", code), [{**RUN, "seed": seed} for seed in seeds]
+    checkpoints = [folder / str(seed) / "checkpoint.safetensors" for seed in seeds]
+    train_into_cache(cache, runs, BLOCK_RECIPE, DATA, OFTEN, checkpoints, folder / "blocks/b.json")
+    files = files_in(folder / "taken")
+    assert cache.take(fingerprint(runs[:1], BLOCK_RECIPE, DATA), files.results)
+    return load_file(files.weights)
+
+
+def full_disk(*paths: Path) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_block_that_cannot_be_cached_is_not_trained_and_keeps_its_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("INFO")
+    with monkeypatch.context() as patch:
+        patch.setattr(caching, "_link", full_disk)
+        with pytest.raises(StoreError, match=r"/cache/\w+: cannot be written; the disk is full"):
+            block_in(tmp_path, 3)
+    assert not list(tmp_path.glob("blocks/*.json"))
+    assert (tmp_path / "3/checkpoint.safetensors").exists()
+    caplog.clear()
+    weights = block_in(tmp_path, 3)
+    assert "continuing at stage 2, epoch 5" in caplog.text  # of 6: nothing was lost
+    assert same(weights, train(tmp_path / "undisturbed", BLOCK_RECIPE))
+    assert not (tmp_path / "3/checkpoint.safetensors").exists()
+
+
+def test_a_run_with_files_of_its_own_need_not_be_cached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(caching, "_link", full_disk)
+    files = files_in(tmp_path)
+    cache = Cache(tmp_path / "cache", "0" * 64)
+    run_training(RUN, RECIPE.but(epochs=2), DATA, TRAINING, files, cache=cache)
+    assert "cannot be written; the disk is full" in caplog.text
+    assert files.weights.exists()
+    assert not list(cache.folder.iterdir())
 
 
 @pytest.mark.parametrize(("gpus", "expected"), [(0, "cpu"), (1, "cuda"), (None, "cuda")])
