@@ -66,6 +66,10 @@ class RunFiles:
         return () if self.readings is None else (self.readings,)
 
 
+_Block = list[tuple[Mapping[str, Any], RunFiles]]
+"""Runs with their files."""
+
+
 def run_training(
     run: Mapping[str, Any],
     recipe: Recipe,
@@ -132,22 +136,19 @@ def run_block(
     StoreError
         If a result cannot be written, or not be cached where it must be; the last checkpoint stays.
     """
-    left = []
-    for run, own in zip(runs, files, strict=True):
-        if cache is not None and cache.take(
-            fingerprint([run], recipe, data), own.results, own.extra
-        ):
-            log.info("seed %s is trained already: taken from %s", run["seed"], cache.folder)
-        else:
-            left.append((run, own))
+    every = list(zip(runs, files, strict=True))
+    left = [(run, own) for run, own in every if not _taken(cache, run, recipe, data, own)]
     if not left:
+        for own in files:  # a job that was killed just after its last run was cached left one
+            own.checkpoint.unlink(missing_ok=True)
         return
     job = _Job(runs[0], recipe, data, settings_of(training, threads), cache, observer, must_cache)
+    job.take_up(every, left)
     many = stages.takes_many(job.task(0), job.settings.engine)
     size, sick = len(left) if many else 1, []
     with devices.precision(job.settings.precision), _asked_to_stop() as stop:
         while left:
-            block = left[: job.begun(left) or size]
+            block = job.begun(left) or left[:size]
             try:
                 job.train(block, stop)
             except torch.OutOfMemoryError as error:
@@ -169,9 +170,24 @@ def run_block(
                     size = 1
                     job.split(block, size)
                     continue
-            left = left[len(block) :]
+            left = [one for one in left if one not in block]
     if sick:
         raise TrainingError(" ".join(sick))
+
+
+def _taken(
+    cache: Cache | None,
+    run: Mapping[str, Any],
+    recipe: Recipe,
+    data: Mapping[str, Any],
+    files: RunFiles,
+) -> bool:
+    """Put a run's files into place if they are in the cache; return whether they are."""
+    wanted = fingerprint([run], recipe, data)
+    if cache is None or not cache.take(wanted, files.results, files.extra):
+        return False
+    log.info("seed %s is trained already: taken from %s", run["seed"], cache.folder)
+    return True
 
 
 def train_into_cache(
@@ -246,7 +262,7 @@ class _Job:
         """Return a run's task; all share the images."""
         return replace(self._task, seed=seed)
 
-    def train(self, block: Sequence[tuple[Mapping[str, Any], RunFiles]], stop: Any) -> None:
+    def train(self, block: _Block, stop: Any) -> None:
         """Train a block of runs, from its checkpoint if there is one, and write their files."""
         runs, checkpoint = [run for run, _ in block], block[0][1].checkpoint
         log.info("seed %s", ", ".join(str(run["seed"]) for run in runs))
@@ -287,16 +303,33 @@ class _Job:
         """Return what a checkpoint of these runs must agree with."""
         return identity(runs, self.recipe, self.data, self._begun_with, self.observer)
 
-    def begun(self, left: Sequence[tuple[Mapping[str, Any], RunFiles]]) -> int:
-        """Return how many of the runs left have been begun together; 0 if none."""
+    def begun(self, left: _Block) -> _Block:
+        """Return the runs that have been begun together with the first one left; none if not."""
         origin = _origin(left[0][1].checkpoint)
-        runs = [run for run, _ in left]
-        known = (n for n in range(len(left), 0, -1) if self.identity(runs[:n]) == origin)
-        return next(known, 0)
+        names = _runs_of(origin)
+        block = [one for one in left if dict(one[0]) in names]
+        known = block[:1] == left[:1] and self.identity([run for run, _ in block]) == origin
+        return block if known else []
 
-    def halve(
-        self, block: Sequence[tuple[Mapping[str, Any], RunFiles]], error: torch.OutOfMemoryError
-    ) -> int:
+    def take_up(self, every: _Block, left: _Block) -> None:
+        """Let runs go on that were begun together with runs that are trained by now.
+
+        A block's checkpoint is its first run's. A job that was killed while it wrote the results
+        leaves the first runs in the cache, and the others' state in a checkpoint of them all.
+        """
+        for place, one in enumerate(every):
+            checkpoint, block = one[1].checkpoint, self.begun(every[place:])
+            rest = [position for position, begun in enumerate(block) if begun in left]
+            if rest and len(rest) < len(block):
+                state = read_checkpoint(checkpoint, self.identity([run for run, _ in block]))
+                if state is not None:
+                    origin = self.identity([block[position][0] for position in rest])
+                    target = block[rest[0]][1].checkpoint
+                    write_checkpoint(target, state.of_runs(rest), origin)
+            if one not in left:
+                checkpoint.unlink(missing_ok=True)
+
+    def halve(self, block: _Block, error: torch.OutOfMemoryError) -> int:
         """Cut a block for which memory does not suffice; return how many runs to train at once."""
         if len(block) == 1:
             raise TrainingError(
@@ -308,15 +341,15 @@ class _Job:
         self.split(block, size)
         return size
 
-    def split(self, block: Sequence[tuple[Mapping[str, Any], RunFiles]], size: int) -> None:
+    def split(self, block: _Block, size: int) -> None:
         """Cut a block's checkpoint into those of smaller blocks."""
         runs, checkpoint = [run for run, _ in block], block[0][1].checkpoint
         state = read_checkpoint(checkpoint, self.identity(runs))
         if state is None:
             return
         for start in reversed(range(0, len(block), size)):  # the first, which is the whole's, last
-            part = slice(start, start + size)
-            origin = self.identity(runs[part])
+            part = range(len(block))[start : start + size]
+            origin = self.identity([runs[position] for position in part])
             write_checkpoint(block[start][1].checkpoint, state.of_runs(part), origin)
 
     def write(self, run: Mapping[str, Any], files: RunFiles, trained: loop.Trained) -> None:
@@ -381,7 +414,7 @@ def identity(
     Each engine, and each kind of device, keeps a memory of its own.
     """
     kind = settings.device.partition(":")[0]
-    text = canonical(fingerprint(runs, recipe, data))
+    text = canonical(fingerprint(runs, recipe, data))  # first: `_runs_of` reads it
     read = "" if observer is None else f" {observer.identity}"
     return f"{text} {settings.engine} {kind} {loop.MEMORY}{read}"
 
@@ -425,6 +458,15 @@ def _origin(path: Path) -> str | None:
             return (file.metadata() or {}).get("origin")
     except (SafetensorError, OSError):
         return None
+
+
+def _runs_of(origin: str | None) -> list[dict[str, Any]]:
+    """Return the keys of the runs that a checkpoint's origin names; none where it names none."""
+    try:
+        found, _ = json.JSONDecoder().raw_decode(origin or "")
+        return list(found["runs"])
+    except (ValueError, TypeError, KeyError):
+        return []
 
 
 @contextmanager

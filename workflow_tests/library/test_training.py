@@ -432,6 +432,52 @@ def test_a_run_with_files_of_its_own_need_not_be_cached(
     assert not list(cache.folder.iterdir())
 
 
+@pytest.mark.parametrize("written", [[3], [3, 4], [4]])
+def test_a_block_killed_while_it_writes_goes_on_with_the_runs_left(
+    like_a_gpu: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    written: list[int],
+):
+    caplog.set_level("INFO")
+    real, cache_one = BatchedStage.epoch, Cache.add
+    epochs: list[tuple[int, int]] = []
+
+    def counted(self: BatchedStage, index: int) -> Any:
+        epochs.append((self.runs, index))
+        return real(self, index)
+
+    def killed(self: Cache, fingerprint: dict[str, Any], files: Any) -> None:
+        (run,) = fingerprint["runs"]
+        if run["seed"] in written:
+            cache_one(self, fingerprint, files)
+        elif run["seed"] > max(written):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Cache, "add", killed)
+        with pytest.raises(KeyboardInterrupt):
+            block_in(tmp_path / "killed", 3, 4, 5)
+    monkeypatch.setattr(BatchedStage, "epoch", counted)
+    block_in(tmp_path / "killed", 3, 4, 5)
+    left = [seed for seed in (3, 4, 5) if seed not in written]
+    assert f"seed {written[0]} is trained already" in caplog.text
+    assert epochs == [(len(left), 5)]  # the last epoch of the last layer, which had no state
+    assert not list(tmp_path.rglob("checkpoint*"))
+    continued = block_in(tmp_path / "killed", left[-1])
+    for name, weight in block_in(tmp_path / "whole", left[-1]).items():
+        np.testing.assert_allclose(continued[name], weight, atol=2e-5)
+
+
+def test_a_run_that_is_taken_from_the_cache_leaves_no_checkpoint(tmp_path: Path):
+    block_in(tmp_path, 3)
+    checkpoint = tmp_path / "3/checkpoint.safetensors"
+    checkpoint.write_bytes(b"left by a job that was killed")
+    block_in(tmp_path, 3)
+    assert not checkpoint.exists()
+
+
 @pytest.mark.parametrize(("gpus", "expected"), [(0, "cpu"), (1, "cuda"), (None, "cuda")])
 def test_a_job_computes_on_a_gpu_only_if_its_rule_asks_for_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, gpus: int | None, expected: str
