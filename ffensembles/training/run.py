@@ -33,7 +33,7 @@ from ffensembles.runtime.files import (
     write_json,
     write_rows,
 )
-from ffensembles.runtime.provenance import provenance
+from ffensembles.runtime.provenance import provenance, remember_commit
 from ffensembles.training import devices, loop
 from ffensembles.training.cache import Cache
 from ffensembles.training.metadata import canonical, fingerprint, read_run, write_run
@@ -136,6 +136,7 @@ def run_block(
     StoreError
         If a result cannot be written, or not be cached where it must be; the last checkpoint stays.
     """
+    remember_commit()  # hours may pass until it is written
     every = list(zip(runs, files, strict=True))
     left = [(run, own) for run, own in every if not _taken(cache, run, recipe, data, own)]
     if not left:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ffensembles.engine.batched import BatchedStage
 from ffensembles.errors import StoreError, TrainingError
 from ffensembles.models.recipe import Recipe
 from ffensembles.representations.readout import read_out
+from ffensembles.runtime import provenance
 from ffensembles.training import cache as caching
 from ffensembles.training import devices, loop
 from ffensembles.training.cache import Cache
@@ -164,6 +166,26 @@ def test_files_carry_their_origin(tmp_path: Path):
     run = json.loads(files.metadata.read_text())
     assert run["provenance"] == metadata
     assert run["n_train"] == 400 - 39  # twos among the 400
+
+
+def test_the_commit_is_that_of_the_code_that_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    commit, real = ["before"], loop.train_block
+
+    def git(folder: Path, *arguments: str) -> str:
+        said = {"--show-toplevel": str(folder), "HEAD": commit[-1]}
+        return said.get(arguments[-1], "")
+
+    def meanwhile(*args: Any, **options: Any) -> Any:
+        commit.append("after")
+        return real(*args, **options)
+
+    monkeypatch.setattr(provenance, "_git", git)
+    monkeypatch.setattr(provenance, "_commit", cache(provenance._commit.__wrapped__))
+    monkeypatch.setattr(loop, "train_block", meanwhile)
+    train(tmp_path, RECIPE.but(epochs=2))
+    assert commit[-1] == "after"
+    written = json.loads(files_in(tmp_path).metadata.read_text())["provenance"]
+    assert (written["git_commit"], written["git_changed"]) == ("before", "false")
 
 
 def test_no_image_of_a_held_out_class_is_trained_on(
