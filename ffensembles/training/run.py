@@ -41,6 +41,8 @@ from ffensembles.training.readings import Observer
 
 log = logging.getLogger(__name__)
 
+_CODE = " code "  # in a checkpoint's origin, before the digest of the code
+
 
 @dataclass(frozen=True)
 class RunFiles:
@@ -302,7 +304,8 @@ class _Job:
 
     def identity(self, runs: Sequence[Mapping[str, Any]]) -> str:
         """Return what a checkpoint of these runs must agree with."""
-        return identity(runs, self.recipe, self.data, self._begun_with, self.observer)
+        code = None if self.cache is None else self.cache.code
+        return identity(runs, self.recipe, self.data, self._begun_with, self.observer, code)
 
     def begun(self, left: _Block) -> _Block:
         """Return the runs that have been begun together with the first one left; none if not."""
@@ -409,15 +412,18 @@ def identity(
     data: Mapping[str, Any],
     settings: loop.Settings,
     observer: Observer | None = None,
+    code: str | None = None,
 ) -> str:
     """Return what a checkpoint must agree with: the runs, what computes them, what is read.
 
-    Each engine, and each kind of device, keeps a memory of its own.
+    Each engine, and each kind of device, keeps a memory of its own. `code` is the digest of the
+    code that trains (`Cache.code`): a run of half old and half new code is neither's.
     """
     kind = settings.device.partition(":")[0]
     text = canonical(fingerprint(runs, recipe, data))  # first: `_runs_of` reads it
     read = "" if observer is None else f" {observer.identity}"
-    return f"{text} {settings.engine} {kind} {loop.MEMORY}{read}"
+    made_by = "" if code is None else f"{_CODE}{code}"
+    return f"{text} {settings.engine} {kind} {loop.MEMORY}{read}{made_by}"
 
 
 def write_checkpoint(path: Path, state: loop.State, origin: str) -> None:
@@ -430,7 +436,8 @@ def write_checkpoint(path: Path, state: loop.State, origin: str) -> None:
 def read_checkpoint(path: Path, origin: str) -> loop.State | None:
     """Read the state that a run may go on from; None where it must start from the beginning.
 
-    A checkpoint of another recipe or engine, or a damaged one, is not used, and the log says so.
+    A checkpoint of another recipe, engine or code, or a damaged one, is not used, and the log says
+    so.
     """
     if not path.exists():
         return None
@@ -438,18 +445,23 @@ def read_checkpoint(path: Path, origin: str) -> loop.State | None:
         check_seal(path.read_bytes(), path)
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            if metadata.get("origin") != origin:
-                log.warning(
-                    "%s: is of another recipe, data, engine or other readings; training starts "
-                    "from the beginning",
-                    path,
-                )
+            former = metadata.get("origin", "")
+            if former != origin:
+                log.warning("%s: is of %s; training starts from the beginning", path,
+                            _what_differs(former, origin))  # fmt: skip
                 return None
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return loop.State(arrays, json.loads(metadata["progress"]))
     except (StoreError, SafetensorError, OSError, KeyError, ValueError) as error:
         log.warning("%s: cannot be read (%s); training starts from the beginning", path, error)
         return None
+
+
+def _what_differs(former: str, now: str) -> str:
+    """Say what a checkpoint is of, from its origin and the one that was expected."""
+    if former.partition(_CODE)[0] == now.partition(_CODE)[0]:
+        return "other code: the library has been changed since"
+    return "another recipe, data, engine or other readings"
 
 
 def _origin(path: Path) -> str | None:

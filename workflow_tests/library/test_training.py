@@ -442,6 +442,23 @@ def test_a_block_that_cannot_be_cached_is_not_trained_and_keeps_its_state(
     assert not (tmp_path / "3/checkpoint.safetensors").exists()
 
 
+def test_a_checkpoint_of_other_code_is_not_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("INFO")
+    with monkeypatch.context() as patch:
+        patch.setattr(caching, "_link", full_disk)
+        with pytest.raises(StoreError):
+            block_in(tmp_path, 3)
+    caplog.clear()
+    block_in(tmp_path, 3, code="1" * 64)
+    said = "is of other code: the library has been changed since; training starts from the beginn"
+    assert f"{tmp_path}/3/checkpoint.safetensors: {said}" in caplog.text
+    assert "continuing" not in caplog.text
+    metadata = json.loads((tmp_path / "taken/run.json").read_text())
+    assert metadata["code_sha256"] == "1" * 64
+
+
 def test_a_run_with_files_of_its_own_need_not_be_cached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
