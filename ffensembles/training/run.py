@@ -226,6 +226,36 @@ def train_into_cache(
     write_json(report, {"runs": [dict(run) for run in runs], "weights_sha256": trained})
 
 
+def take_from_cache(
+    cache: Cache,
+    run: Mapping[str, Any],
+    recipe: Recipe,
+    data: Mapping[str, Any],
+    files: RunFiles,
+    report: Path,
+) -> None:
+    """Put the files of a run into place that was trained in a block; train nothing.
+
+    Parameters
+    ----------
+    cache, run, recipe, data, files
+        As `run_block` has them.
+    report
+        What `train_into_cache` wrote when the run's block was trained.
+
+    Raises
+    ------
+    StoreError
+        If the cache lacks the run, or has it damaged.
+    """
+    if not _taken(cache, run, recipe, data, files):
+        raise StoreError(
+            f"{cache.folder}: seed {run['seed']} of the block {report} is not there any more; "
+            f"delete {report} and start the same command again: what the cache lacks of the block "
+            "is trained anew."
+        )
+
+
 class _Job:
     """What the runs of a block have in common: data, device, recipe."""
 
@@ -506,6 +536,7 @@ __all__ = [
     "read_checkpoint",
     "run_block",
     "run_training",
+    "take_from_cache",
     "train_into_cache",
     "write_checkpoint",
 ]

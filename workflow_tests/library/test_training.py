@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,6 +36,7 @@ from ffensembles.training.run import (
     read_checkpoint,
     run_block,
     run_training,
+    take_from_cache,
     train_into_cache,
     write_checkpoint,
 )
@@ -457,6 +459,30 @@ def test_a_checkpoint_of_other_code_is_not_continued(
     assert "continuing" not in caplog.text
     metadata = json.loads((tmp_path / "taken/run.json").read_text())
     assert metadata["code_sha256"] == "1" * 64
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_run_of_a_block_that_is_missing_in_the_cache_is_not_trained_where_it_is_asked_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damaged: bool
+):
+    weights = block_in(tmp_path, 3, 4)
+    (tmp_path / "taken/weights.safetensors").unlink()
+    cache, report = Cache(tmp_path / "cache", "0" * 64), tmp_path / "blocks/b.json"
+    place = cache.place(fingerprint([RUN], BLOCK_RECIPE, DATA))
+    if damaged:
+        (place / "weights.safetensors").write_bytes(b"rubbish")
+    else:
+        shutil.rmtree(place)
+    files = files_in(tmp_path / "taken")
+    with pytest.raises(StoreError, match=r"seed 3 .* is not there any more; delete .*/b.json"):
+        take_from_cache(cache, RUN, BLOCK_RECIPE, DATA, files, report)
+    assert not files.weights.exists()
+    report.unlink()  # as the message says
+    caplog.set_level("INFO")
+    block_in(tmp_path, 3, 4)
+    assert "seed 4 is trained already" in caplog.text
+    take_from_cache(cache, RUN, BLOCK_RECIPE, DATA, files, report)
+    assert same(load_file(files.weights), weights)
 
 
 def test_a_run_with_files_of_its_own_need_not_be_cached(
