@@ -134,7 +134,8 @@ def run_block(
     DataError
         If the data set could not be downloaded or found.
     TrainingError
-        If a loss stops being finite, or training was asked to stop (its state is saved).
+        If a loss stops being finite, training was asked to stop (its state is saved), or the
+        images do not fit into a GPU's memory.
     StoreError
         If a result cannot be written, or not be cached where it must be; the last checkpoint stays.
     """
@@ -281,8 +282,15 @@ class _Job:
 
     def _load(self) -> None:
         """Put the images on the device."""
-        self._task = devices.task(self._images, self.recipe, 0, self.held_out, self.device)
-        self.test_images = devices.test_images(self._test, self.device)
+        try:
+            self._task = devices.task(self._images, self.recipe, 0, self.held_out, self.device)
+            self.test_images = devices.test_images(self._test, self.device)
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(
+                f"{self.device} ({devices.describe(self.device)}): its memory does not suffice for "
+                f"the images, {devices.free_memory(self.device)}; wait until other programs have "
+                "ended, name another GPU in CUDA_VISIBLE_DEVICES, or set training.device: cpu."
+            ) from error
 
     def move_to_cpu(self) -> None:
         """Continue on the CPU what a GPU began, with the same engine and from its checkpoints."""

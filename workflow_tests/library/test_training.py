@@ -341,6 +341,19 @@ def test_out_of_memory_halves_the_block_and_goes_on(
             np.testing.assert_allclose(other[name], weight, atol=2e-5)
 
 
+def test_a_gpu_without_room_for_the_images_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    def no_room(*given: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(devices, "choose", lambda *given: torch.device("cuda", 1))
+    monkeypatch.setattr(devices, "describe", lambda device: "A100")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1 << 29, 80 << 30))
+    monkeypatch.setattr(devices, "task", no_room)
+    told = r"cuda:1 \(A100\): .*, 0.5 of 80.0 GiB are free; .*CUDA_VISIBLE_DEVICES"
+    with pytest.raises(TrainingError, match=told):
+        train(tmp_path)
+
+
 @pytest.mark.slow
 def test_a_lost_gpu_is_continued_on_the_cpu(
     like_a_gpu: None,
