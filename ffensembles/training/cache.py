@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ffensembles.errors import StoreError
-from ffensembles.runtime.files import default_mode, unwritable
+from ffensembles.runtime.files import default_mode, remove_abandoned, unwritable
 from ffensembles.training.metadata import canonical, check_file, read_run
 
 log = logging.getLogger(__name__)
@@ -69,6 +69,7 @@ class Cache:
         temporary: Path | None = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            remove_abandoned(self.folder, ".", ".part")
             temporary = Path(tempfile.mkdtemp(dir=self.folder, prefix=".", suffix=".part"))
             temporary.chmod(default_mode(0o777))  # mkdtemp makes folders private
             for path in files:

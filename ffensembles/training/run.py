@@ -29,6 +29,7 @@ from ffensembles.runtime.files import (
     atomic_path,
     check_seal,
     checksum,
+    remove_abandoned,
     seal,
     write_json,
     write_rows,
@@ -216,7 +217,10 @@ def train_into_cache(
         As `run_block`; the latter also where a run cannot be cached.
     """
     report.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=report.parent, prefix=".") as folder:
+    prefix = f".{report.stem}."
+    # one that a job still trains for is empty until it writes, and made again then
+    remove_abandoned(report.parent, prefix)
+    with tempfile.TemporaryDirectory(dir=report.parent, prefix=prefix) as folder:
         files = []
         for run, checkpoint in zip(runs, checkpoints, strict=True):
             weights, history, metadata = (Path(folder, str(run["seed"]), n) for n in cache.names)

@@ -498,6 +498,26 @@ def test_a_run_of_a_block_that_is_missing_in_the_cache_is_not_trained_where_it_i
     assert same(load_file(files.weights), weights)
 
 
+def test_what_killed_jobs_left_is_removed_after_a_day(tmp_path: Path):
+    block = [tmp_path / "blocks" / f".b.{name}" for name in ("old", "new")]
+    cached = [tmp_path / "cache" / f".{name}.part" for name in ("old", "new")]
+    written = [tmp_path / "3" / f".checkpoint.safetensors.{name}.part" for name in ("old", "new")]
+    others = [tmp_path / "blocks/.another.old", tmp_path / "3/.run.json.old.part"]
+    for path in (*block, *cached, *others):
+        path.mkdir(parents=True)
+        (path / "weights.safetensors").touch()
+    for path in written:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    for path in (block[0], cached[0], written[0], *others):
+        os.utime(path, (0, time.time() - 25 * 3600))
+    block_in(tmp_path, 3)
+    for old, new in (block, cached, written):
+        assert not old.exists()
+        assert new.exists()
+    assert all(path.exists() for path in others)  # whoever writes these removes them
+
+
 def test_a_run_with_files_of_its_own_need_not_be_cached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
