@@ -2,6 +2,7 @@
 
 from ffensembles.analyses.tidy import with_keys, write_frame
 from ffensembles.extensions import EXTENSIONS
+from ffensembles.extensions.observing import DynamicsObserver
 from ffensembles.extensions.runs import ExtensionRun
 from ffensembles.models.recipe import Recipe
 from ffensembles.runs import Run
@@ -18,6 +19,7 @@ with logged(snakemake.log[0], snakemake.output[0]):
         recipe=Recipe.from_json(params.recipe),
         data={**snakemake.config["data"], **params.images},
         methods=params.methods,
+        observer=DynamicsObserver.configured(snakemake.config),
     )
     frame = one.measure(run, one.parameters(**params.parameters))
     write_frame(with_keys(frame, keys), snakemake.output[0])

@@ -26,6 +26,9 @@ from ffensembles.ensembles import METHODS
 VERSION = 1
 """Increased whenever readings of an older version no longer fit."""
 
+_ADDED = {"method2": {"cut": "box"}}
+"""Parameters that methods got later, with the value that says what was computed before."""
+
 _ACTIVE = "active-"
 _QUANTILE = "@"
 
@@ -60,7 +63,28 @@ class DynamicsObserver:
     @cached_property
     def identity(self) -> str:
         """What a checkpoint and a file of readings must agree with."""
-        content = [VERSION, self.readings, self.images, self.methods]
+        return self._digest(self.methods)
+
+    def fits(self, settings: str) -> bool:
+        """Say whether readings are as this observer's, from the `settings` that their file has.
+
+        Those made before a method had some parameter are, if it has the value of before.
+
+        Examples
+        --------
+        >>> box, gap = (DynamicsObserver(6, 50, {"method2": {"cut": c}}) for c in ("box", "gap"))
+        >>> before = DynamicsObserver(6, 50, {"method2": {}})
+        >>> [one.fits(before.identity) for one in (box, gap)]
+        [True, False]
+        """
+        before = {
+            name: {k: v for k, v in own.items() if (k, v) not in _ADDED.get(name, {}).items()}
+            for name, own in self.methods.items()
+        }
+        return settings in (self.identity, self._digest(before))
+
+    def _digest(self, methods: Mapping[str, Mapping[str, Any]]) -> str:
+        content = [VERSION, self.readings, self.images, methods]
         text = json.dumps(content, sort_keys=True, default=dict)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

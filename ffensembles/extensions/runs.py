@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import xarray as xr
@@ -20,6 +20,9 @@ from ffensembles.ensembles import METHODS, find_ensembles
 from ffensembles.errors import StoreError
 from ffensembles.models.recipe import Recipe
 from ffensembles.runtime.keys import Allowed, Field, Group, Quantile
+
+if TYPE_CHECKING:
+    from ffensembles.extensions.observing import DynamicsObserver
 
 
 def _known(name: str) -> str:
@@ -59,11 +62,14 @@ class ExtensionRun(RunResults):
         Which images it reads, as `datasets.prepare` takes it.
     methods
         The configured parameters of every method that finds ensembles, by its name.
+    observer
+        What nets are read with while they train, as it is configured now; None where they are not.
     """
 
     recipe: Recipe = field(kw_only=True)
     data: Mapping[str, Any] = field(kw_only=True)
     methods: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, kw_only=True)
+    observer: DynamicsObserver | None = field(default=None, kw_only=True)
 
     @cached_property
     def test_images(self) -> Presentations:

@@ -7,7 +7,9 @@ import json
 import math
 import os
 import re
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,6 +32,9 @@ WAY_OUT = "delete it and start the same command again"
 SEAL = "sha256:" + 64 * "0"
 """Stands in a file's metadata until `seal` puts the digest of the file there."""
 
+_ABANDONED_SECONDS = 24 * 3600
+"""A temporary file that has not changed for so long is of a process that was killed."""
+
 _SEAL = re.compile(rb"sha256:([0-9a-f]{64})")
 
 
@@ -47,6 +52,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(path.parent, f".{path.name}.", ".part")
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         os.close(handle)
         temporary = Path(name)
@@ -58,15 +64,38 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     except FFEnsemblesError:
         raise
     except Exception as error:
-        number = error.errno if isinstance(error, OSError) else None
-        way_out = _WAYS_OUT.get(number or 0) or full_disk(error)
-        if way_out is None:
+        problem = unwritable(path, error)
+        if problem is None:
             raise
-        raise StoreError(f"{path}: cannot be written; {way_out}.") from error
+        raise problem from error
     finally:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def unwritable(path: str | Path, error: BaseException) -> StoreError | None:
+    """Return what to tell of a file that cannot be written; None if that is not what happened."""
+    number = error.errno if isinstance(error, OSError) else None
+    way_out = _WAYS_OUT.get(number or 0) or full_disk(error)
+    return None if way_out is None else StoreError(f"{path}: cannot be written; {way_out}.")
+
+
+def remove_abandoned(folder: Path, prefix: str, suffix: str = "") -> None:
+    """Remove the temporary files and folders of processes that were killed while they wrote.
+
+    Removed is what has such a name and has not changed for a day: none that is written now.
+    """
+    with suppress(OSError):  # another process removes one, or it is a colleague's: it may stay
+        for path in folder.iterdir():
+            if not (path.name.startswith(prefix) and path.name.endswith(suffix)):
+                continue
+            if time.time() - path.lstat().st_mtime < _ABANDONED_SECONDS:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
 
 def default_mode(mode: int) -> int:

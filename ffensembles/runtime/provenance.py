@@ -59,6 +59,15 @@ def provenance(
     }
 
 
+def remember_commit() -> None:
+    """Read the commit now, for all that this process makes.
+
+    A long job calls this when it starts: what it makes is of the code that it has loaded, not of
+    the commit that is checked out when it ends.
+    """
+    _commit(_ROOT)
+
+
 def _version(package: str) -> str:
     try:
         return version(package)

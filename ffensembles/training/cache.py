@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ffensembles.errors import StoreError
-from ffensembles.runtime.files import default_mode
+from ffensembles.runtime.files import default_mode, remove_abandoned, unwritable
 from ffensembles.training.metadata import canonical, check_file, read_run
 
 log = logging.getLogger(__name__)
@@ -58,11 +58,18 @@ class Cache:
         return self.folder / hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def add(self, fingerprint: Mapping[str, Any], files: Iterable[Path]) -> None:
-        """Add a run's files, whole or not at all; a failure is logged and no error."""
+        """Add a run's files, whole or not at all.
+
+        Raises
+        ------
+        StoreError
+            If they cannot be written. Where the run has files of its own this loses nothing.
+        """
         place = self.place(fingerprint)
         temporary: Path | None = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            remove_abandoned(self.folder, ".", ".part")
             temporary = Path(tempfile.mkdtemp(dir=self.folder, prefix=".", suffix=".part"))
             temporary.chmod(default_mode(0o777))  # mkdtemp makes folders private
             for path in files:
@@ -70,9 +77,13 @@ class Cache:
             shutil.rmtree(place, ignore_errors=True)
             temporary.replace(place)
         except OSError as error:
-            log.warning("%s: cannot be written to the cache (%s)", place, error)
             if temporary is not None:
                 shutil.rmtree(temporary, ignore_errors=True)
+            problem = unwritable(place, error) or StoreError(
+                f"{place}: cannot be written ({error}); mend this or name another `results` "
+                "folder, and start the same command again."
+            )
+            raise problem from error
 
     def take(
         self, fingerprint: Mapping[str, Any], files: Iterable[Path], extra: Iterable[Path] = ()

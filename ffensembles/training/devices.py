@@ -103,6 +103,12 @@ def describe(device: torch.device) -> str:
     return f"cpu, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
 
 
+def free_memory(device: torch.device) -> str:
+    """Say how much of a GPU's memory is free."""
+    free, total = torch.cuda.mem_get_info(device)
+    return f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB are free"
+
+
 @contextmanager
 def precision(kind: str) -> Iterator[None]:
     """Compute matrix products on a GPU in `float32`, `tf32` or `bf16` while inside."""

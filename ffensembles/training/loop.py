@@ -85,10 +85,11 @@ class State:
     arrays: dict[str, NDArray[Any]]
     progress: dict[str, Any]
 
-    def of_runs(self, runs: slice) -> "State":
-        """Return the state of some of the block's runs."""
-        arrays = {name: a[runs] if a.ndim else a for name, a in self.arrays.items()}
-        return State(arrays, {**self.progress, "histories": self.progress["histories"][runs]})
+    def of_runs(self, runs: Sequence[int]) -> "State":
+        """Return the state of some of the block's runs, by their positions in it."""
+        arrays = {name: a[list(runs)] if a.ndim else a for name, a in self.arrays.items()}
+        histories = [self.progress["histories"][run] for run in runs]
+        return State(arrays, {**self.progress, "histories": histories})
 
 
 @dataclass

@@ -29,17 +29,20 @@ from ffensembles.runtime.files import (
     atomic_path,
     check_seal,
     checksum,
+    remove_abandoned,
     seal,
     write_json,
     write_rows,
 )
-from ffensembles.runtime.provenance import provenance
+from ffensembles.runtime.provenance import provenance, remember_commit
 from ffensembles.training import devices, loop
 from ffensembles.training.cache import Cache
 from ffensembles.training.metadata import canonical, fingerprint, read_run, write_run
 from ffensembles.training.readings import Observer
 
 log = logging.getLogger(__name__)
+
+_CODE = " code "  # in a checkpoint's origin, before the digest of the code
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,10 @@ class RunFiles:
         return () if self.readings is None else (self.readings,)
 
 
+_Block = list[tuple[Mapping[str, Any], RunFiles]]
+"""Runs with their files."""
+
+
 def run_training(
     run: Mapping[str, Any],
     recipe: Recipe,
@@ -89,6 +96,8 @@ def run_block(
     threads: int = 1,
     cache: Cache | None = None,
     observer: Observer | None = None,
+    *,
+    must_cache: bool = False,
 ) -> None:
     """Train runs that differ in their seed alone, and write the files of each.
 
@@ -117,32 +126,34 @@ def run_block(
     observer
         Told of the nets while they train; changes no weight. A run that is taken from the cache
         has the readings that were cached with it, if any.
+    must_cache
+        Whether a run that cannot be cached is an error: nothing else keeps it. Otherwise its files
+        are its results, and the log has a warning.
 
     Raises
     ------
     DataError
         If the data set could not be downloaded or found.
     TrainingError
-        If a loss stops being finite, or training was asked to stop (its state is saved).
+        If a loss stops being finite, training was asked to stop (its state is saved), or the
+        images do not fit into a GPU's memory.
     StoreError
-        If a result cannot be written; the last checkpoint stays.
+        If a result cannot be written, or not be cached where it must be; the last checkpoint stays.
     """
-    left = []
-    for run, own in zip(runs, files, strict=True):
-        if cache is not None and cache.take(
-            fingerprint([run], recipe, data), own.results, own.extra
-        ):
-            log.info("seed %s is trained already: taken from %s", run["seed"], cache.folder)
-        else:
-            left.append((run, own))
+    remember_commit()  # hours may pass until it is written
+    every = list(zip(runs, files, strict=True))
+    left = [(run, own) for run, own in every if not _taken(cache, run, recipe, data, own)]
     if not left:
+        for own in files:  # a job that was killed just after its last run was cached left one
+            own.checkpoint.unlink(missing_ok=True)
         return
-    job = _Job(runs[0], recipe, data, settings_of(training, threads), cache, observer)
+    job = _Job(runs[0], recipe, data, settings_of(training, threads), cache, observer, must_cache)
+    job.take_up(every, left)
     many = stages.takes_many(job.task(0), job.settings.engine)
     size, sick = len(left) if many else 1, []
     with devices.precision(job.settings.precision), _asked_to_stop() as stop:
         while left:
-            block = left[: job.begun(left) or size]
+            block = job.begun(left) or left[:size]
             try:
                 job.train(block, stop)
             except torch.OutOfMemoryError as error:
@@ -164,9 +175,24 @@ def run_block(
                     size = 1
                     job.split(block, size)
                     continue
-            left = left[len(block) :]
+            left = [one for one in left if one not in block]
     if sick:
         raise TrainingError(" ".join(sick))
+
+
+def _taken(
+    cache: Cache | None,
+    run: Mapping[str, Any],
+    recipe: Recipe,
+    data: Mapping[str, Any],
+    files: RunFiles,
+) -> bool:
+    """Put a run's files into place if they are in the cache; return whether they are."""
+    wanted = fingerprint([run], recipe, data)
+    if cache is None or not cache.take(wanted, files.results, files.extra):
+        return False
+    log.info("seed %s is trained already: taken from %s", run["seed"], cache.folder)
+    return True
 
 
 def train_into_cache(
@@ -182,18 +208,57 @@ def train_into_cache(
 ) -> None:
     """Train a block of runs into the cache and write a report that names them; see `run_block`.
 
-    Runs that are in the cache already are not trained again.
+    Runs that are in the cache already are not trained again. The cache alone keeps what is trained
+    here: where it cannot be written nothing is reported as trained, and the checkpoint stays.
+
+    Raises
+    ------
+    DataError, TrainingError, StoreError
+        As `run_block`; the latter also where a run cannot be cached.
     """
     report.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=report.parent, prefix=".") as folder:
+    prefix = f".{report.stem}."
+    # one that a job still trains for is empty until it writes, and made again then
+    remove_abandoned(report.parent, prefix)
+    with tempfile.TemporaryDirectory(dir=report.parent, prefix=prefix) as folder:
         files = []
         for run, checkpoint in zip(runs, checkpoints, strict=True):
             weights, history, metadata = (Path(folder, str(run["seed"]), n) for n in cache.names)
             readings = None if observer is None else metadata.with_name(cache.readings)
             files.append(RunFiles(weights, history, metadata, checkpoint, readings))
-        run_block(runs, recipe, data, training, files, threads, cache, observer)
+        run_block(runs, recipe, data, training, files, threads, cache, observer, must_cache=True)
         trained = [read_run(own.metadata)["weights_sha256"] for own in files]
     write_json(report, {"runs": [dict(run) for run in runs], "weights_sha256": trained})
+
+
+def take_from_cache(
+    cache: Cache,
+    run: Mapping[str, Any],
+    recipe: Recipe,
+    data: Mapping[str, Any],
+    files: RunFiles,
+    report: Path,
+) -> None:
+    """Put the files of a run into place that was trained in a block; train nothing.
+
+    Parameters
+    ----------
+    cache, run, recipe, data, files
+        As `run_block` has them.
+    report
+        What `train_into_cache` wrote when the run's block was trained.
+
+    Raises
+    ------
+    StoreError
+        If the cache lacks the run, or has it damaged.
+    """
+    if not _taken(cache, run, recipe, data, files):
+        raise StoreError(
+            f"{cache.folder}: seed {run['seed']} of the block {report} is not there any more; "
+            f"delete {report} and start the same command again: what the cache lacks of the block "
+            "is trained anew."
+        )
 
 
 class _Job:
@@ -207,8 +272,9 @@ class _Job:
         settings: loop.Settings,
         cache: Cache | None,
         observer: Observer | None,
+        must_cache: bool,
     ) -> None:
-        self.observer = observer
+        self.observer, self.must_cache = observer, must_cache
         self.recipe, self.data, self.held_out = recipe, data, run["held_out"]
         self.settings, self.cache, self.device = settings, cache, torch.device(settings.device)
         images = prepare(run["dataset"], "train", data, **recipe.images).without(self.held_out)
@@ -220,8 +286,15 @@ class _Job:
 
     def _load(self) -> None:
         """Put the images on the device."""
-        self._task = devices.task(self._images, self.recipe, 0, self.held_out, self.device)
-        self.test_images = devices.test_images(self._test, self.device)
+        try:
+            self._task = devices.task(self._images, self.recipe, 0, self.held_out, self.device)
+            self.test_images = devices.test_images(self._test, self.device)
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(
+                f"{self.device} ({devices.describe(self.device)}): its memory does not suffice for "
+                f"the images, {devices.free_memory(self.device)}; wait until other programs have "
+                "ended, name another GPU in CUDA_VISIBLE_DEVICES, or set training.device: cpu."
+            ) from error
 
     def move_to_cpu(self) -> None:
         """Continue on the CPU what a GPU began, with the same engine and from its checkpoints."""
@@ -234,7 +307,7 @@ class _Job:
         """Return a run's task; all share the images."""
         return replace(self._task, seed=seed)
 
-    def train(self, block: Sequence[tuple[Mapping[str, Any], RunFiles]], stop: Any) -> None:
+    def train(self, block: _Block, stop: Any) -> None:
         """Train a block of runs, from its checkpoint if there is one, and write their files."""
         runs, checkpoint = [run for run, _ in block], block[0][1].checkpoint
         log.info("seed %s", ", ".join(str(run["seed"]) for run in runs))
@@ -256,25 +329,53 @@ class _Job:
             ) from stopped
         for (run, files), result in zip(block, trained, strict=True):
             self.write(run, files, result)
-            if self.cache is not None:
-                made = [*files.results, *(path for path in files.extra if path.exists())]
-                self.cache.add(fingerprint([run], self.recipe, self.data), made)
+            self.add_to_cache(run, files)
         checkpoint.unlink(missing_ok=True)
+
+    def add_to_cache(self, run: Mapping[str, Any], files: RunFiles) -> None:
+        """Add a run's files to the cache, if there is one."""
+        if self.cache is None:
+            return
+        made = [*files.results, *(path for path in files.extra if path.exists())]
+        try:
+            self.cache.add(fingerprint([run], self.recipe, self.data), made)
+        except StoreError as error:
+            if self.must_cache:
+                raise
+            log.warning("%s The run's own files are whole.", error)
 
     def identity(self, runs: Sequence[Mapping[str, Any]]) -> str:
         """Return what a checkpoint of these runs must agree with."""
-        return identity(runs, self.recipe, self.data, self._begun_with, self.observer)
+        code = None if self.cache is None else self.cache.code
+        return identity(runs, self.recipe, self.data, self._begun_with, self.observer, code)
 
-    def begun(self, left: Sequence[tuple[Mapping[str, Any], RunFiles]]) -> int:
-        """Return how many of the runs left have been begun together; 0 if none."""
+    def begun(self, left: _Block) -> _Block:
+        """Return the runs that have been begun together with the first one left; none if not."""
         origin = _origin(left[0][1].checkpoint)
-        runs = [run for run, _ in left]
-        known = (n for n in range(len(left), 0, -1) if self.identity(runs[:n]) == origin)
-        return next(known, 0)
+        names = _runs_of(origin)
+        block = [one for one in left if dict(one[0]) in names]
+        known = block[:1] == left[:1] and self.identity([run for run, _ in block]) == origin
+        return block if known else []
 
-    def halve(
-        self, block: Sequence[tuple[Mapping[str, Any], RunFiles]], error: torch.OutOfMemoryError
-    ) -> int:
+    def take_up(self, every: _Block, left: _Block) -> None:
+        """Let runs go on that were begun together with runs that are trained by now.
+
+        A block's checkpoint is its first run's. A job that was killed while it wrote the results
+        leaves the first runs in the cache, and the others' state in a checkpoint of them all.
+        """
+        for place, one in enumerate(every):
+            checkpoint, block = one[1].checkpoint, self.begun(every[place:])
+            rest = [position for position, begun in enumerate(block) if begun in left]
+            if rest and len(rest) < len(block):
+                state = read_checkpoint(checkpoint, self.identity([run for run, _ in block]))
+                if state is not None:
+                    origin = self.identity([block[position][0] for position in rest])
+                    target = block[rest[0]][1].checkpoint
+                    write_checkpoint(target, state.of_runs(rest), origin)
+            if one not in left:
+                checkpoint.unlink(missing_ok=True)
+
+    def halve(self, block: _Block, error: torch.OutOfMemoryError) -> int:
         """Cut a block for which memory does not suffice; return how many runs to train at once."""
         if len(block) == 1:
             raise TrainingError(
@@ -286,15 +387,15 @@ class _Job:
         self.split(block, size)
         return size
 
-    def split(self, block: Sequence[tuple[Mapping[str, Any], RunFiles]], size: int) -> None:
+    def split(self, block: _Block, size: int) -> None:
         """Cut a block's checkpoint into those of smaller blocks."""
         runs, checkpoint = [run for run, _ in block], block[0][1].checkpoint
         state = read_checkpoint(checkpoint, self.identity(runs))
         if state is None:
             return
         for start in reversed(range(0, len(block), size)):  # the first, which is the whole's, last
-            part = slice(start, start + size)
-            origin = self.identity(runs[part])
+            part = range(len(block))[start : start + size]
+            origin = self.identity([runs[position] for position in part])
             write_checkpoint(block[start][1].checkpoint, state.of_runs(part), origin)
 
     def write(self, run: Mapping[str, Any], files: RunFiles, trained: loop.Trained) -> None:
@@ -353,15 +454,18 @@ def identity(
     data: Mapping[str, Any],
     settings: loop.Settings,
     observer: Observer | None = None,
+    code: str | None = None,
 ) -> str:
     """Return what a checkpoint must agree with: the runs, what computes them, what is read.
 
-    Each engine, and each kind of device, keeps a memory of its own.
+    Each engine, and each kind of device, keeps a memory of its own. `code` is the digest of the
+    code that trains (`Cache.code`): a run of half old and half new code is neither's.
     """
     kind = settings.device.partition(":")[0]
-    text = canonical(fingerprint(runs, recipe, data))
+    text = canonical(fingerprint(runs, recipe, data))  # first: `_runs_of` reads it
     read = "" if observer is None else f" {observer.identity}"
-    return f"{text} {settings.engine} {kind} {loop.MEMORY}{read}"
+    made_by = "" if code is None else f"{_CODE}{code}"
+    return f"{text} {settings.engine} {kind} {loop.MEMORY}{read}{made_by}"
 
 
 def write_checkpoint(path: Path, state: loop.State, origin: str) -> None:
@@ -374,7 +478,8 @@ def write_checkpoint(path: Path, state: loop.State, origin: str) -> None:
 def read_checkpoint(path: Path, origin: str) -> loop.State | None:
     """Read the state that a run may go on from; None where it must start from the beginning.
 
-    A checkpoint of another recipe or engine, or a damaged one, is not used, and the log says so.
+    A checkpoint of another recipe, engine or code, or a damaged one, is not used, and the log says
+    so.
     """
     if not path.exists():
         return None
@@ -382,18 +487,23 @@ def read_checkpoint(path: Path, origin: str) -> loop.State | None:
         check_seal(path.read_bytes(), path)
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            if metadata.get("origin") != origin:
-                log.warning(
-                    "%s: is of another recipe, data, engine or other readings; training starts "
-                    "from the beginning",
-                    path,
-                )
+            former = metadata.get("origin", "")
+            if former != origin:
+                log.warning("%s: is of %s; training starts from the beginning", path,
+                            _what_differs(former, origin))  # fmt: skip
                 return None
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return loop.State(arrays, json.loads(metadata["progress"]))
     except (StoreError, SafetensorError, OSError, KeyError, ValueError) as error:
         log.warning("%s: cannot be read (%s); training starts from the beginning", path, error)
         return None
+
+
+def _what_differs(former: str, now: str) -> str:
+    """Say what a checkpoint is of, from its origin and the one that was expected."""
+    if former.partition(_CODE)[0] == now.partition(_CODE)[0]:
+        return "other code: the library has been changed since"
+    return "another recipe, data, engine or other readings"
 
 
 def _origin(path: Path) -> str | None:
@@ -403,6 +513,15 @@ def _origin(path: Path) -> str | None:
             return (file.metadata() or {}).get("origin")
     except (SafetensorError, OSError):
         return None
+
+
+def _runs_of(origin: str | None) -> list[dict[str, Any]]:
+    """Return the keys of the runs that a checkpoint's origin names; none where it names none."""
+    try:
+        found, _ = json.JSONDecoder().raw_decode(origin or "")
+        return list(found["runs"])
+    except (ValueError, TypeError, KeyError):
+        return []
 
 
 @contextmanager
@@ -429,6 +548,7 @@ __all__ = [
     "read_checkpoint",
     "run_block",
     "run_training",
+    "take_from_cache",
     "train_into_cache",
     "write_checkpoint",
 ]

@@ -194,9 +194,10 @@ def test_readings_are_cached_with_the_run(tmp_path: Path):
     assert not (tmp_path / "four" / name).exists()
 
 
-def run_at(folder: Path) -> ExtensionRun:
+def run_at(folder: Path, observer: DynamicsObserver | None = OBSERVER) -> ExtensionRun:
     files = {"weights": folder / "weights.safetensors", "metadata": folder / "run.json"}
-    return ExtensionRun(RUN, files=files, recipe=RECIPE, data=DATA, methods=METHODS)
+    return ExtensionRun(RUN, files=files, recipe=RECIPE, data=DATA, methods=METHODS,
+                        observer=observer)  # fmt: skip
 
 
 def test_the_extension_takes_the_readings_of_these_weights_alone(
@@ -217,6 +218,36 @@ def test_the_extension_takes_the_readings_of_these_weights_alone(
     (tmp_path / "one" / Cache.readings).rename(tmp_path / "other" / Cache.readings)
     assert measure(run_at(tmp_path / "other"), shown).empty
     assert "is of another training" in caplog.text
+
+
+@pytest.mark.parametrize("change", [{"images": 4}, {"methods": {"method1": {"quantiles": [0.5]}}}])
+def test_the_extension_takes_no_readings_of_other_settings(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, change: dict[str, Any]
+):
+    shown = Dynamics(method="method1", quantile=0.95)
+    train(tmp_path, RECIPE.but(epochs=2))
+    configured = replace(OBSERVER, **change)
+    assert measure(run_at(tmp_path, configured), shown).empty
+    assert f"{tmp_path}/dynamics.parquet: was read with other settings" in caplog.text
+    assert not measure(run_at(tmp_path), shown).empty
+    assert not measure(run_at(tmp_path, None), shown).empty  # nothing to compare them with
+
+
+def test_readings_of_a_version_without_a_parameter_are_taken():
+    """Identities that kept results have, of the configuration that they were trained with."""
+    methods = {
+        "method1": {"quantiles": [0.9, 0.95, 0.99], "saturated": True},
+        "method2": {"epsilon": 0.2, "cut": "box", "max_rho": 0.8, "max_n_h": 0.25},
+        "loo": {"k": 1},
+    }
+    observer = DynamicsObserver(12, 50, methods)
+    assert observer.identity == "d04607e54f207a9a"
+    assert observer.fits(observer.identity)
+    assert observer.fits("4d58d10f7d034b90")  # Method 2 had no `cut`
+    gap = replace(observer, methods={**methods, "method2": {**methods["method2"], "cut": "gap"}})
+    assert gap.fits("134129140c10f677")
+    assert not gap.fits("4d58d10f7d034b90")
+    assert not gap.fits(observer.identity)
 
 
 @given(st.integers(1, 5000), st.integers(2, 30))

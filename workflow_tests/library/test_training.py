@@ -3,11 +3,13 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +25,19 @@ from ffensembles.engine.batched import BatchedStage
 from ffensembles.errors import StoreError, TrainingError
 from ffensembles.models.recipe import Recipe
 from ffensembles.representations.readout import read_out
+from ffensembles.runtime import provenance
+from ffensembles.training import cache as caching
 from ffensembles.training import devices, loop
+from ffensembles.training.cache import Cache
+from ffensembles.training.metadata import fingerprint
 from ffensembles.training.run import (
     RunFiles,
     identity,
     read_checkpoint,
     run_block,
     run_training,
+    take_from_cache,
+    train_into_cache,
     write_checkpoint,
 )
 
@@ -160,6 +168,26 @@ def test_files_carry_their_origin(tmp_path: Path):
     run = json.loads(files.metadata.read_text())
     assert run["provenance"] == metadata
     assert run["n_train"] == 400 - 39  # twos among the 400
+
+
+def test_the_commit_is_that_of_the_code_that_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    commit, real = ["before"], loop.train_block
+
+    def git(folder: Path, *arguments: str) -> str:
+        said = {"--show-toplevel": str(folder), "HEAD": commit[-1]}
+        return said.get(arguments[-1], "")
+
+    def meanwhile(*args: Any, **options: Any) -> Any:
+        commit.append("after")
+        return real(*args, **options)
+
+    monkeypatch.setattr(provenance, "_git", git)
+    monkeypatch.setattr(provenance, "_commit", cache(provenance._commit.__wrapped__))
+    monkeypatch.setattr(loop, "train_block", meanwhile)
+    train(tmp_path, RECIPE.but(epochs=2))
+    assert commit[-1] == "after"
+    written = json.loads(files_in(tmp_path).metadata.read_text())["provenance"]
+    assert (written["git_commit"], written["git_changed"]) == ("before", "false")
 
 
 def test_no_image_of_a_held_out_class_is_trained_on(
@@ -313,6 +341,19 @@ def test_out_of_memory_halves_the_block_and_goes_on(
             np.testing.assert_allclose(other[name], weight, atol=2e-5)
 
 
+def test_a_gpu_without_room_for_the_images_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    def no_room(*given: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(devices, "choose", lambda *given: torch.device("cuda", 1))
+    monkeypatch.setattr(devices, "describe", lambda device: "A100")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1 << 29, 80 << 30))
+    monkeypatch.setattr(devices, "task", no_room)
+    told = r"cuda:1 \(A100\): .*, 0.5 of 80.0 GiB are free; .*CUDA_VISIBLE_DEVICES"
+    with pytest.raises(TrainingError, match=told):
+        train(tmp_path)
+
+
 @pytest.mark.slow
 def test_a_lost_gpu_is_continued_on_the_cpu(
     like_a_gpu: None,
@@ -377,6 +418,162 @@ def test_a_stopped_block_is_taken_up_as_a_block(
     resumed = train_three(tmp_path / "stopped")
     for one, other in zip(whole, resumed, strict=True):
         assert same(one, other)
+
+
+# --- blocks that train into the cache -----------------------------------------------------------
+
+BLOCK_RECIPE = RECIPE.but(epochs=6)
+OFTEN = {**TRAINING, "checkpoint_minutes": 0}
+
+
+def block_in(folder: Path, *seeds: int, code: str = "0" * 64) -> dict[str, np.ndarray]:
+    """Train a block into a cache as the workflow does; return the first run's weights."""
+    cache, runs = Cache(folder / "cache", code), [{**RUN, "seed": seed} for seed in seeds]
+    checkpoints = [folder / str(seed) / "checkpoint.safetensors" for seed in seeds]
+    train_into_cache(cache, runs, BLOCK_RECIPE, DATA, OFTEN, checkpoints, folder / "blocks/b.json")
+    files = files_in(folder / "taken")
+    assert cache.take(fingerprint(runs[:1], BLOCK_RECIPE, DATA), files.results)
+    return load_file(files.weights)
+
+
+def full_disk(*paths: Path) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_block_that_cannot_be_cached_is_not_trained_and_keeps_its_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("INFO")
+    with monkeypatch.context() as patch:
+        patch.setattr(caching, "_link", full_disk)
+        with pytest.raises(StoreError, match=r"/cache/\w+: cannot be written; the disk is full"):
+            block_in(tmp_path, 3)
+    assert not list(tmp_path.glob("blocks/*.json"))
+    assert (tmp_path / "3/checkpoint.safetensors").exists()
+    caplog.clear()
+    weights = block_in(tmp_path, 3)
+    assert "continuing at stage 2, epoch 5" in caplog.text  # of 6: nothing was lost
+    assert same(weights, train(tmp_path / "undisturbed", BLOCK_RECIPE))
+    assert not (tmp_path / "3/checkpoint.safetensors").exists()
+
+
+def test_a_checkpoint_of_other_code_is_not_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("INFO")
+    with monkeypatch.context() as patch:
+        patch.setattr(caching, "_link", full_disk)
+        with pytest.raises(StoreError):
+            block_in(tmp_path, 3)
+    caplog.clear()
+    block_in(tmp_path, 3, code="1" * 64)
+    said = "is of other code: the library has been changed since; training starts from the beginn"
+    assert f"{tmp_path}/3/checkpoint.safetensors: {said}" in caplog.text
+    assert "continuing" not in caplog.text
+    metadata = json.loads((tmp_path / "taken/run.json").read_text())
+    assert metadata["code_sha256"] == "1" * 64
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_run_of_a_block_that_is_missing_in_the_cache_is_not_trained_where_it_is_asked_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damaged: bool
+):
+    weights = block_in(tmp_path, 3, 4)
+    (tmp_path / "taken/weights.safetensors").unlink()
+    cache, report = Cache(tmp_path / "cache", "0" * 64), tmp_path / "blocks/b.json"
+    place = cache.place(fingerprint([RUN], BLOCK_RECIPE, DATA))
+    if damaged:
+        (place / "weights.safetensors").write_bytes(b"rubbish")
+    else:
+        shutil.rmtree(place)
+    files = files_in(tmp_path / "taken")
+    with pytest.raises(StoreError, match=r"seed 3 .* is not there any more; delete .*/b.json"):
+        take_from_cache(cache, RUN, BLOCK_RECIPE, DATA, files, report)
+    assert not files.weights.exists()
+    report.unlink()  # as the message says
+    caplog.set_level("INFO")
+    block_in(tmp_path, 3, 4)
+    assert "seed 4 is trained already" in caplog.text
+    take_from_cache(cache, RUN, BLOCK_RECIPE, DATA, files, report)
+    assert same(load_file(files.weights), weights)
+
+
+def test_what_killed_jobs_left_is_removed_after_a_day(tmp_path: Path):
+    block = [tmp_path / "blocks" / f".b.{name}" for name in ("old", "new")]
+    cached = [tmp_path / "cache" / f".{name}.part" for name in ("old", "new")]
+    written = [tmp_path / "3" / f".checkpoint.safetensors.{name}.part" for name in ("old", "new")]
+    others = [tmp_path / "blocks/.another.old", tmp_path / "3/.run.json.old.part"]
+    for path in (*block, *cached, *others):
+        path.mkdir(parents=True)
+        (path / "weights.safetensors").touch()
+    for path in written:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    for path in (block[0], cached[0], written[0], *others):
+        os.utime(path, (0, time.time() - 25 * 3600))
+    block_in(tmp_path, 3)
+    for old, new in (block, cached, written):
+        assert not old.exists()
+        assert new.exists()
+    assert all(path.exists() for path in others)  # whoever writes these removes them
+
+
+def test_a_run_with_files_of_its_own_need_not_be_cached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(caching, "_link", full_disk)
+    files = files_in(tmp_path)
+    cache = Cache(tmp_path / "cache", "0" * 64)
+    run_training(RUN, RECIPE.but(epochs=2), DATA, TRAINING, files, cache=cache)
+    assert "cannot be written; the disk is full" in caplog.text
+    assert files.weights.exists()
+    assert not list(cache.folder.iterdir())
+
+
+@pytest.mark.parametrize("written", [[3], [3, 4], [4]])
+def test_a_block_killed_while_it_writes_goes_on_with_the_runs_left(
+    like_a_gpu: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    written: list[int],
+):
+    caplog.set_level("INFO")
+    real, cache_one = BatchedStage.epoch, Cache.add
+    epochs: list[tuple[int, int]] = []
+
+    def counted(self: BatchedStage, index: int) -> Any:
+        epochs.append((self.runs, index))
+        return real(self, index)
+
+    def killed(self: Cache, fingerprint: dict[str, Any], files: Any) -> None:
+        (run,) = fingerprint["runs"]
+        if run["seed"] in written:
+            cache_one(self, fingerprint, files)
+        elif run["seed"] > max(written):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Cache, "add", killed)
+        with pytest.raises(KeyboardInterrupt):
+            block_in(tmp_path / "killed", 3, 4, 5)
+    monkeypatch.setattr(BatchedStage, "epoch", counted)
+    block_in(tmp_path / "killed", 3, 4, 5)
+    left = [seed for seed in (3, 4, 5) if seed not in written]
+    assert f"seed {written[0]} is trained already" in caplog.text
+    assert epochs == [(len(left), 5)]  # the last epoch of the last layer, which had no state
+    assert not list(tmp_path.rglob("checkpoint*"))
+    continued = block_in(tmp_path / "killed", left[-1])
+    for name, weight in block_in(tmp_path / "whole", left[-1]).items():
+        np.testing.assert_allclose(continued[name], weight, atol=2e-5)
+
+
+def test_a_run_that_is_taken_from_the_cache_leaves_no_checkpoint(tmp_path: Path):
+    block_in(tmp_path, 3)
+    checkpoint = tmp_path / "3/checkpoint.safetensors"
+    checkpoint.write_bytes(b"left by a job that was killed")
+    block_in(tmp_path, 3)
+    assert not checkpoint.exists()
 
 
 @pytest.mark.parametrize(("gpus", "expected"), [(0, "cpu"), (1, "cuda"), (None, "cuda")])

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -82,6 +83,19 @@ def test_a_block_of_runs_shares_a_job_and_stays_runs(finished: Workplace, fresh:
     assert more.returncode == 0, more.stdout[-3000:]
     trained = re.findall(r"(?:FF layer 1|BP), seed (\d): accuracy", more.stdout)
     assert trained == ["2"] * 2  # and no other
+    # the job that takes a run runs where the workflow was started, and must not train there
+    lost = weights[0]
+    sound = lost.read_bytes()
+    lost.unlink()
+    shutil.rmtree(fresh.results / "cache")
+    told = fresh.start("training", seeds=[0, 1, 2], **three)
+    assert told.returncode != 0
+    (report,) = set(re.findall(r"delete (\S+/seeds-\S+\.json) and start", told.stdout))
+    assert not lost.exists()
+    (fresh.folder / report).unlink()  # as the message says
+    done = fresh.start("training", seeds=[0, 1, 2], **three)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert lost.read_bytes() == sound
 
 
 def test_a_figures_parameter_redoes_that_figure(finished: Workplace):

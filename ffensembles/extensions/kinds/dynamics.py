@@ -274,6 +274,14 @@ def measure(run: ExtensionRun, parameters: Dynamics) -> pd.DataFrame:
     if set(frame["weights_sha256"]) != {read_run(run.files["metadata"])["weights_sha256"]}:
         log.warning("%s: is of another training than the weights beside it and not used.", path)
         return pd.DataFrame(columns=list(COLUMNS))
+    if run.observer is not None and not all(map(run.observer.fits, set(frame["settings"]))):
+        log.warning(
+            "%s: was read with other settings (ensembles, training.readings) than are configured "
+            "now, and is not used. Set them back, or delete the run's folder and its cache, and "
+            "train it again.",
+            path,
+        )
+        return pd.DataFrame(columns=list(COLUMNS))
     quantile = frame["quantile"]
     if parameters.quantile is not None:
         near = np.isclose(quantile.astype(float), parameters.quantile)
