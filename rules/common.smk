@@ -220,10 +220,15 @@ def judged_frames():
     return {name: file for name, file in files.items() if Path(file).exists()}
 
 
+def figure_variant(wildcards):
+    """Return what one of the files of a figure shows."""
+    return editions.variants(wildcards.edition, wildcards.figure)[wildcards.variant]
+
+
 def figure_inputs(wildcards):
     """Return the files that a figure is drawn from, by what they are."""
     needs = editions.needs(wildcards.edition, wildcards.figure)
-    variant = editions.variants(wildcards.edition, wildcards.figure)[wildcards.variant]
+    variant = figure_variant(wildcards)
     found = {}
     for name in needs.frames:
         scope, frame = in_scope(name)
@@ -250,12 +255,18 @@ def runs_like(run):
 def figure_rows(wildcards):
     """Return which runs the frames that a figure is drawn from may have rows of."""
     needs = editions.needs(wildcards.edition, wildcards.figure)
-    variant = editions.variants(wildcards.edition, wildcards.figure)[wildcards.variant]
+    variant = figure_variant(wildcards)
     found = {name: rows_of(name, grid.runs) for name in needs.frames}
     if variant.run is not None:
         runs = runs_like(variant.run)
         found |= {name: rows_of(name, runs) for name in needs.run_frames}
     return found
+
+
+def figure_run(wildcards):
+    """Return the keys of the run that a figure shows as an example; None without one."""
+    run = figure_variant(wildcards).run
+    return run and run.keys
 
 
 def figure_entry(wildcards):

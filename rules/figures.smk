@@ -20,12 +20,12 @@ rule draw_figure:
     params:
         parameters=lambda wildcards: figure_entry(wildcards).model_dump(),
         rows=figure_rows,
+        # another seed's files may be older than the figure
+        run=figure_run,
         protocol=lambda wildcards: study.config.editions[wildcards.edition].protocol,
         labels=lambda wildcards: {
             name: editions.label(wildcards.edition, name)
-            for name in editions.variants(wildcards.edition, wildcards.figure)[
-                wildcards.variant
-            ].datasets
+            for name in figure_variant(wildcards).datasets
         },
     message:
         "Drawing {wildcards.figure}{wildcards.variant} of edition {wildcards.edition}"

@@ -129,6 +129,8 @@ rule compare:
         "../envs/analysis.yaml"
     params:
         frames=list(judged_frames()),
+        # files of another folder may be older than the page
+        folders=[judged, *study.config.reproduction.sweeps],
         titles={name: entry.title for name, entry in DATASETS.items()},
     message:
         "Comparing every published number of edition {wildcards.edition} with ours"
