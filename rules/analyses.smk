@@ -180,7 +180,7 @@ rule history:
 rule regression:
     input:
         sizes=tidy("sizes"),
-        code=code("ffensembles.analyses.regression"),
+        code=code("ffensembles.analyses.regression", "ffensembles.publication.numbers"),
     output:
         tidy("regression"),
     log:
@@ -245,7 +245,11 @@ rule costs:
         metadata=paths.each("metadata", grid.runs),
         # all activations have been read by then; asking for them would read temporary ones again
         sizes=tidy("sizes"),
-        code=code("ffensembles.analyses.costs", "ffensembles.plotting.costs"),
+        code=code(
+            "ffensembles.analyses.costs",
+            "ffensembles.plotting.costs",
+            "ffensembles.plotting.saving",
+        ),
     output:
         tidy=tidy("costs"),
         table=paths.one("extra_table", table="costs", ending="csv"),

@@ -297,9 +297,9 @@ def in_words(name):
     return re.sub(r"(\d+)", r" \1", name.replace("_", " ")).capitalize()
 
 
-def code_of_table(table):
-    """Return the modules that make a table of an extension; none for another table."""
-    return [EXTENSIONS[table].module] if table in EXTENSIONS else []
+def code_of_table(kind):
+    """Return the modules that make a table of an extension's kind; none for another kind."""
+    return [EXTENSIONS[kind].module] if kind in EXTENSIONS else []
 
 
 def extension_inputs(wildcards):

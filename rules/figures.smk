@@ -6,6 +6,7 @@ rule draw_figure:
         unpack(figure_inputs),
         code=lambda wildcards: code(
             KINDS[figure_entry(wildcards).kind].draw.__module__,
+            "ffensembles.plotting.shown",
             "ffensembles.plotting.saving",
         ),
     output:

@@ -7,7 +7,7 @@ rule make_table:
         code=lambda wildcards: code(
             "ffensembles.publication.tables",
             "ffensembles.publication.editions",
-            *code_of_table(wildcards.table),
+            *code_of_table(table_entry(wildcards).kind),
         ),
     output:
         [paths.pattern("table", ending=ending) for ending in ENDINGS],
@@ -113,7 +113,11 @@ rule compare:
             f"{folder}/configuration.yaml"
             for folder in study.config.reproduction.sweeps
         ],
-        code=code("ffensembles.publication.page", "ffensembles.plotting.tried"),
+        code=code(
+            "ffensembles.publication.page",
+            "ffensembles.plotting.tried",
+            "ffensembles.plotting.saving",
+        ),
     output:
         page=paths.pattern("reproduction", file="reproduction.md"),
         numbers=paths.pattern("reproduction", file="numbers.csv"),

@@ -23,9 +23,6 @@ def loaded(**overlay: Any) -> Iterator[Mapping[str, Rule]]:
         yield {rule.name: rule for rule in read._workflow.rules}
 
 
-def given(items: Any, **wildcards: str) -> dict[str, Any]:
-    """Return the named inputs or parameters of a rule for a job with some wildcards."""
-    asked = SimpleNamespace(**wildcards)
-    return {
-        name: item(asked) if callable(item) else item for name, item in dict(items.items()).items()
-    }
+def given(item: Any, **wildcards: str) -> Any:
+    """Return an input or a parameter of a rule for a job with some wildcards."""
+    return item(SimpleNamespace(**wildcards)) if callable(item) else item

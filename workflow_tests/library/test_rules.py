@@ -1,15 +1,38 @@
 """What the rules of the workflow depend on."""
 
+import ast
+from pathlib import Path
 from typing import Any
 
 from loaded import given, loaded
+from workplace import ROOT
 
 FIGURE = {"edition": "2023", "figure": "figure3", "variant": ""}
+RUN = {
+    "protocol": "sigmoid-linf", "dataset": "mnist", "model": "FF", "held_out": "none", "seed": "0",
+}  # fmt: skip
+JOB = {**RUN, **FIGURE, "table": "table1", "extension": "causality"}
+"""Wildcards of some job of any rule."""
+
+CHANGES_NO_RESULT = {
+    "ffensembles.runtime.jobs": "the log and the errors of a job",
+    "ffensembles.runtime.provenance": "which versions made a figure, noted in its file",
+    "ffensembles.runs": "reads a job's wildcards",
+    "ffensembles.extensions": "finds the extensions; the rule names the one of its job",
+    "ffensembles.extensions.observing": "readings beside a training, which are no output of it",
+}
+"""Imports of scripts that no rule need name, and why."""
+
+WITHOUT_CODE = {
+    "fetch": "its files are checked against known checksums",
+    "write_configuration": "writes its parameters as they are",
+}
+"""Rules that follow none of the library's files, and why."""
 
 
 def parameters(rule: str, wildcards: dict[str, str], **overlay: Any) -> dict[str, Any]:
     with loaded(**overlay) as rules:
-        return given(rules[rule].params, **wildcards)
+        return {name: given(one, **wildcards) for name, one in rules[rule].params.items()}
 
 
 def test_another_example_redraws_figures_that_show_one_alone():
@@ -28,3 +51,46 @@ def test_pages_of_other_results_are_made_again():
         own = parameters(rule, {"edition": "2023"})
         for overlay in others:
             assert parameters(rule, {"edition": "2023"}, **overlay) != own
+
+
+def imports(script: Path) -> set[str]:
+    """Return the library's files that a script imports itself."""
+    nodes = list(ast.walk(ast.parse(script.read_text())))
+    named = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    named |= {one.name for node in nodes if isinstance(node, ast.Import) for one in node.names}
+    own = {module for module in named if module and module.startswith("ffensembles.")}
+    return {_file(module) for module in own - CHANGES_NO_RESULT.keys()}
+
+
+def _file(module: str) -> str:
+    base = Path(*module.split("."))
+    package = base / "__init__.py"
+    return str(package if (ROOT / package).exists() else base.with_suffix(".py"))
+
+
+def code(rule: Any, **wildcards: str) -> set[str]:
+    """Return the library's files that a rule's job depends on."""
+    found = given(rule.input.get("code", []), **{**JOB, **wildcards})
+    return {str(Path(path).resolve().relative_to(ROOT)) for path in found}
+
+
+def test_rules_follow_what_their_scripts_import():
+    with loaded() as rules:
+        for rule in rules.values():
+            if rule.script and rule.name not in WITHOUT_CODE:
+                missing = imports(ROOT / "scripts" / Path(rule.script).name) - code(rule)
+                assert not missing, f"{rule.name}: add to its `code`: {sorted(missing)}"
+
+
+def test_a_table_follows_the_extension_of_its_kind():
+    tables = {"tables": {"mine": {"kind": "causality"}}}
+    with loaded(editions={"2023": tables}) as rules:
+        assert "ffensembles/extensions/kinds/causality.py" in code(
+            rules["make_table"], table="mine"
+        )
+
+
+def test_the_report_follows_its_opening_and_its_style():
+    with loaded() as rules:
+        pages = {Path(path).name for path in rules["make_report"].input.page}
+    assert pages == {"workflow.rst", "report.css"}
