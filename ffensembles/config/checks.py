@@ -35,7 +35,8 @@ OF_CUT = "ensembles.method2."
 PHASES = "phases"
 """The key of a model's recipe that the runs of `sleep_wake` vary."""
 
-_PROTOCOL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
+# two hyphens, or one at the end, would make it the name of another protocol's variation
+_PROTOCOL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.]*(?:-[A-Za-z0-9.]+)*")
 _EDITION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 _PART_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -107,7 +108,9 @@ def _grid(protocols: list[str], recipes: dict[str, Protocol]) -> Iterator[Proble
             yield wrong(("protocols", place), protocol, recipes)
     for name in recipes:
         if not _PROTOCOL_NAME.fullmatch(name):
-            yield wrong(("recipes", name), name, "letters, digits, points and hyphens")
+            yield wrong(
+                ("recipes", name), name, "letters, digits, points, and single hyphens between them"
+            )
 
 
 def _datasets(datasets: list[str]) -> Iterator[Problem]:

@@ -248,13 +248,13 @@ def test_unknown_protocol():
     )
 
 
-def test_a_name_of_a_protocol_can_be_part_of_a_path():
+@pytest.mark.parametrize("name", ["a/b", "relu-l2--wide", "relu-"])
+def test_a_name_of_a_protocol_can_be_part_of_a_path_and_is_no_variation(name):
     recipe = WHOLE["recipes"]["relu-l2"]
-    line = said_of({"recipes": {"a/b": recipe}})[0]
-    assert (
-        line
-        == "config.yaml: recipes.a/b: found 'a/b'; allowed: letters, digits, points and hyphens"
-    )
+    assert said_of({"recipes": {name: recipe}}) == [
+        f"config.yaml: recipes.{name}: found '{name}'; "
+        "allowed: letters, digits, points, and single hyphens between them"
+    ]
 
 
 def test_a_misspelt_protocol_is_not_a_new_one():
