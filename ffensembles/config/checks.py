@@ -81,6 +81,19 @@ def varied(mathematics: Any, key: str, value: Any) -> Any:
     return Mathematics.model_validate(_changed(mathematics, key, value))
 
 
+def setting_text(value: Any) -> str:
+    """Write a value of a setting as names of runs have it, which may be paths.
+
+    Examples
+    --------
+    >>> setting_text(None), setting_text(False), setting_text(0.4), setting_text([500, 300])
+    ('null', 'false', '0.4', '500-300')
+    """
+    if isinstance(value, list):
+        return "-".join(map(setting_text, value))
+    return "null" if value is None else str(value).lower()
+
+
 def _changed(group: Group, key: str, value: Any) -> dict[str, Any]:
     over: Any = value
     for name in reversed(key.split(".")):
@@ -369,9 +382,16 @@ def _settings(
         key: (mathematics, key) for key, _ in leaves(mathematics.model_dump())
     }
     known |= {f"{OF_CUT}{key}": (ensembles.method2, key) for key in ("cut", "max_rho", "max_n_h")}
+    named: dict[tuple[str, str], int] = {}
     for place, setting in enumerate(sweep.settings):
         path = (section, "settings", place)
         yield from _setting(setting, path, known)
+        for at, value in enumerate(setting.values):
+            first = named.setdefault((setting.key, setting_text(value)), place)
+            if first != place:  # their runs have the same names
+                said = f"found {_text(value)}, which {section}.settings[{first}] gives "
+                said += f"{setting.key} too; allowed: each value once, for all its models"
+                yield Problem((*path, "values", at), said)
         fixed = _fixed(setting, mathematics, ensembles)
         if fixed:
             said = f"found {setting.key}, which changes nothing while {fixed}"

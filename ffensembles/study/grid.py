@@ -112,7 +112,9 @@ class Grid:
                 runs += [
                     run
                     for dataset in self._datasets(sweep)
-                    for run in self._varied(name, setting.seeds_on(dataset), [dataset])
+                    for run in self._varied(
+                        name, setting.models, setting.seeds_on(dataset), [dataset]
+                    )
                 ]
         return tuple(dict.fromkeys(runs))
 
@@ -162,7 +164,7 @@ class Grid:
         runs: list[Run] = []
         for protocol in self.config.protocols:
             name = untrained(protocol)
-            runs += self._varied(name, seeds)
+            runs += self._varied(name, self.config.models, seeds)
             apart = self._without(protocol, name)
             runs += [replace(run, seed=seed) for run in apart for seed in seeds]
         return tuple(dict.fromkeys(runs))
@@ -182,11 +184,15 @@ class Grid:
                         yield Run(name, entry.dataset, entry.model, label, seed)
 
     def _varied(
-        self, name: str, seeds: Iterable[int], datasets: Iterable[str] | None = None
+        self,
+        name: str,
+        models: Collection[str],
+        seeds: Iterable[int],
+        datasets: Iterable[str] | None = None,
     ) -> Iterator[Run]:
         for dataset in self.config.datasets if datasets is None else datasets:
             for model in self.config.models:
-                if model in self.variations[name].models:
+                if model in models:
                     yield from (Run(name, dataset, model, None, seed) for seed in seeds)
 
     def recipe(self, run: Run) -> Recipe:

@@ -434,6 +434,19 @@ def test_a_sweep_varies_what_there_is(section):
 
 
 @pytest.mark.parametrize("section", ["sweep", "control"])
+def test_a_value_of_a_setting_stands_once(section):
+    """Else the runs of one of the two would be dropped: they have the same names."""
+    first, second = (
+        {"key": "normalise_input", "values": values, "models": [model]}
+        for values, model in (([False], "FF"), ([True, False], "BPFF"))
+    )
+    assert of(f"{section}.settings", [first, second]) == (
+        f"config.yaml: {section}.settings[1].values[1]: found false, which {section}.settings[0] "
+        "gives normalise_input too; allowed: each value once, for all its models"
+    )
+
+
+@pytest.mark.parametrize("section", ["sweep", "control"])
 def test_a_sweep_is_of_data_sets_there_are(section):
     line = of(f"{section}.datasets", ["mnits"])
     assert line.startswith(f"config.yaml: {section}.datasets[0]: found 'mnits'; allowed: ")
