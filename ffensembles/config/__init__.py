@@ -91,7 +91,7 @@ def _right_by_themselves(error: ValidationError, whole: Mapping[str, Any]) -> di
         if key not in broken
     }
     part = create_model("Part", __base__=Group, **fields)
-    return dict(part.model_validate({key: whole[key] for key in fields}))
+    return dict(part.model_validate({key: whole[key] for key in fields if key in whole}))
 
 
 def _origin(place: Place, layers: list[tuple[str, Mapping[str, Any]]]) -> str:

@@ -86,6 +86,13 @@ def test_the_models_have_no_defaults():
             load_config(content)
 
 
+@pytest.mark.parametrize("key", ["extensions", "extension_settings", "sleep_wake"])
+def test_a_problem_is_told_where_a_key_that_may_be_missing_is(key):
+    content = {name: group for name, group in WHOLE.items() if name != key}
+    with pytest.raises(ConfigError, match=r"^config.yaml: seeds\[0\]: found -1; .*from 0$"):
+        load_config(content, {"seeds": [-1], "held_out": []})
+
+
 def test_every_key_of_the_file_is_commented():
     lines = FILE.read_text().splitlines()
     waiting = [(yaml.compose(FILE.read_text()), "")]
