@@ -133,12 +133,20 @@ def _datasets(datasets: list[str]) -> Iterator[Problem]:
 
 
 def _images(images: Images, datasets: list[str]) -> Iterator[Problem]:
-    most = max((_classes(dataset) or 0 for dataset in datasets), default=0)
-    for key in ("train_images", "test_images"):
-        found = getattr(images, key)
-        if found is not None and found < most:
+    known = [DATASETS[dataset] for dataset in datasets if dataset in DATASETS]
+    if not known:  # said by _datasets
+        return
+    least = max(len(entry.classes) for entry in known)
+    for split, what in enumerate(("train", "test")):
+        found = getattr(images, f"{what}_images")
+        fewest = min(known, key=lambda entry: entry.images[split])
+        most = fewest.images[split]
+        if found is not None and not least <= found <= most:
             yield wrong(
-                ("images", key), found, f"null or a whole number from {most}, one per class"
+                ("images", f"{what}_images"),
+                found,
+                f"null or a whole number from {least}, as many as classes, to {most}, all that "
+                f"{fewest.name} has",
             )
 
 

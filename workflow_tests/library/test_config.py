@@ -372,11 +372,16 @@ def test_held_out_runs_named_twice():
     )
 
 
-def test_fewer_images_than_classes():
-    assert of("images.test_images", 9) == (
-        "config.yaml: images.test_images: found 9; "
-        "allowed: null or a whole number from 10, one per class"
+@pytest.mark.parametrize("number", [9, 361])
+def test_fewer_images_than_classes_or_more_than_there_are(number):
+    lines = said_of(
+        {"datasets": ["mnist", "digits"], "held_out": [], "images": {"test_images": number}}
     )
+    assert lines == [
+        f"config.yaml: images.test_images: found {number}; "
+        "allowed: null or a whole number from 10, as many as classes, to 360, all that digits has"
+    ]
+    assert "from 10, as many as classes, to 60000, " in of("images.train_images", 60001)
 
 
 def test_quantiles_that_are_not_computed():
