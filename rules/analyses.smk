@@ -141,7 +141,7 @@ rule tidy_frame:
 
 rule accuracy:
     input:
-        files=lambda wildcards: paths.each("metadata", grid.scope(wildcards.scope)),
+        files=lambda wildcards: paths.each("metadata", grid.some_runs(wildcards.scope)),
         listed=runs_listed(),
         code=code("ffensembles.analyses.accuracy", "ffensembles.training.metadata"),
     output:
@@ -160,7 +160,7 @@ rule accuracy:
 
 rule history:
     input:
-        files=lambda wildcards: paths.each("history", grid.scope(wildcards.scope)),
+        files=lambda wildcards: paths.each("history", grid.some_runs(wildcards.scope)),
         listed=runs_listed(),
         code=code("ffensembles.analyses.tidy"),
     output:

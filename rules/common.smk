@@ -173,6 +173,11 @@ def tidy_files(scope=""):
     return [tidy(frame, scope) for frame in scope_frames(scope, grid.scope(scope))]
 
 
+def asked(scope):
+    """Return an input function: the files of every frame of a scope, which must have runs."""
+    return lambda wildcards: grid.some_runs(scope) and tidy_files(scope)
+
+
 def titles():
     """Return the data sets' titles."""
     return {name: DATASETS[name].title for name in study.config.datasets}
@@ -183,7 +188,7 @@ def runs_of(wildcards):
     frame = measured(wildcards.file)
     if frame in RUN_FRAMES and RUN_FRAMES[frame].on_demand:
         return editions.showing(frame)
-    return applies(frame, grid.scope(wildcards.scope))
+    return applies(frame, grid.some_runs(wildcards.scope))
 
 
 def table_frame(wildcards):

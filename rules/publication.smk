@@ -26,6 +26,22 @@ rule make_table:
         "../scripts/make_table.py"
 
 
+# frames of other cuts of Method 2: by name, those of which there are runs
+cut_files = {
+    name: paths.one("tidy", file=f"sweep/cut_{name}.csv")
+    for name, runs in (
+        ("sizes", whole(grid.cut_runs)),
+        ("unseen", without(grid.cut_runs)),
+    )
+    if runs and cuts(study.config.sweep)
+}
+
+
+def with_cuts(frame):
+    """Return the files of a frame of the sweep, that of other cuts of Method 2 among them."""
+    return [tidy(frame, "sweep/"), *([cut_files[frame]] if frame in cut_files else [])]
+
+
 rule cuts:
     # Method 2 with other cuts, on what it found with the configured one
     input:
@@ -36,14 +52,7 @@ rule cuts:
             "ffensembles.analyses.unseen",
         ),
     output:
-        **{
-            name: paths.one("tidy", file=f"sweep/cut_{name}.csv")
-            for name, runs in (
-                ("sizes", whole(grid.cut_runs)),
-                ("unseen", without(grid.cut_runs)),
-            )
-            if runs
-        },
+        **cut_files,
     log:
         paths.one("log", stage="tidy-cuts"),
     conda:
@@ -57,29 +66,12 @@ rule cuts:
         "../scripts/cuts.py"
 
 
-has_cuts = bool(cuts(study.config.sweep))
-
-
 rule sweep_scores:
     input:
         accuracy=tidy("accuracy", "sweep/"),
         positive_weights=tidy("positive_weights", "sweep/"),
-        sizes=[
-            tidy("sizes", "sweep/"),
-            *([paths.one("tidy", file="sweep/cut_sizes.csv")] if has_cuts else []),
-        ],
-        unseen=(
-            [
-                tidy("unseen", "sweep/"),
-                *(
-                    [paths.one("tidy", file="sweep/cut_unseen.csv")]
-                    if has_cuts
-                    else []
-                ),
-            ]
-            if without(grid.cut_runs)
-            else []
-        ),
+        sizes=with_cuts("sizes"),
+        unseen=with_cuts("unseen") if without(grid.cut_runs) else [],
         code=code("ffensembles.publication.sweep"),
     output:
         tidy("sweep"),

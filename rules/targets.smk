@@ -54,15 +54,15 @@ rule report:
 rule control:
     # BP at FF's learning rate, FF at BP's
     input:
-        tidy_files("control/"),
+        asked("control/"),
     localrule: True
 
 
 rule nulls:
     # of the claims: untrained nets, and ensembles found with shuffled labels
     input:
-        tidy_files("untrained/"),
-        tidy_files("shuffled/"),
+        asked("untrained/"),
+        asked("shuffled/"),
     localrule: True
 
 

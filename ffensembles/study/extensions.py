@@ -52,13 +52,14 @@ class Extensions:
         ConfigError
             If there is none.
         """
+        section = EXTENSIONS[name].section
+        if not whole(self.grid.of_section(section)):
+            raise ConfigError(f"{name}: {self.grid.without_runs(section)}")
         runs = self.runs(name)
         if not runs:
             raise ConfigError(
                 f"{name}: no run has its weights or this frame; ask for `training` first, since "
                 "`keep: true` trains no run for an extension."
-                if self.config.keep
-                else f"{name}: the study has no run on all classes; add one to `seeds`."
             )
         return runs
 

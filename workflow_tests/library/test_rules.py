@@ -4,8 +4,11 @@ import ast
 from pathlib import Path
 from typing import Any
 
+import pytest
 from loaded import given, loaded
 from workplace import ROOT
+
+from ffensembles.errors import ConfigError
 
 FIGURE = {"edition": "2023", "figure": "figure3", "variant": ""}
 RUN = {
@@ -51,6 +54,37 @@ def test_pages_of_other_results_are_made_again():
         own = parameters(rule, {"edition": "2023"})
         for overlay in others:
             assert parameters(rule, {"edition": "2023"}, **overlay) != own
+
+
+@pytest.mark.parametrize(
+    ("name", "section", "said"),
+    [
+        ("sweep", {"protocol": "sigmoid-linf"}, "`sweep.protocol` is sigmoid-linf, which is not"),
+        ("control", {"datasets": ["svhn"]}, "`control` has no run: none of its `settings`"),
+    ],
+)
+def test_a_section_without_runs_is_told_before_anything_runs(
+    name: str, section: dict[str, Any], said: str
+):
+    asked = {"scope": f"{name}/", "file": "sizes.csv"}
+    with loaded(protocols=["relu-l2"], held_out=[], **{name: section}) as rules:
+        for rule in ("accuracy", "history", "tidy_frame"):
+            with pytest.raises(ConfigError, match=said):
+                given(rules[rule].input.files, **asked)
+        if name == "control":
+            with pytest.raises(ConfigError, match=said):
+                given(rules["control"].input[0])
+
+
+def test_frames_of_cuts_are_asked_for_where_they_are_made():
+    """With other widths on all data sets no run has every setting as it is."""
+    widths = {"widths": [500, 500, 500]}
+    for over in ({}, {"mnist": widths, "fashionmnist": widths}):
+        with loaded(sweep={"per_dataset": over}, held_out=[]) as rules:
+            made = set(rules["cuts"].output)
+            asked = {path for path in rules["sweep_scores"].input if "cut_" in str(path)}
+        assert made == asked
+        assert bool(made) == (not over)
 
 
 def imports(script: Path) -> set[str]:
