@@ -419,6 +419,19 @@ def test_a_figure_may_show_a_data_set_that_is_not_run():
     load_config(WHOLE, {"datasets": ["digits"], "held_out": []})
 
 
+@pytest.mark.parametrize(
+    ("overlay", "place", "key"),
+    [
+        ({"editions": {2023: {"seed": 1}}}, "editions[2023]", "2023"),
+        ({"editions": {2023: WHOLE["editions"]["2023"]}}, "editions[2023]", "2023"),
+        ({1: {}}, "[1]", "1"),
+    ],
+)
+def test_a_key_that_yaml_does_not_read_as_text_needs_quotes(overlay, place, key):
+    said = f"found the key {key}, which is no text; write it in quotes: '{key}'"
+    assert said_of(overlay) == [f"config.yaml: {place}: {said}"]
+
+
 def test_null_leaves_a_figure_out():
     assert (
         load_config(WHOLE, nested(f"{FIGURES}.figure3", None)).editions["2023"].figures["figure3"]
