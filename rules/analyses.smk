@@ -251,13 +251,11 @@ rule costs:
             "ffensembles.plotting.saving",
         ),
     output:
+        **extra_figure("costs"),
         tidy=tidy("costs"),
         table=paths.one("extra_table", table="costs", ending="csv"),
         markdown=paths.one("extra_table", table="costs", ending="md"),
         html=paths.one("extra_table", table="costs", ending="html"),
-        pdf=paths.one("extra_figure", figure="costs", ending="pdf"),
-        png=paths.one("extra_figure", figure="costs", ending="png"),
-        rst=paths.one("extra_figure", figure="costs", ending="rst"),
     log:
         paths.one("log", stage="costs"),
     conda:

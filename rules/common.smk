@@ -14,6 +14,7 @@ from ffensembles.datasets import DATASETS
 from ffensembles.errors import ConfigError
 from ffensembles.extensions import EXTENSIONS
 from ffensembles.plotting.registry import KINDS
+from ffensembles.plotting.style import FIGURE_ENDINGS
 from ffensembles.publication.tables import ENDINGS, TABLE_KINDS
 from ffensembles.runs import Run
 from ffensembles.runtime.dependencies import library_files
@@ -29,6 +30,7 @@ from ffensembles.study.frames import (
     scope_frames,
 )
 from ffensembles.study.grid import one_of, whole, without
+from ffensembles.study.paths import Paths
 from ffensembles.study.progress import shorten
 from ffensembles.study.summary import print_summary
 from ffensembles.study.variations import configured, cuts, setting_texts
@@ -201,8 +203,9 @@ def table_entry(wildcards):
     return editions.every_table(wildcards.edition)[wildcards.table]
 
 
-# the results that are compared with the publication
-judged = study.config.reproduction.results or study.config.results
+# the results that are compared with the publication, and the sweeps beside them
+judged = Paths(study.config.reproduction.results or study.config.results)
+judged_sweeps = [Paths(folder) for folder in study.config.reproduction.sweeps]
 
 
 def judged_frames():
@@ -219,10 +222,18 @@ def judged_frames():
         if frame != "history"
     }
     names |= {name: frame_file(name) for name in ("similarity", "costs")}
-    files = {name: f"{judged}/tidy/{file}" for name, file in names.items()}
+    files = {name: judged.one("tidy", file=file) for name, file in names.items()}
     if study.config.reproduction.results is None:
         return files
     return {name: file for name, file in files.items() if Path(file).exists()}
+
+
+def extra_figure(name):
+    """Return the files of a figure that is of no edition, by their endings."""
+    return {
+        ending: paths.one("extra_figure", figure=name, ending=ending)
+        for ending in FIGURE_ENDINGS
+    }
 
 
 def figure_variant(wildcards):
@@ -338,7 +349,7 @@ def judged_extensions():
     """
     own = study.config.reproduction.results is None
     included = study.config.extensions if own else []
-    files = {name: f"{judged}/tidy/{frame_file(name)}" for name in EXTENSIONS}
+    files = {name: judged.one("tidy", file=frame_file(name)) for name in EXTENSIONS}
     return {
         name: file
         for name, file in files.items()

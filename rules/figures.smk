@@ -10,10 +10,7 @@ rule draw_figure:
             "ffensembles.plotting.saving",
         ),
     output:
-        **{
-            ending: paths.pattern("figure", ending=ending)
-            for ending in ("pdf", "png", "rst")
-        },
+        **{ending: paths.pattern("figure", ending=ending) for ending in FIGURE_ENDINGS},
     log:
         paths.pattern("log", stage="figures/{edition}/{figure}{variant}"),
     conda:
@@ -39,10 +36,7 @@ rule draw_sweep:
         frame=tidy("sweep"),
         code=code("ffensembles.plotting.sweep", "ffensembles.plotting.saving"),
     output:
-        **{
-            ending: paths.one("extra_figure", figure="sweep", ending=ending)
-            for ending in ("pdf", "png", "rst")
-        },
+        **extra_figure("sweep"),
     log:
         paths.one("log", stage="figures/sweep"),
     conda:

@@ -95,16 +95,10 @@ rule compare:
     # `reproduction.results` is null
     input:
         **judged_frames(),
-        configuration=f"{judged}/configuration.yaml",
-        sweeps=[
-            f"{folder}/tidy/{frame_file('sweep')}"
-            for folder in study.config.reproduction.sweeps
-        ],
+        configuration=judged.one("configuration"),
+        sweeps=[sweep.one("tidy", file=frame_file("sweep")) for sweep in judged_sweeps],
         # what they were made with
-        swept=[
-            f"{folder}/configuration.yaml"
-            for folder in study.config.reproduction.sweeps
-        ],
+        swept=[sweep.one("configuration") for sweep in judged_sweeps],
         code=code(
             "ffensembles.publication.page",
             "ffensembles.plotting.tried",
@@ -117,7 +111,7 @@ rule compare:
         # its name has the edition, so that the pages of several can lie in one folder
         figure=[
             paths.pattern("reproduction", file=f"tried-{{edition}}.{ending}")
-            for ending in ("pdf", "png", "rst")
+            for ending in FIGURE_ENDINGS
         ],
     log:
         paths.pattern("log", stage="reproduction-{edition}"),
@@ -126,7 +120,7 @@ rule compare:
     params:
         frames=list(judged_frames()),
         # files of another folder may be older than the page
-        folders=[judged, *study.config.reproduction.sweeps],
+        folders=[one.results for one in (judged, *judged_sweeps)],
         titles={name: entry.title for name, entry in DATASETS.items()},
     message:
         "Comparing every published number of edition {wildcards.edition} with ours"

@@ -12,6 +12,7 @@ from ffensembles.ensembles import METHODS
 from ffensembles.extensions import EXTENSIONS
 from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.plotting.registry import KINDS, Needs
+from ffensembles.plotting.style import FIGURE_ENDINGS
 from ffensembles.publication.tables import ENDINGS, TABLE_KINDS
 from ffensembles.runs import Run
 from ffensembles.study.frames import applies, in_scope, run_frame_of
@@ -20,8 +21,6 @@ from ffensembles.study.paths import Paths
 
 _OF_EXTENSIONS = {name: {"kind": name} for name in EXTENSIONS}
 """The table and the figure of every extension, as editions list theirs."""
-
-_FIGURE_ENDINGS = ("pdf", "png", "rst")
 
 
 @dataclass(frozen=True)
@@ -184,7 +183,7 @@ class Editions:
         return [
             self.paths.one("figure", edition=edition, figure=figure, variant=variant, ending=ending)
             for variant in self.variants(edition, figure)
-            for ending in _FIGURE_ENDINGS
+            for ending in FIGURE_ENDINGS
         ]
 
     def shows(self, edition: str, part: str) -> str:
