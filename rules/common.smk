@@ -175,9 +175,9 @@ def tidy_files(scope=""):
     return [tidy(frame, scope) for frame in scope_frames(scope, grid.scope(scope))]
 
 
-def asked(scope):
-    """Return an input function: the files of every frame of a scope, which must have runs."""
-    return lambda wildcards: grid.some_runs(scope) and tidy_files(scope)
+def asked(files, scope=""):
+    """Return an input function: some files of a scope, which must have runs."""
+    return lambda wildcards: grid.some_runs(scope) and files
 
 
 def titles():

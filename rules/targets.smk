@@ -31,7 +31,7 @@ for what in ("tables", "figures"):
         name:
             what
         input:
-            editions.every(what),
+            asked(editions.every(what)),
         localrule: True
 
 
@@ -54,15 +54,15 @@ rule report:
 rule control:
     # BP at FF's learning rate, FF at BP's
     input:
-        asked("control/"),
+        asked(tidy_files("control/"), "control/"),
     localrule: True
 
 
 rule nulls:
     # of the claims: untrained nets, and ensembles found with shuffled labels
     input:
-        asked("untrained/"),
-        asked("shuffled/"),
+        asked(tidy_files("untrained/"), "untrained/"),
+        asked(tidy_files("shuffled/"), "shuffled/"),
     localrule: True
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from ffensembles.config import Config
@@ -16,7 +16,7 @@ from ffensembles.plotting.style import FIGURE_ENDINGS
 from ffensembles.publication.tables import ENDINGS, TABLE_KINDS
 from ffensembles.runs import Run
 from ffensembles.study.frames import applies, in_scope, run_frame_of
-from ffensembles.study.grid import Grid, one_of
+from ffensembles.study.grid import Grid, one_of, whole
 from ffensembles.study.paths import Paths
 
 _OF_EXTENSIONS = {name: {"kind": name} for name in EXTENSIONS}
@@ -45,10 +45,10 @@ class Editions:
     def __init__(self, config: Config, grid: Grid, paths: Paths) -> None:
         self.config, self.grid, self.paths = config, grid, paths
 
-    @property
+    @cached_property
     def all(self) -> dict[str, Edition]:
-        """The editions whose protocol is run, by name."""
-        chosen = self.config.protocols
+        """The editions whose protocol has runs on all classes, by name; see `own_seeds`."""
+        chosen = {run.protocol for run in whole(self.grid.runs)}
         return {n: one for n, one in self.config.editions.items() if one.protocol in chosen}
 
     @cache  # noqa: B019 - a study lives as long as its process

@@ -73,7 +73,7 @@ class Extensions:
 
     def method(self, protocol: str) -> tuple[str, float | None]:
         """Return method and quantile of the first table of sizes of a protocol's edition."""
-        for edition in self.editions.all.values():
+        for edition in self.config.editions.values():
             if edition.protocol != protocol:
                 continue
             for table in edition.tables.values():
@@ -94,7 +94,12 @@ class Extensions:
             for one in editions
             for path in (
                 *self.editions.table_files(one, name),
-                *self.editions.figure_files(one, name),
+                # none where the edition has no run of the same data set to show
+                *(
+                    self.editions.figure_files(one, name)
+                    if name in self.editions.every_figure(one)
+                    else ()
+                ),
             )
         ]
         return [self.paths.one("tidy", file=frame_file(name)), *parts]

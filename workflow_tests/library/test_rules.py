@@ -76,6 +76,16 @@ def test_a_section_without_runs_is_told_before_anything_runs(
                 given(rules["control"].input[0])
 
 
+@pytest.mark.parametrize("target", ["tables", "figures", "nulls"])
+def test_a_study_without_runs_is_told_before_anything_runs(target: str):
+    none = {"protocol": "all", "dataset": "all", "model": "all", "seeds": []}
+    with (
+        loaded(own_seeds=[none]) as rules,
+        pytest.raises(ConfigError, match="`own_seeds` leaves none"),
+    ):
+        given(rules[target].input[-1])
+
+
 def test_frames_of_cuts_are_asked_for_where_they_are_made():
     """With other widths on all data sets no run has every setting as it is."""
     widths = {"widths": [500, 500, 500]}
