@@ -180,6 +180,22 @@ def asked(files, scope=""):
     return lambda wildcards: grid.some_runs(scope) and files
 
 
+# frames of other cuts of Method 2: by name, those of which there are runs
+cut_files = {
+    name: paths.one("tidy", file=f"sweep/cut_{name}.csv")
+    for name, runs in (
+        ("sizes", whole(grid.cut_runs)),
+        ("unseen", without(grid.cut_runs)),
+    )
+    if runs and cuts(study.config.sweep)
+}
+
+
+def with_cuts(frame):
+    """Return the files of a frame of the sweep, that of other cuts of Method 2 among them."""
+    return [tidy(frame, "sweep/"), *([cut_files[frame]] if frame in cut_files else [])]
+
+
 def titles():
     """Return the data sets' titles."""
     return {name: DATASETS[name].title for name in study.config.datasets}

@@ -26,22 +26,6 @@ rule make_table:
         "../scripts/make_table.py"
 
 
-# frames of other cuts of Method 2: by name, those of which there are runs
-cut_files = {
-    name: paths.one("tidy", file=f"sweep/cut_{name}.csv")
-    for name, runs in (
-        ("sizes", whole(grid.cut_runs)),
-        ("unseen", without(grid.cut_runs)),
-    )
-    if runs and cuts(study.config.sweep)
-}
-
-
-def with_cuts(frame):
-    """Return the files of a frame of the sweep, that of other cuts of Method 2 among them."""
-    return [tidy(frame, "sweep/"), *([cut_files[frame]] if frame in cut_files else [])]
-
-
 rule cuts:
     # Method 2 with other cuts, on what it found with the configured one
     input:
