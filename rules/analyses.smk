@@ -141,7 +141,7 @@ rule tidy_frame:
 
 rule accuracy:
     input:
-        files=lambda wildcards: paths.each("metadata", grid.scope(wildcards.scope)),
+        files=lambda wildcards: paths.each("metadata", grid.some_runs(wildcards.scope)),
         listed=runs_listed(),
         code=code("ffensembles.analyses.accuracy", "ffensembles.training.metadata"),
     output:
@@ -160,7 +160,7 @@ rule accuracy:
 
 rule history:
     input:
-        files=lambda wildcards: paths.each("history", grid.scope(wildcards.scope)),
+        files=lambda wildcards: paths.each("history", grid.some_runs(wildcards.scope)),
         listed=runs_listed(),
         code=code("ffensembles.analyses.tidy"),
     output:
@@ -180,7 +180,7 @@ rule history:
 rule regression:
     input:
         sizes=tidy("sizes"),
-        code=code("ffensembles.analyses.regression"),
+        code=code("ffensembles.analyses.regression", "ffensembles.publication.numbers"),
     output:
         tidy("regression"),
     log:
@@ -245,15 +245,17 @@ rule costs:
         metadata=paths.each("metadata", grid.runs),
         # all activations have been read by then; asking for them would read temporary ones again
         sizes=tidy("sizes"),
-        code=code("ffensembles.analyses.costs", "ffensembles.plotting.costs"),
+        code=code(
+            "ffensembles.analyses.costs",
+            "ffensembles.plotting.costs",
+            "ffensembles.plotting.saving",
+        ),
     output:
+        **extra_figure("costs"),
         tidy=tidy("costs"),
         table=paths.one("extra_table", table="costs", ending="csv"),
         markdown=paths.one("extra_table", table="costs", ending="md"),
         html=paths.one("extra_table", table="costs", ending="html"),
-        pdf=paths.one("extra_figure", figure="costs", ending="pdf"),
-        png=paths.one("extra_figure", figure="costs", ending="png"),
-        rst=paths.one("extra_figure", figure="costs", ending="rst"),
     log:
         paths.one("log", stage="costs"),
     conda:

@@ -14,6 +14,7 @@ from ffensembles.datasets import DATASETS
 from ffensembles.errors import ConfigError
 from ffensembles.extensions import EXTENSIONS
 from ffensembles.plotting.registry import KINDS
+from ffensembles.plotting.style import FIGURE_ENDINGS
 from ffensembles.publication.tables import ENDINGS, TABLE_KINDS
 from ffensembles.runs import Run
 from ffensembles.runtime.dependencies import library_files
@@ -29,6 +30,7 @@ from ffensembles.study.frames import (
     scope_frames,
 )
 from ffensembles.study.grid import one_of, whole, without
+from ffensembles.study.paths import Paths
 from ffensembles.study.progress import shorten
 from ffensembles.study.summary import print_summary
 from ffensembles.study.variations import configured, cuts, setting_texts
@@ -173,6 +175,27 @@ def tidy_files(scope=""):
     return [tidy(frame, scope) for frame in scope_frames(scope, grid.scope(scope))]
 
 
+def asked(files, scope=""):
+    """Return an input function: some files of a scope, which must have runs."""
+    return lambda wildcards: grid.some_runs(scope) and files
+
+
+# frames of other cuts of Method 2: by name, those of which there are runs
+cut_files = {
+    name: paths.one("tidy", file=f"sweep/cut_{name}.csv")
+    for name, runs in (
+        ("sizes", whole(grid.cut_runs)),
+        ("unseen", without(grid.cut_runs)),
+    )
+    if runs and cuts(study.config.sweep)
+}
+
+
+def with_cuts(frame):
+    """Return the files of a frame of the sweep, that of other cuts of Method 2 among them."""
+    return [tidy(frame, "sweep/"), *([cut_files[frame]] if frame in cut_files else [])]
+
+
 def titles():
     """Return the data sets' titles."""
     return {name: DATASETS[name].title for name in study.config.datasets}
@@ -183,7 +206,7 @@ def runs_of(wildcards):
     frame = measured(wildcards.file)
     if frame in RUN_FRAMES and RUN_FRAMES[frame].on_demand:
         return editions.showing(frame)
-    return applies(frame, grid.scope(wildcards.scope))
+    return applies(frame, grid.some_runs(wildcards.scope))
 
 
 def table_frame(wildcards):
@@ -196,8 +219,9 @@ def table_entry(wildcards):
     return editions.every_table(wildcards.edition)[wildcards.table]
 
 
-# the results that are compared with the publication
-judged = study.config.reproduction.results or study.config.results
+# the results that are compared with the publication, and the sweeps beside them
+judged = Paths(study.config.reproduction.results or study.config.results)
+judged_sweeps = [Paths(folder) for folder in study.config.reproduction.sweeps]
 
 
 def judged_frames():
@@ -214,16 +238,29 @@ def judged_frames():
         if frame != "history"
     }
     names |= {name: frame_file(name) for name in ("similarity", "costs")}
-    files = {name: f"{judged}/tidy/{file}" for name, file in names.items()}
+    files = {name: judged.one("tidy", file=file) for name, file in names.items()}
     if study.config.reproduction.results is None:
         return files
     return {name: file for name, file in files.items() if Path(file).exists()}
 
 
+def extra_figure(name):
+    """Return the files of a figure that is of no edition, by their endings."""
+    return {
+        ending: paths.one("extra_figure", figure=name, ending=ending)
+        for ending in FIGURE_ENDINGS
+    }
+
+
+def figure_variant(wildcards):
+    """Return what one of the files of a figure shows."""
+    return editions.variants(wildcards.edition, wildcards.figure)[wildcards.variant]
+
+
 def figure_inputs(wildcards):
     """Return the files that a figure is drawn from, by what they are."""
     needs = editions.needs(wildcards.edition, wildcards.figure)
-    variant = editions.variants(wildcards.edition, wildcards.figure)[wildcards.variant]
+    variant = figure_variant(wildcards)
     found = {}
     for name in needs.frames:
         scope, frame = in_scope(name)
@@ -250,12 +287,18 @@ def runs_like(run):
 def figure_rows(wildcards):
     """Return which runs the frames that a figure is drawn from may have rows of."""
     needs = editions.needs(wildcards.edition, wildcards.figure)
-    variant = editions.variants(wildcards.edition, wildcards.figure)[wildcards.variant]
+    variant = figure_variant(wildcards)
     found = {name: rows_of(name, grid.runs) for name in needs.frames}
     if variant.run is not None:
         runs = runs_like(variant.run)
         found |= {name: rows_of(name, runs) for name in needs.run_frames}
     return found
+
+
+def figure_run(wildcards):
+    """Return the keys of the run that a figure shows as an example; None without one."""
+    run = figure_variant(wildcards).run
+    return run and run.keys
 
 
 def figure_entry(wildcards):
@@ -286,9 +329,9 @@ def in_words(name):
     return re.sub(r"(\d+)", r" \1", name.replace("_", " ")).capitalize()
 
 
-def code_of_table(table):
-    """Return the modules that make a table of an extension; none for another table."""
-    return [EXTENSIONS[table].module] if table in EXTENSIONS else []
+def code_of_table(kind):
+    """Return the modules that make a table of an extension's kind; none for another kind."""
+    return [EXTENSIONS[kind].module] if kind in EXTENSIONS else []
 
 
 def extension_inputs(wildcards):
@@ -322,7 +365,7 @@ def judged_extensions():
     """
     own = study.config.reproduction.results is None
     included = study.config.extensions if own else []
-    files = {name: f"{judged}/tidy/{frame_file(name)}" for name in EXTENSIONS}
+    files = {name: judged.one("tidy", file=frame_file(name)) for name in EXTENSIONS}
     return {
         name: file
         for name, file in files.items()

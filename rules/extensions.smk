@@ -68,6 +68,7 @@ rule beyond:
         "../envs/analysis.yaml"
     params:
         frames=list(judged_extensions()),
+        folders=[judged.results],  # files of another one may be older than the page
         titles={name: entry.title for name, entry in DATASETS.items()},
     message:
         "Writing what goes beyond the study"

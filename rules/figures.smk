@@ -6,13 +6,11 @@ rule draw_figure:
         unpack(figure_inputs),
         code=lambda wildcards: code(
             KINDS[figure_entry(wildcards).kind].draw.__module__,
+            "ffensembles.plotting.shown",
             "ffensembles.plotting.saving",
         ),
     output:
-        **{
-            ending: paths.pattern("figure", ending=ending)
-            for ending in ("pdf", "png", "rst")
-        },
+        **{ending: paths.pattern("figure", ending=ending) for ending in FIGURE_ENDINGS},
     log:
         paths.pattern("log", stage="figures/{edition}/{figure}{variant}"),
     conda:
@@ -20,12 +18,12 @@ rule draw_figure:
     params:
         parameters=lambda wildcards: figure_entry(wildcards).model_dump(),
         rows=figure_rows,
+        # another seed's files may be older than the figure
+        run=figure_run,
         protocol=lambda wildcards: study.config.editions[wildcards.edition].protocol,
         labels=lambda wildcards: {
             name: editions.label(wildcards.edition, name)
-            for name in editions.variants(wildcards.edition, wildcards.figure)[
-                wildcards.variant
-            ].datasets
+            for name in figure_variant(wildcards).datasets
         },
     message:
         "Drawing {wildcards.figure}{wildcards.variant} of edition {wildcards.edition}"
@@ -38,10 +36,7 @@ rule draw_sweep:
         frame=tidy("sweep"),
         code=code("ffensembles.plotting.sweep", "ffensembles.plotting.saving"),
     output:
-        **{
-            ending: paths.one("extra_figure", figure="sweep", ending=ending)
-            for ending in ("pdf", "png", "rst")
-        },
+        **extra_figure("sweep"),
     log:
         paths.one("log", stage="figures/sweep"),
     conda:

@@ -7,7 +7,7 @@ rule make_table:
         code=lambda wildcards: code(
             "ffensembles.publication.tables",
             "ffensembles.publication.editions",
-            *code_of_table(wildcards.table),
+            *code_of_table(table_entry(wildcards).kind),
         ),
     output:
         [paths.pattern("table", ending=ending) for ending in ENDINGS],
@@ -36,14 +36,7 @@ rule cuts:
             "ffensembles.analyses.unseen",
         ),
     output:
-        **{
-            name: paths.one("tidy", file=f"sweep/cut_{name}.csv")
-            for name, runs in (
-                ("sizes", whole(grid.cut_runs)),
-                ("unseen", without(grid.cut_runs)),
-            )
-            if runs
-        },
+        **cut_files,
     log:
         paths.one("log", stage="tidy-cuts"),
     conda:
@@ -57,29 +50,12 @@ rule cuts:
         "../scripts/cuts.py"
 
 
-has_cuts = bool(cuts(study.config.sweep))
-
-
 rule sweep_scores:
     input:
         accuracy=tidy("accuracy", "sweep/"),
         positive_weights=tidy("positive_weights", "sweep/"),
-        sizes=[
-            tidy("sizes", "sweep/"),
-            *([paths.one("tidy", file="sweep/cut_sizes.csv")] if has_cuts else []),
-        ],
-        unseen=(
-            [
-                tidy("unseen", "sweep/"),
-                *(
-                    [paths.one("tidy", file="sweep/cut_unseen.csv")]
-                    if has_cuts
-                    else []
-                ),
-            ]
-            if without(grid.cut_runs)
-            else []
-        ),
+        sizes=with_cuts("sizes"),
+        unseen=with_cuts("unseen") if without(grid.cut_runs) else [],
         code=code("ffensembles.publication.sweep"),
     output:
         tidy("sweep"),
@@ -103,17 +79,15 @@ rule compare:
     # `reproduction.results` is null
     input:
         **judged_frames(),
-        configuration=f"{judged}/configuration.yaml",
-        sweeps=[
-            f"{folder}/tidy/{frame_file('sweep')}"
-            for folder in study.config.reproduction.sweeps
-        ],
+        configuration=judged.one("configuration"),
+        sweeps=[sweep.one("tidy", file=frame_file("sweep")) for sweep in judged_sweeps],
         # what they were made with
-        swept=[
-            f"{folder}/configuration.yaml"
-            for folder in study.config.reproduction.sweeps
-        ],
-        code=code("ffensembles.publication.page", "ffensembles.plotting.tried"),
+        swept=[sweep.one("configuration") for sweep in judged_sweeps],
+        code=code(
+            "ffensembles.publication.page",
+            "ffensembles.plotting.tried",
+            "ffensembles.plotting.saving",
+        ),
     output:
         page=paths.pattern("reproduction", file="reproduction.md"),
         numbers=paths.pattern("reproduction", file="numbers.csv"),
@@ -121,7 +95,7 @@ rule compare:
         # its name has the edition, so that the pages of several can lie in one folder
         figure=[
             paths.pattern("reproduction", file=f"tried-{{edition}}.{ending}")
-            for ending in ("pdf", "png", "rst")
+            for ending in FIGURE_ENDINGS
         ],
     log:
         paths.pattern("log", stage="reproduction-{edition}"),
@@ -129,6 +103,8 @@ rule compare:
         "../envs/analysis.yaml"
     params:
         frames=list(judged_frames()),
+        # files of another folder may be older than the page
+        folders=[one.results for one in (judged, *judged_sweeps)],
         titles={name: entry.title for name, entry in DATASETS.items()},
     message:
         "Comparing every published number of edition {wildcards.edition} with ours"

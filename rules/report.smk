@@ -75,6 +75,11 @@ rule make_report:
         tidy_files(),
         rules.costs.output,
         configuration=rules.write_configuration.output[0],
+        code=code("ffensembles.study.landing"),
+        page=[
+            kept(os.path.relpath(ROOT / "report" / name))
+            for name in ("workflow.rst", "report.css")
+        ],
     output:
         report=paths.one("report"),
         landing=paths.one("landing"),

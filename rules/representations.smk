@@ -37,7 +37,9 @@ rule sample_activations:
     # a few images of each class: what figures are drawn from, small enough to keep
     input:
         activations=paths.pattern("activations"),
-        code=code("ffensembles.representations.sample"),
+        code=code(
+            "ffensembles.representations.sample", "ffensembles.representations.store"
+        ),
     output:
         paths.pattern("sample"),
     log:

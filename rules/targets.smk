@@ -31,7 +31,7 @@ for what in ("tables", "figures"):
         name:
             what
         input:
-            editions.every(what),
+            asked(editions.every(what)),
         localrule: True
 
 
@@ -54,15 +54,15 @@ rule report:
 rule control:
     # BP at FF's learning rate, FF at BP's
     input:
-        tidy_files("control/"),
+        asked(tidy_files("control/"), "control/"),
     localrule: True
 
 
 rule nulls:
     # of the claims: untrained nets, and ensembles found with shuffled labels
     input:
-        tidy_files("untrained/"),
-        tidy_files("shuffled/"),
+        asked(tidy_files("untrained/"), "untrained/"),
+        asked(tidy_files("shuffled/"), "shuffled/"),
     localrule: True
 
 

@@ -11,7 +11,14 @@ from typing import Any
 import yaml
 from pydantic import ValidationError, create_model
 
-from ffensembles.config.checks import OF_CUT, cross_checked, for_dataset, merged, varied
+from ffensembles.config.checks import (
+    OF_CUT,
+    cross_checked,
+    for_dataset,
+    merged,
+    setting_text,
+    varied,
+)
 from ffensembles.config.problems import Path as Place
 from ffensembles.config.problems import translate
 from ffensembles.config.schema import Config
@@ -20,7 +27,7 @@ from ffensembles.runtime.keys import Group
 
 Source = Mapping[str, Any] | str | Path
 
-__all__ = ["OF_CUT", "Config", "for_dataset", "load_config", "merged", "varied"]
+__all__ = ["OF_CUT", "Config", "for_dataset", "load_config", "merged", "setting_text", "varied"]
 
 
 def load_config(source: Source, *overlays: Source, name: str = "config.yaml") -> Config:
@@ -84,7 +91,7 @@ def _right_by_themselves(error: ValidationError, whole: Mapping[str, Any]) -> di
         if key not in broken
     }
     part = create_model("Part", __base__=Group, **fields)
-    return dict(part.model_validate({key: whole[key] for key in fields}))
+    return dict(part.model_validate({key: whole[key] for key in fields if key in whole}))
 
 
 def _origin(place: Place, layers: list[tuple[str, Mapping[str, Any]]]) -> str:

@@ -35,7 +35,8 @@ OF_CUT = "ensembles.method2."
 PHASES = "phases"
 """The key of a model's recipe that the runs of `sleep_wake` vary."""
 
-_PROTOCOL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
+# two hyphens, or one at the end, would make it the name of another protocol's variation
+_PROTOCOL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.]*(?:-[A-Za-z0-9.]+)*")
 _EDITION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 _PART_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -80,6 +81,19 @@ def varied(mathematics: Any, key: str, value: Any) -> Any:
     return Mathematics.model_validate(_changed(mathematics, key, value))
 
 
+def setting_text(value: Any) -> str:
+    """Write a value of a setting as names of runs have it, which may be paths.
+
+    Examples
+    --------
+    >>> setting_text(None), setting_text(False), setting_text(0.4), setting_text([500, 300])
+    ('null', 'false', '0.4', '500-300')
+    """
+    if isinstance(value, list):
+        return "-".join(map(setting_text, value))
+    return "null" if value is None else str(value).lower()
+
+
 def _changed(group: Group, key: str, value: Any) -> dict[str, Any]:
     over: Any = value
     for name in reversed(key.split(".")):
@@ -107,7 +121,9 @@ def _grid(protocols: list[str], recipes: dict[str, Protocol]) -> Iterator[Proble
             yield wrong(("protocols", place), protocol, recipes)
     for name in recipes:
         if not _PROTOCOL_NAME.fullmatch(name):
-            yield wrong(("recipes", name), name, "letters, digits, points and hyphens")
+            yield wrong(
+                ("recipes", name), name, "letters, digits, points, and single hyphens between them"
+            )
 
 
 def _datasets(datasets: list[str]) -> Iterator[Problem]:
@@ -117,12 +133,20 @@ def _datasets(datasets: list[str]) -> Iterator[Problem]:
 
 
 def _images(images: Images, datasets: list[str]) -> Iterator[Problem]:
-    most = max((_classes(dataset) or 0 for dataset in datasets), default=0)
-    for key in ("train_images", "test_images"):
-        found = getattr(images, key)
-        if found is not None and found < most:
+    known = [DATASETS[dataset] for dataset in datasets if dataset in DATASETS]
+    if not known:  # said by _datasets
+        return
+    least = max(len(entry.classes) for entry in known)
+    for split, what in enumerate(("train", "test")):
+        found = getattr(images, f"{what}_images")
+        fewest = min(known, key=lambda entry: entry.images[split])
+        most = fewest.images[split]
+        if found is not None and not least <= found <= most:
             yield wrong(
-                ("images", key), found, f"null or a whole number from {most}, one per class"
+                ("images", f"{what}_images"),
+                found,
+                f"null or a whole number from {least}, as many as classes, to {most}, all that "
+                f"{fewest.name} has",
             )
 
 
@@ -366,9 +390,16 @@ def _settings(
         key: (mathematics, key) for key, _ in leaves(mathematics.model_dump())
     }
     known |= {f"{OF_CUT}{key}": (ensembles.method2, key) for key in ("cut", "max_rho", "max_n_h")}
+    named: dict[tuple[str, str], int] = {}
     for place, setting in enumerate(sweep.settings):
         path = (section, "settings", place)
         yield from _setting(setting, path, known)
+        for at, value in enumerate(setting.values):
+            first = named.setdefault((setting.key, setting_text(value)), place)
+            if first != place:  # their runs have the same names
+                said = f"found {_text(value)}, which {section}.settings[{first}] gives "
+                said += f"{setting.key} too; allowed: each value once, for all its models"
+                yield Problem((*path, "values", at), said)
         fixed = _fixed(setting, mathematics, ensembles)
         if fixed:
             said = f"found {setting.key}, which changes nothing while {fixed}"

@@ -123,6 +123,9 @@ def translate(
             meant.update((*path[:-1], key) for key in near)
             text = f"unknown key; allowed: {', '.join(known)}{_hint(near)}"
             problem = Problem(path, text)
+        elif one["type"] == "invalid_key" or one["loc"][-1] == "[key]":
+            text = f"found the key {shown(path[-1])}, which is no text; write it in quotes"
+            problems[path] = problem = Problem(path, f"{text}: '{shown(path[-1])}'")
         elif one["type"] == "problem":  # says more than what another type of a union has to say
             problems[path] = problem = Problem(path, one["msg"])
         else:

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from ffensembles.plotting.style import styled
+from ffensembles.plotting.style import FIGURE_ENDINGS, styled
 from ffensembles.runtime.files import atomic_path, write_checksums, write_text
 
 PNG_DPI = 200
@@ -42,7 +42,7 @@ def save_figure(
         If a file cannot be written.
     """
     stem = Path(stem)
-    pdf, png, rst = (stem.with_name(f"{stem.name}.{ending}") for ending in ("pdf", "png", "rst"))
+    pdf, png, rst = (stem.with_name(f"{stem.name}.{ending}") for ending in FIGURE_ENDINGS)
     about = json.dumps(dict(provenance), sort_keys=True)
     # dates would make every copy differ
     document = {"Title": stem.name, "Keywords": about, "CreationDate": None, "ModDate": None}

@@ -37,6 +37,9 @@ ACCENT = VERMILION
 ACTIVITY = "Blues"
 """Activations run from white (none) to dark blue, so that sparse patterns stand out on paper."""
 
+FIGURE_ENDINGS = ("pdf", "png", "rst")
+"""Endings of the files of a figure: for print, for the screen, its caption."""
+
 SMALL = 7.0
 """Points; no letter of a figure is smaller."""
 

@@ -20,10 +20,11 @@ def date_alike(root: Path, places: Sequence[str]) -> None:
     if not commit or (stamp.exists() and stamp.read_text() == commit):
         return
     tracked = _git(root, "ls-files", "-z", "--", *places)
-    if not tracked:
+    # relative to `root`, as the other list is: it may lie in a larger repository
+    said = _git(root, "diff", "--name-only", "--relative", "-z", "HEAD", "--", *places)
+    if not tracked or said is None:
         return
-    said = _git(root, "diff", "--name-only", "-z", "HEAD", "--", *places)
-    changed = set((said or "").split("\0"))
+    changed = set(said.split("\0"))
     when = float(_git(root, "log", "-1", "--format=%ct") or 0)
     for name in filter(None, tracked.split("\0")):
         path = root / name

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from ffensembles.config import Config
@@ -12,16 +12,15 @@ from ffensembles.ensembles import METHODS
 from ffensembles.extensions import EXTENSIONS
 from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.plotting.registry import KINDS, Needs
+from ffensembles.plotting.style import FIGURE_ENDINGS
 from ffensembles.publication.tables import ENDINGS, TABLE_KINDS
 from ffensembles.runs import Run
 from ffensembles.study.frames import applies, in_scope, run_frame_of
-from ffensembles.study.grid import Grid, one_of
+from ffensembles.study.grid import Grid, one_of, whole
 from ffensembles.study.paths import Paths
 
 _OF_EXTENSIONS = {name: {"kind": name} for name in EXTENSIONS}
 """The table and the figure of every extension, as editions list theirs."""
-
-_FIGURE_ENDINGS = ("pdf", "png", "rst")
 
 
 @dataclass(frozen=True)
@@ -46,10 +45,10 @@ class Editions:
     def __init__(self, config: Config, grid: Grid, paths: Paths) -> None:
         self.config, self.grid, self.paths = config, grid, paths
 
-    @property
+    @cached_property
     def all(self) -> dict[str, Edition]:
-        """The editions whose protocol is run, by name."""
-        chosen = self.config.protocols
+        """The editions whose protocol has runs on all classes, by name; see `own_seeds`."""
+        chosen = {run.protocol for run in whole(self.grid.runs)}
         return {n: one for n, one in self.config.editions.items() if one.protocol in chosen}
 
     @cache  # noqa: B019 - a study lives as long as its process
@@ -184,7 +183,7 @@ class Editions:
         return [
             self.paths.one("figure", edition=edition, figure=figure, variant=variant, ending=ending)
             for variant in self.variants(edition, figure)
-            for ending in _FIGURE_ENDINGS
+            for ending in FIGURE_ENDINGS
         ]
 
     def shows(self, edition: str, part: str) -> str:

@@ -54,13 +54,14 @@ class Extensions:
         ConfigError
             If there is none.
         """
+        section = EXTENSIONS[name].section
+        if not whole(self.grid.of_section(section)):
+            raise ConfigError(f"{name}: {self.grid.without_runs(section)}")
         runs = self.runs(name)
         if not runs:
             raise ConfigError(
                 f"{name}: no run has its weights or this frame; ask for `training` first, since "
                 "`keep: true` trains no run for an extension."
-                if self.config.keep
-                else f"{name}: the study has no run on all classes; add one to `seeds`."
             )
         return runs
 
@@ -81,7 +82,7 @@ class Extensions:
 
     def method(self, protocol: str) -> tuple[str, float | None]:
         """Return method and quantile of the first table of sizes of a protocol's edition."""
-        for edition in self.editions.all.values():
+        for edition in self.config.editions.values():
             if edition.protocol != protocol:
                 continue
             for table in edition.tables.values():
@@ -103,7 +104,12 @@ class Extensions:
             for one in editions
             for path in (
                 *self.editions.table_files(one, name),
-                *self.editions.figure_files(one, name),
+                # none where the edition has no run of the same data set to show
+                *(
+                    self.editions.figure_files(one, name)
+                    if name in self.editions.every_figure(one)
+                    else ()
+                ),
             )
         ]
         return [self.paths.one("tidy", file=frame_file(name)), *parts]

@@ -10,6 +10,7 @@ from typing import Any
 from ffensembles.config import Config, for_dataset, merged, varied
 from ffensembles.config.schema import Sweep
 from ffensembles.datasets import DATASETS
+from ffensembles.errors import ConfigError
 from ffensembles.models.recipe import MODELS, Recipe, of_model
 from ffensembles.runs import WHOLE, Run
 from ffensembles.study.variations import Variation, base_of, settings, untrained
@@ -87,7 +88,41 @@ class Grid:
             return self.runs
         if scope == "untrained/":
             return self._untrained()
-        return self.of_sweep({"sweep/": self.config.sweep, "control/": self.config.control}[scope])
+        return self.of_section(scope.removesuffix("/"))
+
+    def some_runs(self, scope: str) -> tuple[Run, ...]:
+        """Return the runs of a scope, if there are any; see `scope`.
+
+        Raises
+        ------
+        ConfigError
+            If there is none; it says which keys leave none.
+        """
+        runs = self.scope(scope)
+        if not runs:
+            section = scope.removesuffix("/") if scope in ("sweep/", "control/") else ""
+            raise ConfigError(self.without_runs(section))
+        return runs
+
+    def without_runs(self, section: str) -> str:
+        """Say which keys leave a section of the configuration, or the study, without runs."""
+        if not section:
+            return (
+                "The study has no run on all classes, since `own_seeds` leaves none; "
+                "name seeds there."
+            )
+        sweep = getattr(self.config, section)
+        if sweep is None:
+            return f"`{section}` is null, so it has no runs; give it the keys that config.yaml has."
+        if sweep.protocol not in self.config.protocols:
+            return (
+                f"`{section}.protocol` is {sweep.protocol}, which is not run; add it to "
+                f"`protocols`, or name one that is: {', '.join(self.config.protocols)}."
+            )
+        return (
+            f"`{section}` has no run: none of its `settings` is of `models`, its `datasets` and "
+            "`seeds` of `datasets` that the study has; name some there."
+        )
 
     def of_section(self, section: str) -> tuple[Run, ...]:
         """Return the runs of a section of the configuration, a sweep; empty: the study's runs."""
@@ -112,7 +147,9 @@ class Grid:
                 runs += [
                     run
                     for dataset in self._datasets(sweep)
-                    for run in self._varied(name, setting.seeds_on(dataset), [dataset])
+                    for run in self._varied(
+                        name, setting.models, setting.seeds_on(dataset), [dataset]
+                    )
                 ]
         return tuple(dict.fromkeys(runs))
 
@@ -162,7 +199,7 @@ class Grid:
         runs: list[Run] = []
         for protocol in self.config.protocols:
             name = untrained(protocol)
-            runs += self._varied(name, seeds)
+            runs += self._varied(name, self.config.models, seeds)
             apart = self._without(protocol, name)
             runs += [replace(run, seed=seed) for run in apart for seed in seeds]
         return tuple(dict.fromkeys(runs))
@@ -182,11 +219,15 @@ class Grid:
                         yield Run(name, entry.dataset, entry.model, label, seed)
 
     def _varied(
-        self, name: str, seeds: Iterable[int], datasets: Iterable[str] | None = None
+        self,
+        name: str,
+        models: Collection[str],
+        seeds: Iterable[int],
+        datasets: Iterable[str] | None = None,
     ) -> Iterator[Run]:
         for dataset in self.config.datasets if datasets is None else datasets:
             for model in self.config.models:
-                if model in self.variations[name].models:
+                if model in models:
                     yield from (Run(name, dataset, model, None, seed) for seed in seeds)
 
     def recipe(self, run: Run) -> Recipe:

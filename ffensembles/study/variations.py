@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
-from ffensembles.config import OF_CUT, Config
+from ffensembles.config import OF_CUT, Config, setting_text
 from ffensembles.config.schema import Sweep
 from ffensembles.runs import UNTRAINED, variation_name
 
@@ -123,14 +123,3 @@ def configured(config: Config, sweep: Sweep) -> dict[str, str]:
         )
         for setting in sweep.settings
     }
-
-
-def setting_text(value: Any) -> str:
-    """Write a value of a setting as the configuration does.
-
-    Examples
-    --------
-    >>> setting_text(None), setting_text(False), setting_text(0.4)
-    ('null', 'false', '0.4')
-    """
-    return "null" if value is None else str(value).lower()

@@ -16,6 +16,7 @@ from ffensembles.errors import FFEnsemblesError
 from ffensembles.representations.store import open_tree
 from ffensembles.representations.weights import load_weights
 from ffensembles.runtime.files import (
+    WAY_OUT,
     check_beside,
     check_checksums,
     check_seal,
@@ -118,13 +119,16 @@ def verify(results: str | Path, *, seal: bool = False) -> Verified:
         for path in sorted(results.rglob("run.json")):
             try:
                 found.sealed += seal_run(path)
-            except FFEnsemblesError:
+            except (FFEnsemblesError, OSError):
                 continue  # it is told below, as one that cannot be read
     for stem, files in notes(results).items():
         if not checksum_file(stem).exists():
             if seal:
-                write_checksums(stem, files)
-                found.sealed += len(files)
+                try:
+                    write_checksums(stem, files)
+                    found.sealed += len(files)
+                except OSError as error:
+                    found.damaged.append(_unreadable(error, stem))
             else:
                 found.unnoted += files
     for path in sorted(results.rglob("*")):
@@ -134,10 +138,19 @@ def verify(results: str | Path, *, seal: bool = False) -> Verified:
         try:
             read(path)
             found.sound += 1
-        except FFEnsemblesError as error:
-            if str(error) not in found.damaged:  # a history names its run.json
-                found.damaged.append(str(error))
+        except (FFEnsemblesError, OSError) as error:
+            said = _unreadable(error, path) if isinstance(error, OSError) else str(error)
+            if said not in found.damaged:  # a history names its run.json
+                found.damaged.append(said)
     return found
+
+
+def _unreadable(error: OSError, path: Path) -> str:
+    """Say which file the system does not read."""
+    return (
+        f"{error.filename or path}: cannot be read ({error.strerror or error}); check its "
+        f"permissions and the disk, or {WAY_OUT}."
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,8 +12,14 @@ submitted() { # this user's jobs of this folder, but for the one that this scrip
   squeue --noheader --user "$(id -un)" --states pending,running,configuring,completing --format '%i|%Z' |
     awk -F'|' -v here="$PWD" -v own="${SLURM_JOB_ID:-}" '$2 == here && $1 != own' | wc -l
 }
-while n=$(submitted) && ((n > 0)); do
-  echo "waiting for $n jobs that were submitted before"
+while true; do
+  if ! n=$(submitted); then # this does not mean that no job is left
+    echo "squeue does not say whether jobs that were submitted before still run; asking it again"
+  elif ((n > 0)); then
+    echo "waiting for $n jobs that were submitted before"
+  else
+    break
+  fi
   sleep "${RESUME_POLL_SECONDS:-20}"
 done
 (($# > 0)) || set -- all

@@ -3,6 +3,9 @@
 import os
 import subprocess
 
+import pytest
+
+from ffensembles.study import checkout
 from ffensembles.study.checkout import date_alike
 
 
@@ -11,11 +14,14 @@ def git(folder, *words):
     subprocess.run(["git", "-C", folder, *named, *words], check=True, capture_output=True)
 
 
-def test_kept_results_of_a_checkout_are_dated_alike(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.parametrize("below", [".", "a/project"])
+def test_kept_results_of_a_checkout_are_dated_alike(tmp_path, monkeypatch, below):
+    """Also where the project is a folder of a larger repository."""
     git(tmp_path, "init")
+    tmp_path = tmp_path / below
     results = tmp_path / "kept"
-    results.mkdir()
+    results.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
     for place, name in enumerate(("old", "new", "changed")):
         (results / name).write_text(name)
         os.utime(results / name, (1000 + place, 1000 + place))
@@ -31,3 +37,18 @@ def test_kept_results_of_a_checkout_are_dated_alike(tmp_path, monkeypatch):
     os.utime(results / "old", (5000, 5000))
     date_alike(tmp_path, ["kept"])  # once a commit
     assert (results / "old").stat().st_mtime == 5000
+
+
+def test_nothing_is_dated_where_git_does_not_say_what_has_changed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    git(tmp_path, "init")
+    (tmp_path / "kept").write_text("kept")
+    git(tmp_path, "add", "kept")
+    git(tmp_path, "commit", "-m", "kept")
+    os.utime(tmp_path / "kept", (1000, 1000))
+    asked = checkout._git
+    monkeypatch.setattr(
+        checkout, "_git", lambda root, *words: None if "diff" in words else asked(root, *words)
+    )
+    date_alike(tmp_path, ["kept"])
+    assert (tmp_path / "kept").stat().st_mtime == 1000

@@ -86,6 +86,13 @@ def test_the_models_have_no_defaults():
             load_config(content)
 
 
+@pytest.mark.parametrize("key", ["extensions", "extension_settings", "sleep_wake"])
+def test_a_problem_is_told_where_a_key_that_may_be_missing_is(key):
+    content = {name: group for name, group in WHOLE.items() if name != key}
+    with pytest.raises(ConfigError, match=r"^config.yaml: seeds\[0\]: found -1; .*from 0$"):
+        load_config(content, {"seeds": [-1], "held_out": []})
+
+
 def test_every_key_of_the_file_is_commented():
     lines = FILE.read_text().splitlines()
     waiting = [(yaml.compose(FILE.read_text()), "")]
@@ -248,13 +255,13 @@ def test_unknown_protocol():
     )
 
 
-def test_a_name_of_a_protocol_can_be_part_of_a_path():
+@pytest.mark.parametrize("name", ["a/b", "relu-l2--wide", "relu-"])
+def test_a_name_of_a_protocol_can_be_part_of_a_path_and_is_no_variation(name):
     recipe = WHOLE["recipes"]["relu-l2"]
-    line = said_of({"recipes": {"a/b": recipe}})[0]
-    assert (
-        line
-        == "config.yaml: recipes.a/b: found 'a/b'; allowed: letters, digits, points and hyphens"
-    )
+    assert said_of({"recipes": {name: recipe}}) == [
+        f"config.yaml: recipes.{name}: found '{name}'; "
+        "allowed: letters, digits, points, and single hyphens between them"
+    ]
 
 
 def test_a_misspelt_protocol_is_not_a_new_one():
@@ -365,11 +372,16 @@ def test_held_out_runs_named_twice():
     )
 
 
-def test_fewer_images_than_classes():
-    assert of("images.test_images", 9) == (
-        "config.yaml: images.test_images: found 9; "
-        "allowed: null or a whole number from 10, one per class"
+@pytest.mark.parametrize("number", [9, 361])
+def test_fewer_images_than_classes_or_more_than_there_are(number):
+    lines = said_of(
+        {"datasets": ["mnist", "digits"], "held_out": [], "images": {"test_images": number}}
     )
+    assert lines == [
+        f"config.yaml: images.test_images: found {number}; "
+        "allowed: null or a whole number from 10, as many as classes, to 360, all that digits has"
+    ]
+    assert "from 10, as many as classes, to 60000, " in of("images.train_images", 60001)
 
 
 def test_quantiles_that_are_not_computed():
@@ -407,6 +419,19 @@ def test_a_figure_may_show_a_data_set_that_is_not_run():
     load_config(WHOLE, {"datasets": ["digits"], "held_out": []})
 
 
+@pytest.mark.parametrize(
+    ("overlay", "place", "key"),
+    [
+        ({"editions": {2023: {"seed": 1}}}, "editions[2023]", "2023"),
+        ({"editions": {2023: WHOLE["editions"]["2023"]}}, "editions[2023]", "2023"),
+        ({1: {}}, "[1]", "1"),
+    ],
+)
+def test_a_key_that_yaml_does_not_read_as_text_needs_quotes(overlay, place, key):
+    said = f"found the key {key}, which is no text; write it in quotes: '{key}'"
+    assert said_of(overlay) == [f"config.yaml: {place}: {said}"]
+
+
 def test_null_leaves_a_figure_out():
     assert (
         load_config(WHOLE, nested(f"{FIGURES}.figure3", None)).editions["2023"].figures["figure3"]
@@ -431,6 +456,19 @@ def test_a_sweep_varies_what_there_is(section):
     line = of(f"{section}.settings", [{**setting, "key": "FF.theta", "values": [-1]}])
     said = "found -1; allowed: a number above 0"
     assert line == f"config.yaml: {section}.settings[0].values[0]: {said}"
+
+
+@pytest.mark.parametrize("section", ["sweep", "control"])
+def test_a_value_of_a_setting_stands_once(section):
+    """Else the runs of one of the two would be dropped: they have the same names."""
+    first, second = (
+        {"key": "normalise_input", "values": values, "models": [model]}
+        for values, model in (([False], "FF"), ([True, False], "BPFF"))
+    )
+    assert of(f"{section}.settings", [first, second]) == (
+        f"config.yaml: {section}.settings[1].values[1]: found false, which {section}.settings[0] "
+        "gives normalise_input too; allowed: each value once, for all its models"
+    )
 
 
 @pytest.mark.parametrize("section", ["sweep", "control"])

@@ -13,6 +13,19 @@ def test_an_edition_is_made_if_its_protocol_is_run(full, first):
     assert list(first.editions.all) == ["2023"]
 
 
+def test_an_edition_is_not_made_if_no_seed_is_left_for_its_protocol():
+    """Nor are the targets of extensions that have runs of its protocol."""
+    none = {"protocol": "relu-l2", "dataset": "all", "model": "all", "seeds": []}
+    for entries in ([], [{**held_out(), "dataset": "mnist"}]):
+        one = study(own_seeds=[none], held_out=entries)
+        assert list(one.editions.all) == ["2023"]
+        files = one.extensions.targets["sleep_wake"]
+        assert files == ["results/tidy/extensions/sleep_wake.parquet"]
+    none = {**none, "dataset": "mnist"}
+    beside = study(own_seeds=[none], sleep_wake={"datasets": ["mnist"]})
+    assert "figures/2025" not in "".join(beside.extensions.targets["sleep_wake"])
+
+
 def test_a_figure_of_one_run_is_made_for_every_data_set(full):
     variants = full.editions.variants("2023", "figure3")
     assert list(variants) == ["", "-mnist"]

@@ -162,6 +162,23 @@ def test_kept_results_train_nothing_for_an_extension(tmp_path):
     assert kept.extensions.runs("pruning") == [one]
 
 
+NONE = {"protocol": "all", "dataset": "all", "model": "all", "seeds": []}
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "said"),
+    [
+        ("sleep_wake", {"sleep_wake": None}, "`sleep_wake` is null, so it has no runs"),
+        ("sleep_wake", {"protocols": ["sigmoid-linf"]}, "`sleep_wake.protocol` is relu-l2, which"),
+        ("causality", {"own_seeds": [NONE]}, "since `own_seeds` leaves none; name seeds there"),
+    ],
+)
+@pytest.mark.parametrize("keep", [False, True])
+def test_an_extension_without_runs_says_which_key_leaves_none(name, changes, said, keep):
+    with pytest.raises(ConfigError, match=f"^{name}: .*{said}"):
+        study(**changes, keep=keep).extensions.some_runs(name)
+
+
 # --- estimates
 
 

@@ -114,6 +114,28 @@ def test_a_control_is_of_the_models_and_data_sets_that_it_concerns():
     assert {(run.dataset, run.model) for run in grid.scope("control/")} == {("fashionmnist", "FF")}
 
 
+def test_each_section_has_the_models_of_its_own_settings():
+    """A sweep and a control that vary one key alike: their runs have the same names."""
+
+    def section(model):
+        setting = {"key": "normalise_input", "values": [False], "models": [model]}
+        return {"protocol": "relu-l2", "seeds": [0], "per_dataset": alike, "settings": [setting]}
+
+    alike = {"mnist": {"FF": {"epochs": 200}, "BPFF": {"epochs": 100}}}
+    grid = study(sweep=section("FF"), control=section("BPFF")).grid
+    assert {run.model for run in grid.scope("sweep/")} == {"FF"}
+    assert {run.model for run in grid.scope("control/")} == {"BPFF"}
+
+
+def test_widths_can_be_varied():
+    """No name of a run, a path and a wildcard, has brackets or commas."""
+    setting = {"key": "widths", "values": [[500, 300, 100]], "models": ["FF"]}
+    grid = controlled(settings=[setting], datasets=["fashionmnist"])
+    (run,) = (run for run in grid.scope("control/") if "--" in run.protocol)
+    assert run.protocol == "relu-l2--widths-500-300-100"
+    assert grid.recipe(run).widths == (500, 300, 100)
+
+
 def test_the_controls_of_the_configuration(full):
     """The base of BP is the study's own on both data sets; names of runs that are kept."""
     protocols = {(run.dataset, run.model, run.protocol) for run in full.grid.scope("control/")}

@@ -1,6 +1,8 @@
 """`ffensembles verify`: what it reads, what it says, and how older results get their checksums."""
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from workplace import KEPT_SWEEPS, ROOT
 
 from ffensembles.analyses.tidy import write_frame
 from ffensembles.errors import StoreError
-from ffensembles.runtime.files import check_below
+from ffensembles.runtime.files import check_below, checksum_file
 from ffensembles.study.command import main
 from ffensembles.study.verify import verify
 from ffensembles.training.metadata import read_run, seal_run
@@ -112,6 +114,33 @@ def test_the_report_shows_no_file_that_has_changed(results: Path):
         check_below(results / "figures")
     shutil.rmtree(results / "figures/2023")
     check_below(results / "figures")
+
+
+@pytest.mark.parametrize("seal", [True, False])
+def test_a_file_that_the_system_does_not_read_is_damaged_and_the_rest_is_read(
+    results: Path, monkeypatch: pytest.MonkeyPatch, seal: bool
+):
+    """A checkpoint, a figure and its note."""
+    verify(results, seal=True)
+    lost = [results / RUN_FOLDER / "checkpoint.safetensors", results / "figures/2023/figure1.pdf"]
+    lost[0].write_bytes(b"")
+    if seal:
+        checksum_file(lost[1].with_suffix("")).unlink()
+    opened = Path.open
+
+    def failing(path: Path, *words: Any, **options: Any) -> Any:
+        if path in lost:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return opened(path, *words, **options)
+
+    monkeypatch.setattr(Path, "open", failing)
+    found = verify(results, seal=seal)
+    assert sorted(found.damaged) == [
+        f"{path}: cannot be read (Input/output error); check its permissions and the disk, or "
+        "delete it and start the same command again."
+        for path in sorted(lost)
+    ]
+    assert found.sound == 8
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
