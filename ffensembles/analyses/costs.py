@@ -113,7 +113,7 @@ def cost_summary(frame: pd.DataFrame) -> pd.DataFrame:
         seconds_mean=("seconds", "mean"),
         seconds_min=("seconds", "min"),
         seconds_max=("seconds", "max"),
-        seconds_sum=("seconds", "sum"),
+        seconds_sum=("seconds", lambda seconds: seconds.sum(min_count=1)),
         max_rss_mean=("max_rss", "mean"),
         max_rss_min=("max_rss", "min"),
         max_rss_max=("max_rss", "max"),

@@ -417,8 +417,8 @@ def _legend(tests: int, edition: str) -> str:
     relative = f"{RELATIVE:.0%}".replace("%", " %")
     lines = [
         f"**{REPRODUCED}**: our mean lies within {relative} of the published value; "
-        f"{absolute_tolerances(edition)}. Where single runs are published it lies so near to their "
-        "range, and below a published bound, or no more above it.",
+        f"{absolute_tolerances(edition)}. Where single runs are published, it lies no farther from "
+        "their range; where a bound is, no farther above it.",
         f"**{DIRECTION}**: it does not, yet lies on the same side as the published value. The side "
         f"is that of Method 1's floor for counts of active units (below, above, or within "
         f"{FLOOR_TOLERANCE:.0%} of it, which is a side of its own); of one half for fractions of "
@@ -444,9 +444,9 @@ def _legend(tests: int, edition: str) -> str:
         f"here are of layer {UNSEEN_LAYER} since the study does not say of which its own are, the "
         "layer in which the same runs come nearest, where that is another.",
         f"A claim **{HOLDS}** if its condition, in brackets, is met; it **{FAILS}** if it is not, "
-        f"which does not show the opposite; it is **{UNDECIDED}** where the runs are too few "
-        f"for an interval or a test, or a model to compare with is missing; **{NOT_RUN}** "
-        "where nothing of it was run. "
+        f"which does not show the opposite; it is **{UNDECIDED}** where the runs are too few, or "
+        "too alike, for an interval or a test, or a model to compare with is missing; "
+        f"**{NOT_RUN}** where nothing of it was run. "
         f"Intervals are of {CONFIDENCE:.0%} over runs".replace("95%", "95 %")
         + " (Welch's on log sizes for ratios, Student's for means, Fisher's for r over pairs); "
         f"the Mantel test permutes classes {PERMUTATIONS:,} times. p (Holm) is corrected for all "

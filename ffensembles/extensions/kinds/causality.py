@@ -56,7 +56,7 @@ many others: the `next` strongest for the class, or `random` ones (mean over dra
 `stimulate`: the strongest `units` of a class's ensemble in layer 1 are clamped to their mean
 activation (`whole`: all of them), or as many `random` units to the same activations, on `images`
 `blank` or `other` (of other classes). `correlation` is that of the activations of `layer` with the
-class's mean ones, `identified` the share of images on which no other class's correlate more,
+class's mean ones, `identified` the share of images on which no other class's correlate as much,
 `recall` the share of the class's ensemble in `layer` among as many strongest units.
 """
 

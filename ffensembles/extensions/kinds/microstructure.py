@@ -281,9 +281,11 @@ def _agreements(frame: pd.DataFrame) -> list[dict[str, Any]]:
         head = {**dict(zip(by, key, strict=True)), "control": ""}
         rows = [(row["layer"], *_run_and_class(row)) for row in group.to_dict("records")]
         pairs = [(one, two) for one, two in combinations(rows, 2) if one[-1] == two[-1]]
-        score = _mean([rand_index(labels[one], labels[two]) for one, two in pairs])
-        runs = len({row[:-1] for pair in pairs for row in pair})
-        found.append({**head, "quantity": AGREEMENT, "value": score, "n_runs": runs})
+        scored = {pair: rand_index(*(labels[row] for row in pair)) for pair in pairs}
+        scored = {pair: score for pair, score in scored.items() if not np.isnan(score)}
+        runs = len({row[:-1] for pair in scored for row in pair})
+        agreement = {"value": _mean(list(scored.values())), "n_runs": runs}
+        found.append({**head, "quantity": AGREEMENT, **agreement})
         if head["layer"] == IMAGES:
             continue
         by_run: dict[Any, list[float]] = {}
