@@ -210,14 +210,14 @@ def _rows(summary: pd.DataFrame, titles: Mapping[str, str]) -> list[list[str]]:
 
 def _note(summary: pd.DataFrame) -> str:
     """Say what the table of costs shows, and what all runs have cost."""
-    total = summary.groupby("rule", sort=False)["seconds_sum"].sum() / 3600
+    total = summary.groupby("rule", sort=False)["seconds_sum"].sum(min_count=1).dropna() / 3600
     said = ", ".join(
         f"{RULES.get(str(rule), str(rule)).lower()} {t:.2f} h" for rule, t in total.items()
     )
     return (
         "Wall-clock time of a run and largest main memory of its job, as measured by Snakemake; "
         f"{_NOTHING} where it measured none. Where several runs shared a job, a run's time is its "
-        f"share and its memory that of all. Over all runs: {said}."
+        f"share and its memory that of all. Over all runs: {said or 'nothing was measured'}."
     )
 
 
