@@ -15,7 +15,6 @@ from types import FrameType
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ffensembles.datasets.prepare import Presentations, prepare
@@ -25,24 +24,26 @@ from ffensembles.errors import StoreError, TrainingError
 from ffensembles.models.plain import Task
 from ffensembles.models.recipe import Recipe
 from ffensembles.runtime.files import (
-    SEAL,
     atomic_path,
-    check_seal,
     checksum,
     remove_abandoned,
-    seal,
     write_json,
     write_rows,
 )
 from ffensembles.runtime.provenance import provenance, remember_commit
 from ffensembles.training import devices, loop
 from ffensembles.training.cache import Cache
-from ffensembles.training.metadata import canonical, fingerprint, read_run, write_run
+from ffensembles.training.checkpoints import (
+    identity,
+    origin_of,
+    read_checkpoint,
+    runs_of,
+    write_checkpoint,
+)
+from ffensembles.training.metadata import fingerprint, read_run, write_run
 from ffensembles.training.readings import Observer
 
 log = logging.getLogger(__name__)
-
-_CODE = " code "  # in a checkpoint's origin, before the digest of the code
 
 
 @dataclass(frozen=True)
@@ -351,8 +352,8 @@ class _Job:
 
     def begun(self, left: _Block) -> _Block:
         """Return the runs that have been begun together with the first one left; none if not."""
-        origin = _origin(left[0][1].checkpoint)
-        names = _runs_of(origin)
+        origin = origin_of(left[0][1].checkpoint)
+        names = runs_of(origin)
         block = [one for one in left if dict(one[0]) in names]
         known = block[:1] == left[:1] and self.identity([run for run, _ in block]) == origin
         return block if known else []
@@ -448,82 +449,6 @@ def settings_of(training: Mapping[str, Any], threads: int) -> loop.Settings:
     return loop.Settings(**{**known, "device": str(device)})
 
 
-def identity(
-    runs: Sequence[Mapping[str, Any]],
-    recipe: Recipe,
-    data: Mapping[str, Any],
-    settings: loop.Settings,
-    observer: Observer | None = None,
-    code: str | None = None,
-) -> str:
-    """Return what a checkpoint must agree with: the runs, what computes them, what is read.
-
-    Each engine, and each kind of device, keeps a memory of its own. `code` is the digest of the
-    code that trains (`Cache.code`): a run of half old and half new code is neither's.
-    """
-    kind = settings.device.partition(":")[0]
-    text = canonical(fingerprint(runs, recipe, data))  # first: `_runs_of` reads it
-    read = "" if observer is None else f" {observer.identity}"
-    made_by = "" if code is None else f"{_CODE}{code}"
-    return f"{text} {settings.engine} {kind} {loop.MEMORY}{read}{made_by}"
-
-
-def write_checkpoint(path: Path, state: loop.State, origin: str) -> None:
-    """Write a state, whole or not at all; the previous one stays if that fails."""
-    metadata = {"origin": origin, "progress": json.dumps(state.progress), "seal": SEAL}
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(seal(save(state.arrays, metadata)))
-
-
-def read_checkpoint(path: Path, origin: str) -> loop.State | None:
-    """Read the state that a run may go on from; None where it must start from the beginning.
-
-    A checkpoint of another recipe, engine or code, or a damaged one, is not used, and the log says
-    so.
-    """
-    if not path.exists():
-        return None
-    try:
-        check_seal(path.read_bytes(), path)
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            former = metadata.get("origin", "")
-            if former != origin:
-                log.warning("%s: is of %s; training starts from the beginning", path,
-                            _what_differs(former, origin))  # fmt: skip
-                return None
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return loop.State(arrays, json.loads(metadata["progress"]))
-    except (StoreError, SafetensorError, OSError, KeyError, ValueError) as error:
-        log.warning("%s: cannot be read (%s); training starts from the beginning", path, error)
-        return None
-
-
-def _what_differs(former: str, now: str) -> str:
-    """Say what a checkpoint is of, from its origin and the one that was expected."""
-    if former.partition(_CODE)[0] == now.partition(_CODE)[0]:
-        return "other code: the library has been changed since"
-    return "another recipe, data, engine or other readings"
-
-
-def _origin(path: Path) -> str | None:
-    """Return what a checkpoint says it is of; None where there is none that can be read."""
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return (file.metadata() or {}).get("origin")
-    except (SafetensorError, OSError):
-        return None
-
-
-def _runs_of(origin: str | None) -> list[dict[str, Any]]:
-    """Return the keys of the runs that a checkpoint's origin names; none where it names none."""
-    try:
-        found, _ = json.JSONDecoder().raw_decode(origin or "")
-        return list(found["runs"])
-    except (ValueError, TypeError, KeyError):
-        return []
-
-
 @contextmanager
 def _asked_to_stop() -> Iterator[Any]:
     """Turn SIGTERM and SIGINT into a wish that is asked for between epochs."""
@@ -544,11 +469,8 @@ def _asked_to_stop() -> Iterator[Any]:
 __all__ = [
     "Presentations",
     "RunFiles",
-    "identity",
-    "read_checkpoint",
     "run_block",
     "run_training",
     "take_from_cache",
     "train_into_cache",
-    "write_checkpoint",
 ]

@@ -40,9 +40,9 @@ from ffensembles.study import verify
 from ffensembles.study.export import export_runs, import_runs
 from ffensembles.study.paths import PATTERNS
 from ffensembles.training.cache import Cache
+from ffensembles.training.checkpoints import read_checkpoint, write_checkpoint
 from ffensembles.training.loop import State
 from ffensembles.training.metadata import read_run
-from ffensembles.training.run import read_checkpoint, write_checkpoint
 
 FLIPS = 60
 

@@ -153,7 +153,7 @@ def test_a_run_stopped_in_any_layer_ends_with_the_same_weights_and_frame(
 
 
 def test_a_checkpoint_of_other_readings_is_not_continued():
-    from ffensembles.training.run import identity
+    from ffensembles.training.checkpoints import identity
 
     settings = loop.Settings()
     others = [None, OBSERVER, replace(OBSERVER, readings=5), replace(OBSERVER, images=4),

@@ -29,16 +29,14 @@ from ffensembles.runtime import provenance
 from ffensembles.training import cache as caching
 from ffensembles.training import devices, loop
 from ffensembles.training.cache import Cache
+from ffensembles.training.checkpoints import identity, read_checkpoint, write_checkpoint
 from ffensembles.training.metadata import fingerprint
 from ffensembles.training.run import (
     RunFiles,
-    identity,
-    read_checkpoint,
     run_block,
     run_training,
     take_from_cache,
     train_into_cache,
-    write_checkpoint,
 )
 
 RUN = {"protocol": "sigmoid-linf", "dataset": "digits", "model": "FF", "held_out": None, "seed": 3}
