@@ -58,7 +58,8 @@ def draw_distances(
         handles.append(
             Line2D([], [], linestyle="", marker="D", color=GREY, markersize=4, label="all models")
         )
-    handles.append(mean_handle(horizontal=True))
+    if scores.duplicated(["dataset", "model", "row"]).any():
+        handles.append(mean_handle(horizontal=True))
     figure.legend(handles=handles, loc="outside upper center", ncols=5)
     return figure
 

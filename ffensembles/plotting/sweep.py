@@ -67,6 +67,7 @@ def caption_sweep(frame: pd.DataFrame, base: Mapping[str, str], titles: Mapping[
     by = ["setting", "value", "dataset", "model"]
     counts = scores.groupby(by, dropna=False).seed.nunique()
     n_runs = " to ".join(map(str, sorted({counts.min(), counts.max()})))
+    bars = ", bars their means" if counts.max() > 1 else ""
     names = listed(escape(titles.get(name, name)) for name in dict.fromkeys(scores.dataset))
     title = "Open settings, varied one at a time" if varied else "Runs as they are configured"
     marks = "; \\* marks the value by default" if varied else ""
@@ -74,7 +75,7 @@ def caption_sweep(frame: pd.DataFrame, base: Mapping[str, str], titles: Mapping[
         f" Brought nearest on average over data sets: {listed(said)}." if said and varied else ""
     )
     return (
-        f"**{title}.** Points are runs, bars their means, on {names}, "
+        f"**{title}.** Points are runs{bars}, on {names}, "
         f"{n_runs} of each{marks}. The distance is "
         "the mean over the published numbers that a setting can change (accuracy, sizes of "
         "ensembles and fractions of positive weights of all layers; of runs without a class, the "

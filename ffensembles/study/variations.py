@@ -7,6 +7,8 @@ from typing import Any
 
 from ffensembles.config import OF_CUT, Config, setting_text
 from ffensembles.config.schema import Sweep
+from ffensembles.models.recipe import of_model
+from ffensembles.models.spec import MODELS
 from ffensembles.runs import UNTRAINED, variation_name
 
 OF_UNSEEN = ("unseen_label", "held_out_negatives")
@@ -114,8 +116,12 @@ def cuts(sweep: Sweep) -> dict[str, dict[str, float]]:
 
 
 def configured(config: Config, sweep: Sweep) -> dict[str, str]:
-    """Return the configured value of each setting that a sweep varies, as text."""
+    """Return the configured value of each setting that a sweep varies, as text.
+
+    Of a model's own key that is null it is the protocol's.
+    """
     mathematics = config.recipes[sweep.protocol].model_dump()
+    mathematics |= {model: of_model(mathematics, model) for model in MODELS}
     mathematics["ensembles"] = config.ensembles.model_dump()
     return {
         setting.key: setting_text(

@@ -50,6 +50,11 @@ def test_the_sweep_is_its_base_and_each_variation_of_the_models_it_concerns():
     assert configured(grid.config, grid.config.sweep) == {"FF.theta": "0.5", "BP.batch_size": "256"}
 
 
+def test_a_model_s_own_key_that_is_null_is_configured_as_the_protocol_has_it():
+    grid = swept({"key": "BPFF.negatives", "values": ["pooled"], "models": ["BPFF"]})
+    assert configured(grid.config, grid.config.sweep) == {"BPFF.negatives": "once"}
+
+
 def test_a_setting_has_seeds_of_its_own_and_its_base_has_them_too():
     grid = swept({**THETA, "seeds": [0, 9]}, BATCH, datasets=["mnist"], held_out=[])
     seeds: dict[str, set[int]] = {}
@@ -369,12 +374,23 @@ AS_CONFIGURED = {
 
 def test_a_sweep_without_settings_is_drawn_and_described():
     frame = pd.DataFrame([AS_CONFIGURED, {**AS_CONFIGURED, "seed": 1}])
-    (axes,) = draw_sweep(frame, {}, {}).axes
-    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["as configured"]
+    figure = draw_sweep(frame, {}, {})
+    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["as configured"]
+    assert legend_of(figure) == ["BP/FF", "mean"]
     caption = caption_sweep(frame, {}, {})
-    assert caption.startswith("**Runs as they are configured.**")
+    assert caption.startswith("**Runs as they are configured.** Points are runs, bars their means,")
     assert "Brought nearest" not in caption
     assert "by default" not in caption
+
+
+def test_a_sweep_of_one_run_each_has_no_means():
+    frame = pd.DataFrame([AS_CONFIGURED])
+    assert legend_of(draw_sweep(frame, {}, {})) == ["BP/FF"]
+    assert "Points are runs, on mnist, 1 of each." in caption_sweep(frame, {}, {})
+
+
+def legend_of(figure) -> list[str]:
+    return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def test_a_model_that_a_setting_alone_makes_is_drawn_without_a_default():
