@@ -149,7 +149,7 @@ def run_block(
             own.checkpoint.unlink(missing_ok=True)
         return
     job = _Job(runs[0], recipe, data, settings_of(training, threads), cache, observer, must_cache)
-    job.take_up(every, left)
+    job.continue_others(every, left)
     many = stages.takes_many(job.task(0), job.settings.engine)
     size, sick = len(left) if many else 1, []
     with devices.precision(job.settings.precision), _asked_to_stop() as stop:
@@ -358,7 +358,7 @@ class _Job:
         known = block[:1] == left[:1] and self.identity([run for run, _ in block]) == origin
         return block if known else []
 
-    def take_up(self, every: _Block, left: _Block) -> None:
+    def continue_others(self, every: _Block, left: _Block) -> None:
         """Let runs go on that were begun together with runs that are trained by now.
 
         A block's checkpoint is its first run's. A job that was killed while it wrote the results
