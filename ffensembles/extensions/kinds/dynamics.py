@@ -49,6 +49,14 @@ _FORMED = "classes with an ensemble, share"
 _LIKE = "Jaccard index of the untrained layer's ensembles with the final ones"
 _MOVED = "units of final ensembles that are another class's when accuracy is at half, share"
 _ENSEMBLES = "ensembles"
+_MISSING = (
+    "is not there, this run was trained without readings. To have them, set "
+    "training.readings.epochs, delete the run's folder and its cache, and train it again."
+)
+_OTHER_SETTINGS = (
+    "was read with other settings (ensembles, training.readings) than are configured now, and is "
+    "not used. Set them back, or delete the run's folder and its cache, and train it again."
+)
 
 
 class Dynamics(OfEnsembles):
@@ -263,24 +271,9 @@ def _order(row: Mapping[str, Any]) -> str:
 def measure(run: ExtensionRun, parameters: Dynamics) -> pd.DataFrame:
     """Take the readings that training left; there are none of a run trained without."""
     path = Path(run.files["weights"]).with_name(Cache.readings)
-    if not path.exists():
-        log.warning(
-            "%s: is not there, this run was trained without readings. To have them, set "
-            "training.readings.epochs, delete the run's folder and its cache, and train it again.",
-            path,
-        )
-        return pd.DataFrame(columns=list(COLUMNS))
-    frame = read_frame(path, [run.run])
-    if set(frame["weights_sha256"]) != {read_run(run.files["metadata"])["weights_sha256"]}:
-        log.warning("%s: is of another training than the weights beside it and not used.", path)
-        return pd.DataFrame(columns=list(COLUMNS))
-    if run.observer is not None and not all(map(run.observer.fits, set(frame["settings"]))):
-        log.warning(
-            "%s: was read with other settings (ensembles, training.readings) than are configured "
-            "now, and is not used. Set them back, or delete the run's folder and its cache, and "
-            "train it again.",
-            path,
-        )
+    frame = read_frame(path, [run.run]) if path.exists() else None
+    if frame is None or (why := _why_not(frame, run)):
+        log.warning("%s: %s", path, _MISSING if frame is None else why)
         return pd.DataFrame(columns=list(COLUMNS))
     quantile = frame["quantile"]
     if parameters.quantile is not None:
@@ -291,3 +284,12 @@ def measure(run: ExtensionRun, parameters: Dynamics) -> pd.DataFrame:
     if not shown.any():
         log.warning("%s: was not read by the method that is shown, %s.", path, parameters.method)
     return frame.assign(of_edition=shown)[list(COLUMNS)]
+
+
+def _why_not(frame: pd.DataFrame, run: ExtensionRun) -> str:
+    """Say why readings are not those of this run as it is configured; nothing if they are."""
+    if set(frame["weights_sha256"]) != {read_run(run.files["metadata"])["weights_sha256"]}:
+        return "is of another training than the weights beside it and not used."
+    if run.observer is not None and not all(map(run.observer.fits, set(frame["settings"]))):
+        return _OTHER_SETTINGS
+    return ""
