@@ -195,7 +195,7 @@ def test_profiles_write_to_folders_of_their_own(fresh: Workplace):
     profiles = (["--profile", f"profiles/{name}"] for name in ("demo", "laptop", "reference"))
     for words in (*profiles, []):
         done = subprocess.run(
-            [*fresh.command()[:3], "all", *words, "--cores", "2", "--dry-run"],
+            [*fresh.command()[:3], "write_configuration", *words, "--cores", "2", "--dry-run"],
             cwd=fresh.folder,
             env=environment(),
             text=True,
@@ -203,14 +203,12 @@ def test_profiles_write_to_folders_of_their_own(fresh: Workplace):
             check=True,
         )
         said = done.stdout + done.stderr
-        written.add(
-            next(w for w in said.split() if w.strip(",").endswith("report.html")).strip(",")
-        )
+        written.add(next(word for word in said.split() if word.endswith("configuration.yaml")))
     assert written == {
-        "results/demo/report.html",
-        "results/laptop/report.html",
-        "results/reference/report.html",
-        "results/report.html",
+        "results/demo/configuration.yaml",
+        "results/laptop/configuration.yaml",
+        "results/reference/configuration.yaml",
+        "results/configuration.yaml",
     }
 
 
