@@ -108,7 +108,7 @@ def cost_summary(frame: pd.DataFrame) -> pd.DataFrame:
     by = ["protocol", "rule", "dataset", "model"]
     grouped = frame.groupby(by, sort=False)
     summary = grouped.agg(
-        device=("device", lambda names: ", ".join(dict.fromkeys(names))),
+        device=("device", lambda names: "; ".join(dict.fromkeys(names))),
         n_runs=("device", "size"),
         seconds_mean=("seconds", "mean"),
         seconds_min=("seconds", "min"),

@@ -72,14 +72,18 @@ def spoken(name: str) -> str:
 def number(value: float, digits: int = 2) -> str:
     """Write a number with at most so many decimals, or say that there is none.
 
+    Of a number that has none of them its first digit is written, so that it is not taken for 0.
+
     Examples
     --------
-    >>> number(39.2), number(3.0), number(float("nan"))
-    ('39.2', '3', 'missing')
+    >>> number(39.2), number(3.0), number(0.00046), number(float("nan"))
+    ('39.2', '3', '0.0005', 'missing')
     """
     if pd.isna(value):
         return "missing"
     text = f"{value:.{digits}f}"
+    if value and not float(text):
+        return np.format_float_positional(value, 1, fractional=False, trim="-")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -96,7 +100,8 @@ def mean_and_error(values: Iterable[float], digits: int = 2, count: bool = True)
         return "missing"
     error = ""
     if known.size > 1:
-        error = f" ± {number(float(known.std(ddof=1) / np.sqrt(known.size)), digits)}"
+        spread = float(known.std(ddof=1)) if np.ptp(known) else 0.0
+        error = f" ± {number(spread / np.sqrt(known.size), digits)}"
     n = f" (n = {known.size})" if count else ""
     return f"{number(float(known.mean()), digits)}{error}{n}"
 
@@ -190,14 +195,20 @@ def n_of_runs(counts: Iterable[int], study: Mapping[str, Any]) -> str:
 def paragraph(figure: str, title: str, *sentences: str) -> str:
     """Put a caption together: the figure's number and title in bold, then what there is to say.
 
+    Where a mean has an error, what it is stands at the end.
+
     Examples
     --------
     >>> paragraph("figure3", "Units", "A.", "", "B."), paragraph("curves", "Curves", "A.")
     ('**Figure 3. Units.** A. B.', '**Curves.** A.')
+    >>> paragraph("curves", "Curves", "2 ± 1.")
+    '**Curves.** 2 ± 1. ± is the standard error over runs.'
     """
     number = re.fullmatch(r"figure(\d+)", figure)
     head = f"Figure {number[1]}. {title}" if number else title
-    return " ".join([f"**{head}.**", *filter(None, sentences)])
+    errors = any(" ± " in sentence for sentence in sentences)
+    said = [*filter(None, sentences), *(["± is the standard error over runs."] if errors else [])]
+    return " ".join([f"**{head}.**", *said])
 
 
 def run_title(attrs: Mapping[str, Any], label: DatasetLabel) -> str:

@@ -72,16 +72,20 @@ def caption_costs(frame: pd.DataFrame, titles: Mapping[str, str] | None = None) 
     several = summary["protocol"].nunique() > 1
     said = []
     for (rule, dataset), rows in summary.groupby(["rule", "dataset"], sort=False):
-        means = listed(_means(row, several) for row in rows.to_dict("records"))
+        here = frame[(frame.rule == rule) & (frame.dataset == dataset)]
+        means = listed(_means(row, here, several) for row in rows.to_dict("records"))
         said.append(
             f"{RULES[str(rule)]}, {escape(titles.get(str(dataset), str(dataset)))}: {means}."
         )
     devices, hours = [], []
     for rule, rows in frame.groupby("rule", sort=False):
         name = RULES[str(rule)].lower()
-        devices.append(f"{name}: {listed(escape(device) for device in rows['device'].unique())}")
+        devices.append(f"{name} on {' or on '.join(map(escape, rows['device'].unique()))}")
         hours.append(f"{name} took {rows['seconds'].sum() / 3600:.2g} h")
-    missing = int(frame["max_rss"].isna().sum())
+    missing = {
+        what: int(frame[column].isna().sum())
+        for what, column in (("Time", "seconds"), ("Memory", "max_rss"))
+    }
     together = int(frame["runs_together"].max())
     shared = (
         f"Up to {together} runs shared a job: a time is then a run's share, memory that of all."
@@ -91,11 +95,11 @@ def caption_costs(frame: pd.DataFrame, titles: Mapping[str, str] | None = None) 
         "to its end, on a logarithmic axis, and the largest main memory that Snakemake saw it use; "
         "a GPU's own memory is not in it.",
         shared if together > 1 else "",
-        f"Computed on {'; '.join(devices)}.",
-        "Means:",
+        f"Computed: {'; '.join(devices)}.",
+        "Means over the runs that were measured, those without a class among them:",
         *said,
-        f"Memory is missing for {plural(missing, 'run')}." if missing else "",
-        f"In all, {listed(hours)}.",
+        *(f"{what} is missing for {plural(n, 'run')}." for what, n in missing.items() if n),
+        f"In all that was measured, {listed(hours)}.",
     ]
     return " ".join(filter(None, sentences))
 
@@ -115,16 +119,17 @@ def _name(group: _Group, titles: Mapping[str, str], several: bool) -> str:
     return f"{RULES[rule]}\n{f'{title}, {protocol}' if several else title}"
 
 
-def _means(row: Mapping[Any, Any], several: bool) -> str:
+def _means(row: Mapping[Any, Any], here: pd.DataFrame, several: bool) -> str:
+    """Say a model's means, each with the number of runs that it is of."""
+    own = here[(here.model == row["model"]) & (here.protocol == row["protocol"])]
     protocol = f" ({escape(row['protocol'])})" if several else ""
-    quantities = (("seconds_mean", 1, "s"), ("max_rss_mean", 0, "MB"))
+    quantities = (("seconds", 1, "s"), ("max_rss", 0, "MB"))
     means = [
-        f"{number(row[name], digits)} {unit}"
+        f"{number(row[f'{name}_mean'], digits)} {unit} (n = {own[name].count()})"
         for name, digits, unit in quantities
-        if not pd.isna(row[name])
+        if own[name].notna().any()
     ]
-    said = " and ".join(means) or "not measured"
-    return f"{title_of(row['model'])}{protocol} {said} (n = {row['n_runs']})"
+    return f"{title_of(row['model'])}{protocol} {' and '.join(means) or 'not measured'}"
 
 
 def _points(axes: Axes, frame: pd.DataFrame, groups: list[_Group], value: str) -> None:

@@ -54,8 +54,8 @@ class Scale:
     def said(self) -> str:
         """What a caption says of it: nothing if it holds all values."""
         return (
-            f"Colours end at the {_SHARE:.1%} quantile of the activations above 0; those beyond "
-            "it have the last colour."
+            f"Colours end at {self.limit:g}, the {_SHARE:.1%} quantile of the activations above 0, "
+            "rounded up; those beyond it have the last colour."
             if self.cut
             else ""
         )
@@ -77,11 +77,6 @@ def scale_of(*values: NDArray[np.floating]) -> Scale:
         return Scale(upper_limit(known), False)
     limit = upper_limit(np.quantile(known[known > 0], [_SHARE]))
     return Scale(limit, bool(known.max() > limit))
-
-
-def activation_unit(limit: float) -> str:
-    """Return the unit of activations: a sigmoid's lie between 0 and 1, others have no end."""
-    return "(a.u., 0 to 1)" if limit <= 1 else "(a.u.)"
 
 
 def as_square(values: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -155,4 +150,4 @@ def activity_bar(
     extend = "max" if scale.cut else "neither"
     bar = part.colorbar(image, ax=axes, extend=extend, **options)  # type: ignore[arg-type]
     bar.outline.set_linewidth(0.5)
-    bar.set_label(f"{what} {activation_unit(scale.limit)}", labelpad=4)
+    bar.set_label(f"{what} (a.u.)", labelpad=4)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ffensembles.plotting.models import colour_of, marker_of, title_of
-from ffensembles.plotting.style import INK
+from ffensembles.plotting.style import GREY, INK
 from ffensembles.runtime.text import plural
 
 if TYPE_CHECKING:
@@ -82,6 +82,49 @@ def points_by_model(
         )  # fmt: skip
     axes.set_xlabel("")
     axes.set_ylabel("")
+
+
+def place_of(number: int, count: int) -> float:
+    """Return where the model of this number, of so many, stands beside its group's place.
+
+    Examples
+    --------
+    >>> [round(place_of(number, 2), 1) for number in (0, 1)]
+    [-0.2, 0.2]
+    """
+    return _WIDTH * ((number + 0.5) / count - 0.5)
+
+
+def null_symbols(
+    axes: Axes,
+    means: pd.Series,
+    order: Sequence[Any],
+    models: Sequence[str],
+    *,
+    size: float = 4.5,
+    fill: str = "none",
+) -> None:
+    """Draw a grey symbol for each model of each group, where `points_by_model` has its points.
+
+    Parameters
+    ----------
+    axes
+        Where to draw.
+    means
+        The numbers, by group and model.
+    order, models
+        As for `points_by_model`.
+    size, fill
+        Of the symbols.
+    """
+    for place, group in enumerate(order):
+        for number, model in enumerate(models):
+            if (group, model) in means.index:
+                axes.plot(
+                    place + place_of(number, len(models)), means[group, model], marker_of(model),
+                    markersize=size, color=GREY, markerfacecolor=fill, markeredgewidth=0.7,
+                    zorder=1.5,
+                )  # fmt: skip
 
 
 def mean_handle(horizontal: bool = False) -> Line2D:

@@ -8,8 +8,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ffensembles.analyses.sizes import at_quantile
+
 if TYPE_CHECKING:
     from ffensembles.plotting.captions import DatasetLabel
+    from ffensembles.plotting.parameters import Found
     from ffensembles.plotting.registry import Shown
 
 
@@ -53,6 +56,11 @@ def layer_of(tree: xr.DataTree, layer: int) -> xr.Dataset:
     if name not in tree.children:
         raise ValueError(f"layer: found {layer}, the run has {', '.join(tree.children)}.")
     return tree[name].to_dataset()
+
+
+def found_in(shown: Shown, parameters: Found, layer: int) -> xr.Dataset:
+    """Return a layer's ensembles of the example run, by the method that a figure shows."""
+    return at_quantile(layer_of(shown.ensembles[parameters.method], layer), parameters.at)
 
 
 def names_of(tree: xr.DataTree) -> list[str]:

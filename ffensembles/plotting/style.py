@@ -33,7 +33,7 @@ MARKERS = ("o", "^", "s", "D", "v")
 """Markers of models, in the models' order."""
 
 ACCENT = VERMILION
-"""What a panel points at: an unseen class, shared units, an ensemble among its layer."""
+"""What a panel points at: an unseen class, shared units, the units of one of two methods."""
 ACTIVITY = "Blues"
 """Activations run from white (none) to dark blue, so that sparse patterns stand out on paper."""
 

@@ -124,7 +124,7 @@ def history_frame(model: str, seed: int, layers=3) -> pd.DataFrame:
 
 def probes_frame(layers=3, categories=4, held_out=0, seed=0) -> pd.DataFrame:
     """Return made-up scores of probes with the columns of the real frame."""
-    rng = np.random.default_rng(seed)
+    rng, of_pixels = np.random.default_rng(seed), np.random.default_rng(0)  # the same for all nets
     nets = [
         ("pixels", 0),
         *((net, k) for net in ("trained", "untrained") for k in range(1, layers + 1)),
@@ -132,7 +132,8 @@ def probes_frame(layers=3, categories=4, held_out=0, seed=0) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "net": net, "layer": layer, "category": category, "unseen": category == held_out,
-            "balanced_accuracy": rng.uniform(0.5, 1), "auc": rng.uniform(0.5, 1),
+            "balanced_accuracy": (of_pixels if net == "pixels" else rng).uniform(0.5, 1),
+            "auc": (of_pixels if net == "pixels" else rng).uniform(0.5, 1),
             "null_balanced_accuracy": 0.5, "null_auc": 0.5, "n_positive": 12,
             "n_presentations": 48, "folds": 5,
         }

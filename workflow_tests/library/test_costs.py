@@ -163,7 +163,7 @@ def test_summary_by_hand():
     assert got.dataset.tolist() == (["mnist"] * 2 + ["fashionmnist"] * 2) * 2
     first = got.iloc[1]
     assert first.n_runs == 2
-    assert first.device == "GPU_1, GPU_2"
+    assert first.device == "GPU_1; GPU_2"
     assert first[["seconds_mean", "seconds_min", "seconds_max", "seconds_sum"]].tolist() == [
         900, 600, 1200, 1800,
     ]  # fmt: skip
@@ -246,12 +246,26 @@ def test_points_are_the_runs():
 
 def test_caption_by_hand():
     caption = caption_costs(made_up(runs_together=4), TITLES)
-    assert (
-        "Training, MNIST: FF 900 s and 950 MB (n = 2) and BP 900 s and 550 MB (n = 2)." in caption
-    )
-    assert r"training: GPU\_1; reading activations: cpu." in caption
+    n = "(n = 2)"
+    assert f"MNIST: FF 900 s {n} and 950 MB {n} and BP 900 s {n} and 550 MB {n}." in caption
+    assert r"Computed: training on GPU\_1; reading activations on cpu." in caption
     assert "Up to 4 runs shared a job" in caption
     assert "training took 2 h and reading activations took 0.03 h." in caption
+    assert "missing" not in caption
+
+
+def test_a_caption_counts_the_runs_of_each_number():
+    frame = made_up()
+    ff = frame.model.eq("FF") & frame.dataset.eq("mnist") & frame.rule.eq("train")
+    frame.loc[ff & frame.seed.eq(1), "max_rss"] = np.nan
+    frame.loc[ff, "device"] = ["GPU_1", "GPU_2"]
+    caption = caption_costs(frame, TITLES)
+    assert "MNIST: FF 900 s (n = 2) and 900 MB (n = 1) and BP" in caption
+    assert r"training on GPU\_1 or on GPU\_2;" in caption
+    assert "Memory is missing for 1 run." in caption
+    frame.loc[ff, "seconds"] = np.nan
+    assert "FF 900 MB (n = 1)" in caption_costs(frame, TITLES)
+    assert "Time is missing for 2 runs." in caption_costs(frame, TITLES)
 
 
 def test_files_go_round(tmp_path):

@@ -1,5 +1,7 @@
 """Intrinsic dimension: data of known dimension, other libraries' numbers, duplicates, rounding."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -309,6 +311,11 @@ def test_a_figure_shows_runs_and_says_what_is_missing(frame: pd.DataFrame):
         figure = one.draw(shown, one.parameters())
         figure.canvas.draw()
         assert len(figure.axes) == 8
+    few = frame.assign(resolved=~(frame.model.eq("FF") & frame.layer.eq(1)))
+    caption = one.caption(
+        Shown("dimension", "2025", labels, frames={"dimension": few}), one.parameters()
+    )
+    assert re.search(r"adds to them \(layer 1 of FF on digits has 0 of \d+\)\.", caption)
     main = frame[frame.main & (frame.layer == 1) & (frame.category == 0)]
     assert "4 silent" in one.caption(
         Shown("dimension", "2025", labels, frames={"dimension": main}), one.parameters()

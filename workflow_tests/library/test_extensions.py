@@ -432,3 +432,22 @@ def test_the_page_says_what_was_not_run():
     for one in EXTENSIONS.values():
         assert f"## {one.title}" in text
         assert one.question in text
+
+
+def test_the_caption_of_causality_tells_a_lost_class_from_an_empty_ensemble():
+    keys = {"protocol": "p", "dataset": "digits", "model": "BP", "held_out": None, "seed": 0}
+    rows = [
+        {**keys, "experiment": "silence", "layer": layer, "category": category,
+         "condition": "ensemble", "units": units, "own_loss": 0.5 if units else None}
+        for category, sizes in enumerate(((3, 7), (0, 0), (5, 0)))
+        for layer, units in enumerate(sizes, 1)
+    ]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=list(_columns("causality"))).astype({"own_loss": float})
+    labels = {"digits": DatasetLabel("Digits", tuple("0123456789"))}
+    kind = KINDS["causality"]
+    caption = kind.caption(
+        Shown("causality", "2023", labels, frames={"causality": frame}), kind.parameters()
+    )
+    assert "ensembles have 3 to 7 units." in caption
+    assert "2 of 6 ensembles are missing, their class having no unit in any layer." in caption
+    assert "1 of 6 ensembles are empty and do not count." in caption

@@ -277,6 +277,13 @@ def test_map_stretches_the_few_rows_of_a_small_class():
     assert len(np.unique(seen.image[: seen.edges[1]], axis=0)) == 2
 
 
+def test_pixels_are_one_number_however_many_runs_measured_them():
+    _, caption = drawn("probes")
+    assert re.search(r"pixels 0\.\d+; trained net layer 1 0\.\d+ ± 0\.\d+ \(n = 2\)", caption)
+    assert "0.500 on average in *A* (0.500 to 0.500) and 0.500 on average in *B*" in caption
+    assert caption.endswith("± is the standard error over runs.")
+
+
 def test_captions_of_maps_say_how_many_images_of_how_many():
     assert (
         "on 20 of the 48 correctly classified test images, up to 5 of each class"

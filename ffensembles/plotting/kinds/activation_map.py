@@ -53,9 +53,9 @@ def caption(shown: Shown, parameters: ActivationMap) -> str:
         shown.figure,
         f"Activation map of layer {parameters.layer}",
         f"{of_run(attrs, label)}.",
-        f"Activations of the layer's {layer.sizes['neuroid']} units (columns) on {which} (rows); "
-        "darker is more active. A dark vertical stripe inside a class's band is a unit of its "
-        "ensemble.",
+        f"Activations of the layer's {layer.sizes['neuroid']} units (columns; images are rows) on "
+        f"{which}; darker is more active. A dark vertical stripe inside a class's band is a unit "
+        "of its ensemble.",
         _strongest(layer, len(names_of(sample)), unseen_of(sample)),
         notes,
         differences(shown, [attrs["model"]]),

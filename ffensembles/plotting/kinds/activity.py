@@ -9,7 +9,6 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ffensembles.analyses.sizes import at_quantile
 from ffensembles.ensembles import ensemble_sizes, layer_names
 from ffensembles.plotting.captions import (
     differences,
@@ -24,7 +23,6 @@ from ffensembles.plotting.captions import (
 from ffensembles.plotting.maps import draw_map, map_text
 from ffensembles.plotting.parameters import Example, Found
 from ffensembles.plotting.pictures import (
-    activation_unit,
     activity_bar,
     draw_means,
     draw_square,
@@ -32,7 +30,7 @@ from ffensembles.plotting.pictures import (
     upper_limit,
 )
 from ffensembles.plotting.registry import Needs, Shown, register
-from ffensembles.plotting.runs import attributes, layer_of, names_of, sample_of
+from ffensembles.plotting.runs import attributes, found_in, layer_of, names_of, sample_of
 from ffensembles.plotting.style import (
     FULL_WIDTH,
     SMALL,
@@ -75,7 +73,7 @@ def draw(shown: Shown, parameters: Activity) -> Figure:
     panel(right, "B", f"Mean activation by class, layer {layer}")
     panel(bottom, "C", f"Activation on single images, layer {layer}")
     _patterns(left, sample, examples(sample))
-    _means(right, _found(shown, parameters), names_of(sample))
+    _means(right, found_in(shown, parameters, parameters.layer), names_of(sample))
     draw_map(bottom, sample, layer)
     return figure
 
@@ -84,7 +82,11 @@ def caption(shown: Shown, parameters: Activity) -> str:
     """Write the caption for this run."""
     sample, layer = sample_of(shown), parameters.layer
     (label,) = shown.labels.values()
-    names, attrs, found = names_of(sample), attributes(sample), _found(shown, parameters)
+    names, attrs, found = (
+        names_of(sample),
+        attributes(sample),
+        found_in(shown, parameters, parameters.layer),
+    )
     picked = examples(sample)
     which, notes = map_text(sample, layer)
     return paragraph(
@@ -111,11 +113,6 @@ def examples(sample: xr.DataTree) -> dict[int, int]:
     places = np.flatnonzero(layer["example"].values)
     labels = layer["label"].values[places].tolist()
     return dict(list(zip(labels, places.tolist(), strict=True))[:EXAMPLES])
-
-
-def _found(shown: Shown, parameters: Activity) -> xr.Dataset:
-    layer = layer_of(shown.ensembles[parameters.method], parameters.layer)
-    return at_quantile(layer, parameters.at)
 
 
 def _sizes(found: xr.Dataset) -> str:
@@ -183,7 +180,7 @@ def _means(part: SubFigure, found: xr.Dataset, names: Sequence[str]) -> None:
             note(axes, "no correct image")
         axes.set_title(name, fontsize=SMALL, pad=3)
     part.supxlabel("Unit")
-    part.supylabel(f"Mean activation {activation_unit(limit)}")
+    part.supylabel("Mean activation (a.u.)")
 
 
 register("Activation patterns", Activity, by_dataset=True, needs=needs, draw=draw, caption=caption)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import pandas as pd
 
 from ffensembles.analyses.tidy import RUN_KEYS
@@ -17,6 +16,7 @@ from ffensembles.plotting.style import (
     FULL_WIDTH,
     INK,
     PALE,
+    count_axis,
     new_figure,
     note,
     panel,
@@ -109,21 +109,9 @@ def _stimulated(part: SubFigure, rows: pd.DataFrame, models: list[str]) -> None:
             axes.set_title(plain(f"{words}, layer {layer}"))
             axes.set_xlabel("Units stimulated")
             axes.set_ylim(-0.03, 1.03)
-            axes.set_xscale("symlog", linthresh=1, linscale=0.4)
-            _unit_ticks(axes)
+            count_axis(axes, float(rows["units"].max()), "x")
         if images == "blank":
             line[0].set_ylabel("Share of images")
-
-
-def _unit_ticks(axes: Axes) -> None:
-    """Label the axis of counts with powers of ten, and 0."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
-    axes.set_xlim(left=-0.1)
-    end = axes.get_xlim()[1]
-    axes.xaxis.set_major_locator(FixedLocator([0, *(10**n for n in range(6) if 10**n <= end)]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _curve(axes: Axes, rows: pd.DataFrame, model: str, condition: str, style: Any) -> None:
@@ -175,8 +163,12 @@ def caption(shown: Shown, parameters: CausalityFigure) -> str:
     models = models_in(rows)
     runs = rows.groupby(["dataset", "model"])["seed"].nunique()
     silence = rows[rows.experiment == "silence"]
-    empty = silence[(silence.condition == "ensemble") & silence.own_loss.isna()]
-    sizes = silence.loc[silence.condition == "ensemble", "units"].astype(float)
+    ensembles = silence[silence.condition == "ensemble"]
+    by_class = ensembles.groupby([*RUN_KEYS, "category"], dropna=False)["units"]
+    lost = by_class.transform("max").eq(0).to_numpy(dtype=bool)
+    sizes = ensembles.loc[~lost, "units"].astype(float)
+    empty = int((sizes == 0).sum())
+    sizes = sizes[sizes > 0]
     return paragraph(
         shown.figure,
         "Silencing and stimulating ensembles",
@@ -184,7 +176,7 @@ def caption(shown: Shown, parameters: CausalityFigure) -> str:
         "ensemble in one layer are clamped to 0, or as many units with the next highest mean for "
         "the class, or as many random units outside of the ensemble. Points are runs (means over "
         f"classes), bars their means over {n_of_runs(runs, {})} per model and data set; ensembles "
-        f"have {np.nanmin(sizes):g} to {np.nanmax(sizes):g} units."
+        f"have {sizes.min():g} to {sizes.max():g} units."
         if len(sizes)
         else "",
         "*B*: units of a class's ensemble in layer 1 are clamped to their mean activation for the "
@@ -192,9 +184,11 @@ def caption(shown: Shown, parameters: CausalityFigure) -> str:
         "activations of a layer above correlate most with the mean activations of that class. "
         "Broken lines: as many random units at the same activations. At 0: without "
         "stimulation. Lines are means over runs, of the classes whose ensemble has as many units.",
-        f"{len(empty):,} of {len(sizes):,} ensembles are empty and do not count."
-        if len(empty)
+        f"{int(lost.sum()):,} of {len(ensembles):,} ensembles are missing, their class having no "
+        "unit in any layer."
+        if lost.any()
         else "",
+        f"{empty:,} of {len(ensembles):,} ensembles are empty and do not count." if empty else "",
         differences(shown, models),
     )
 

@@ -72,10 +72,10 @@ def caption(shown: Shown, parameters: Control) -> str:
         "Sparsity against accuracy in control runs",
         "Hoyer sparsity of a layer, averaged over correctly classified test images, against the "
         "accuracy of the whole net after training: points are runs. Colours are models; "
-        "filled points have the settings of the study, or those of the control's base where that "
-        "is trained otherwise, mostly shorter; open ones another learning rate (lr), goodness, "
-        "weight of the l1 penalty (l1) or number of epochs, all else as there. Models can be "
-        "compared where their accuracies, along the x axis, are alike.",
+        f"filled points have the settings of the study{_base_text(rows)}; open ones "
+        "another learning rate (lr), goodness, weight of the l1 penalty (l1) or number of epochs, "
+        "all else as there. Models can be compared where their accuracies, along the x axis, are "
+        "alike.",
         "Accuracy and sparsity of "
         + listed(f"layer {layer}" for layer in sorted(map(int, rows["layer"].unique())))
         + ", means over runs:"
@@ -83,6 +83,12 @@ def caption(shown: Shown, parameters: Control) -> str:
         else "There are no runs.",
         *sentences,
     )
+
+
+def _base_text(rows: pd.DataFrame) -> str:
+    if not rows["setting"].eq(_BASE).any():
+        return ""
+    return ", or those of the control's base where that is trained otherwise, mostly shorter"
 
 
 def _numbers(group: pd.DataFrame) -> str:

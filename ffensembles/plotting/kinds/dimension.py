@@ -9,8 +9,14 @@ import pandas as pd
 
 from ffensembles.extensions.classes import IMAGES
 from ffensembles.plotting.captions import escape, n_of_runs, paragraph
-from ffensembles.plotting.models import colour_of, marker_of, model_handles, models_in
-from ffensembles.plotting.points import mean_handle, points_by_model, runs_text
+from ffensembles.plotting.models import (
+    colour_of,
+    marker_of,
+    model_handles,
+    models_in,
+    title_of,
+)
+from ffensembles.plotting.points import mean_handle, null_symbols, points_by_model, runs_text
 from ffensembles.plotting.registry import Needs, Shown, register
 from ffensembles.plotting.runs import whole
 from ffensembles.plotting.style import (
@@ -24,6 +30,7 @@ from ffensembles.plotting.style import (
     plain,
 )
 from ffensembles.runtime.keys import Field, Group
+from ffensembles.runtime.text import listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,10 +67,10 @@ def draw(shown: Shown, parameters: Dimension) -> Figure:
         grid, shown.labels.items(), strict=True
     ):
         here = frame[frame.dataset == dataset]
-        main = here[here.main].dropna(subset=["dimension"])
+        main = here[here.main]
         by_layer.set_title(rf"$\mathbf{{A}}$   {plain(label.title)}", loc="left")
         by_layer.set_ylabel("Intrinsic dimension")
-        if main.empty:
+        if main["dimension"].isna().all():
             note(by_layer, "nothing to estimate")
             continue
         _by_layer(by_layer, main, layers, models)
@@ -74,7 +81,8 @@ def draw(shown: Shown, parameters: Dimension) -> Figure:
             axes.sharey(by_scale)
             axes.tick_params(labelleft=False)
         by_scale.set_ylim(bottom=0)
-        by_layer.set_xlabel(runs_text(main, models), fontsize=SMALL)
+        by_scale.set_ylabel("Intrinsic dimension")
+        by_layer.set_xlabel(runs_text(main.dropna(subset=["dimension"]), models), fontsize=SMALL)
         count_axis(by_size, float(main["size"].max()), "x")
         for axes, letter, text in (
             (by_scale, "B", "Order n of the neighbour"),
@@ -94,14 +102,7 @@ def _by_layer(axes: Axes, main: pd.DataFrame, layers: list[int], models: list[st
 
     runs = _over_classes(main, ["layer"])
     null = runs.groupby(["layer", "model"])["shuffled"].mean()
-    for place, layer in enumerate(layers):
-        for number, model in enumerate(models):
-            if (layer, model) in null.index:
-                shift = 0.8 * ((number + 0.5) / len(models) - 0.5)
-                axes.plot(
-                    place + shift, null[layer, model], marker_of(model), markersize=3.5,
-                    color=GREY, markerfacecolor="none", markeredgewidth=0.7,
-                )  # fmt: skip
+    null_symbols(axes, null, layers, models, size=3.5)
     points_by_model(axes, runs, "dimension", "layer", layers, models, bar=7)
     log_axis(axes, "y")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -130,7 +131,7 @@ def _by_scale(axes: Axes, rows: pd.DataFrame, layers: list[int], models: list[st
 
 def _against(axes: Axes, main: pd.DataFrame, column: str, models: list[str]) -> None:
     """Draw a point for each class and hidden layer, the mean over runs."""
-    hidden = main[main["layer"] != IMAGES].dropna(subset=[column])
+    hidden = main[main["layer"] != IMAGES].dropna(subset=[column, "dimension"])
     for model in models:
         here = hidden[hidden.model == model]
         means = here.groupby(["layer", "category"])[[column, "dimension"]].mean()
@@ -144,8 +145,11 @@ def _against(axes: Axes, main: pd.DataFrame, column: str, models: list[str]) -> 
 
 
 def _over_classes(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    columns = ["dimension", "shuffled"]
-    return rows.groupby([*by, "model", "seed"])[columns].mean().reset_index()
+    """Average over the classes of a run; missing where most of them have no dimension."""
+    classes = rows.groupby([*by, "model", "seed"])
+    means = classes[["dimension", "shuffled"]].mean()
+    enough = classes["dimension"].count() >= classes["category"].nunique() / 2
+    return means.where(enough).reset_index()
 
 
 def _null_handle() -> Line2D:
@@ -192,7 +196,8 @@ def caption(shown: Shown, parameters: Dimension) -> str:
         f"of their pixels), estimated by Gride from the distances to the neighbours {order} and "
         f"{2 * order} of each image, over {n_of_runs(runs, {})} per model and data set. "
         "*A*: means over classes; points are runs, bars their means, grey symbols the same with "
-        "each unit shuffled over images. *B*: by the order n of the nearer neighbour, the farther "
+        "each unit shuffled over images; a run is left out, here and in *B*, where most of its "
+        "classes have no dimension. *B*: by the order n of the nearer neighbour, the farther "
         "one's being 2n (n = 1: TwoNN); bands are the range over runs. *C*, *D*: classes in the "
         "first (filled) and further layers (open), means over runs, against the size of the "
         "ensemble and the sparsity.",
@@ -202,13 +207,26 @@ def caption(shown: Shown, parameters: Dimension) -> str:
         f"Left out, counted over runs, layers and classes: {silent:,} silent and {equal:,} "
         "repeated representations.",
         f"{hidden:,} of {len(counted):,} dimensions are missing since distances are less than 10 "
-        "times what the store's rounding adds to them."
+        "times what the store's rounding adds to them"
+        f"{_mostly_missing(main, shown)}."
         if hidden
         else "",
         f"{few:,} of {len(counted):,} are missing since the class has too few images."
         if few
         else "",
     )
+
+
+def _mostly_missing(main: pd.DataFrame, shown: Shown) -> str:
+    """Say in which layers most classes of a model have no dimension, with how many have one."""
+    said = []
+    for (dataset, model, layer), rows in main.groupby(["dataset", "model", "layer"], sort=False):
+        known = int(rows["dimension"].count())
+        if 2 * known < len(rows):
+            title = escape(shown.labels[str(dataset)].title)
+            where = "images" if layer == IMAGES else f"layer {layer}"
+            said.append(f"{where} of {title_of(str(model))} on {title} has {known} of {len(rows)}")
+    return f" ({listed(said)})" if said else ""
 
 
 def _rows(shown: Shown) -> pd.DataFrame:

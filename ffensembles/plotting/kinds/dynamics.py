@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from ffensembles.ensembles import METHODS
 from ffensembles.extensions.kinds.dynamics import curves
-from ffensembles.plotting.captions import differences, n_of_runs, paragraph
+from ffensembles.plotting.captions import differences, escape, n_of_runs, paragraph
 from ffensembles.plotting.models import models_in, title_of
 from ffensembles.plotting.registry import Needs, Shown, register
 from ffensembles.plotting.runs import whole
@@ -83,19 +84,35 @@ def caption(shown: Shown, parameters: DynamicsCurves) -> str:
     rows = _rows(shown)
     models = models_in(rows)
     runs = rows.groupby(["dataset", "model"])["seed"].nunique()
-    last = {model: int(rows[rows.model == model]["epoch"].max()) for model in models}
-    epochs = [f"{title_of(model)} {n:,}" for model, n in last.items()]
+    last = rows.groupby(["dataset", "model"], sort=False, as_index=False)["epoch"].max()
+    epochs = [
+        f"{title_of(model)} on {escape(shown.labels[dataset].title)} {int(n):,}"
+        for dataset, model, n in zip(last["dataset"], last["model"], last["epoch"], strict=True)
+    ]
     return paragraph(
         shown.figure,
         "Ensembles while a net trains",
         f"Thin lines are runs, {n_of_runs(runs, {})} per model and data set, thick lines their "
-        "means; all are means over classes. Read on a fixed sample of test images, all images of "
-        "a class whether or not they are classified correctly. Epochs are those of a layer's own "
+        f"means. {_found_by(shown)} Jaccard indices are means over the classes with an ensemble to "
+        "compare with, and 1 at the last epoch by definition; by chance: what two sets of units of "
+        "these sizes, drawn at random, have. Read on a fixed sample of test images of each class, "
+        "whether or not they are classified correctly. Epochs are those of a layer's own "
         "training where layers train one after another (FF), else of the net's. Accuracy is that "
         "of the layer alone (FF) or of the network (nets trained as a whole).",
         f"Last epochs: {listed(epochs)}." if epochs else "There are no readings.",
         differences(shown, models),
     )
+
+
+def _found_by(shown: Shown) -> str:
+    """Name the method whose ensembles are shown."""
+    frame = shown.frames["dynamics"]
+    known = frame[frame["of_edition"].astype(bool)][["method", "quantile"]].drop_duplicates()
+    names = [
+        METHODS[method].title + ("" if pd.isna(quantile) else f" at quantile {quantile:g}")
+        for method, quantile in zip(known["method"], known["quantile"], strict=True)
+    ]
+    return f"Ensembles by {listed(names)}." if names else ""
 
 
 def _rows(shown: Shown) -> pd.DataFrame:

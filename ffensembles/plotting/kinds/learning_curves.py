@@ -17,9 +17,9 @@ from ffensembles.plotting.models import models_in, title_of
 from ffensembles.plotting.registry import Needs, Shown, register
 from ffensembles.plotting.runs import whole
 from ffensembles.plotting.style import (
-    BLUE,
     CYCLE,
     FULL_WIDTH,
+    GREY,
     INK,
     SMALL,
     log_axis,
@@ -28,7 +28,7 @@ from ffensembles.plotting.style import (
     plain,
 )
 from ffensembles.runtime.keys import Field, Group
-from ffensembles.runtime.text import listed
+from ffensembles.runtime.text import listed, plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,8 +84,8 @@ def draw(shown: Shown, parameters: LearningCurves) -> Figure:
                f"layer {layer}") for layer in layers
     ]  # fmt: skip
     handles += [
-        Line2D([], [], color=INK, linestyle="-", label="positive data"),
-        Line2D([], [], color=INK, linestyle=":", label="negative data"),
+        Line2D([], [], color=GREY, linestyle="-", label="positive data"),
+        Line2D([], [], color=GREY, linestyle=":", label="negative data"),
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return figure
@@ -104,19 +104,21 @@ def caption(shown: Shown, parameters: LearningCurves) -> str:
             last = of_dataset[of_dataset.model == model].sort_values("epoch")
             last = last.groupby(["seed", "layer"]).last().reset_index()
             ends = [
-                f"{mean_and_error(of_layer['loss'], 3, count=False)}"
+                f"{mean_and_error(of_layer['loss'], 3, count=False)}"  # n is said once
                 f"{'' if layer == _NET else f' in layer {layer}'}"
                 for layer, of_layer in last.groupby("layer")
             ]
-            parts.append(f"{title_of(model)} {listed(ends)}")
+            n = plural(last["seed"].nunique(), "run")
+            parts.append(f"{title_of(model)} ({n}) {listed(ends)}")
         if parts:
             said.append(f"{escape(label.title)}: {'; '.join(parts)}.")
     return paragraph(
         shown.figure,
         "Learning curves",
         f"Loss on the training data, goodness of positive (solid) and negative data (dotted), and "
-        f"number of units that win for some image (have the largest activation of their layer), "
-        f"against epochs of training; a line is a run, {n_of_runs(runs, shown.study)} per model "
+        f"number of units that win for some image of a step (have the largest activation of their "
+        "layer; of a net trained as a whole, of the last one; the most in any step of an epoch), "
+        f"against epochs of training; a line is a run, {n_of_runs(runs, {})} per model "
         "and data set. Layers that are trained one by one have a colour each. Where goodness or "
         "winners have no part in training the panel says so.",
         "Loss at the end:" if said else "There are no runs.",
@@ -131,7 +133,7 @@ def _rows(shown: Shown) -> pd.DataFrame:
 
 
 def _colour(layer: int) -> str:
-    return INK if layer == _NET else (BLUE, *CYCLE[1:])[(layer - 1) % len(CYCLE)]
+    return INK if layer == _NET else CYCLE[(layer - 1) % len(CYCLE)]
 
 
 def _curves(axes: Axes, rows: pd.DataFrame, columns: dict[str, str]) -> None:

@@ -28,7 +28,7 @@ from ffensembles.plotting.captions import (
     spoken,
 )
 from ffensembles.plotting.models import colour_of, marker_of, model_handles, models_in, title_of
-from ffensembles.plotting.pictures import activation_unit, unit_axis, upper_limit
+from ffensembles.plotting.pictures import unit_axis, upper_limit
 from ffensembles.plotting.registry import Needs, Shown, register
 from ffensembles.plotting.runs import attributes, names_of, whole
 from ffensembles.plotting.style import (
@@ -105,7 +105,8 @@ def caption(shown: Shown, parameters: Methods) -> str:
     titles = listed(escape(label.title) for name, label in shown.labels.items()
                     if name in set(pairs["dataset"]))  # fmt: skip
     line = (
-        f"slope {number(fit.slope)} ({number(fit.slope_low)} to {number(fit.slope_high)})"
+        f"slope {number(fit.slope)} (95 % interval {number(fit.slope_low)} to "
+        f"{number(fit.slope_high)})"
         f"{as_published(shown.published('regression_slope', None, None, None))}, "
         f"intercept {number(fit.intercept)} units ({number(fit.intercept_low)} to "
         f"{number(fit.intercept_high)})"
@@ -127,7 +128,7 @@ def caption(shown: Shown, parameters: Methods) -> str:
         f"{listed(title_of(m) for m in models)} on {titles}, {n_of_runs(runs, shown.study)} "
         f"per model and data set, {int(fit.n + fit.n_ended):,} ensembles{missing}. The axes are "
         "linear up to 1 and logarithmic beyond.",
-        _at_wall(int(fit.n_ended), _walls(two)),
+        _at_wall(int(fit.n_ended), _walls(two), pairs["size2"]),
         f"Dashed: linear regression{' of the others' if fit.n_ended else ''} with the 95 % "
         f"confidence band of its mean, curved on these axes; {line}. Grey: bisector."
         if np.isfinite(fit.slope)
@@ -201,8 +202,8 @@ def _parameters(attrs: Mapping[Any, Any]) -> Method2:
     return Method2(**{key: attrs[key] for key in known})
 
 
-def _at_wall(cut: int, walls: list[int]) -> str:
-    """Say how many ensembles Method 2's cut in rank ends."""
+def _at_wall(cut: int, walls: list[int], sizes: pd.Series) -> str:
+    """Say how many ensembles Method 2's cut in rank ends, and how many are larger by ties."""
     if not walls:
         return "Method 2 cuts at the widest gap of its diagram, which limits no size."
     units = listed(map(str, walls))
@@ -213,7 +214,15 @@ def _at_wall(cut: int, walls: list[int]) -> str:
     )
     return (
         f"Method 2's cut in rank ends ensembles at {units} units (dotted line): a property of the "
-        f"cut, not of the nets; {end}."
+        f"cut, not of the nets; {end}.{_by_ties(int((sizes > max(walls)).sum()))}"
+    )
+
+
+def _by_ties(larger: int) -> str:
+    return (
+        f" {plural(larger, 'ensemble')} with units of equal rank there lie beyond."
+        if larger
+        else ""
     )
 
 
@@ -238,7 +247,7 @@ def _one_class(
     unit_axis(axes, mean.size)
     axes.set_ylim(0, 1.03 * limit)
     axes.set_xlabel("Unit")
-    axes.set_ylabel(f"Mean activation {activation_unit(limit)}")
+    axes.set_ylabel("Mean activation (a.u.)")
 
 
 def _all_sizes(axes: Axes, pairs: pd.DataFrame, walls: list[int]) -> None:
@@ -278,7 +287,7 @@ def _all_sizes(axes: Axes, pairs: pd.DataFrame, walls: list[int]) -> None:
 def _draw_walls(axes: Axes, walls: list[int]) -> None:
     for i, wall in enumerate(walls):
         axes.axvline(
-            wall, color=ACCENT, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=1,
+            wall, color=INK, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=1,
             label="Method 2's cut" if i == 0 else None,
         )  # fmt: skip
 

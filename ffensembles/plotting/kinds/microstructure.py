@@ -17,9 +17,9 @@ from ffensembles.plotting.captions import (
     paragraph,
     spoken,
 )
-from ffensembles.plotting.models import marker_of, model_handles, models_in, title_of
+from ffensembles.plotting.models import model_handles, models_in, title_of
 from ffensembles.plotting.pictures import Scale, activity_bar, activity_colours, scale_of
-from ffensembles.plotting.points import mean_handle, points_by_model, runs_text
+from ffensembles.plotting.points import mean_handle, null_symbols, points_by_model, runs_text
 from ffensembles.plotting.registry import Needs, Shown, register
 from ffensembles.plotting.runs import whole
 from ffensembles.plotting.style import (
@@ -37,7 +37,6 @@ from ffensembles.plotting.style import (
 from ffensembles.runtime.keys import Field, Group
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
     from matplotlib.lines import Line2D
 
@@ -90,28 +89,14 @@ def _numbers(
             note(axes, "nothing to show")
         points_by_model(axes, runs, column, "layer", of, models, bar=9)
         for null, fill in zip(nulls, ("none", GREY), strict=False):
-            _null(axes, runs, null, of, models, fill)
+            means = runs.groupby(["layer", "model"])[null].mean()
+            null_symbols(axes, means, of, models, fill=fill)
         names = ["images" if layer == IMAGES else f"layer {layer}" for layer in of]
         axes.set_xticks(range(len(of)), names)
         axes.set_xlim(-0.6, len(of) - 0.4)
         axes.set_ylim(-0.04, 1.04)
         axes.set_ylabel(text)
     share.set_xlabel(runs_text(here, models), fontsize=SMALL)
-
-
-def _null(
-    axes: Axes, runs: pd.DataFrame, column: str, layers: Sequence[int], models: Sequence[str],
-    fill: str,
-) -> None:  # fmt: skip
-    means = runs.groupby(["layer", "model"])[column].mean()
-    for place, layer in enumerate(layers):
-        for number, model in enumerate(models):
-            if (layer, model) in means.index:
-                shift = 0.8 * ((number + 0.5) / len(models) - 0.5)
-                axes.plot(
-                    place + shift, means[layer, model], marker_of(model), markersize=4.5,
-                    color=GREY, markerfacecolor=fill, markeredgewidth=0.7, zorder=1.5,
-                )  # fmt: skip
 
 
 def example_of(rows: pd.DataFrame) -> dict[str, Any] | None:
@@ -220,8 +205,9 @@ def caption(shown: Shown, parameters: Microstructure) -> str:
         "each unit shuffled over images, and one normal cloud of the same covariance. *B*: Jaccard "
         "index of the active units of two patterns of a class; grey: images given to patterns at "
         "random. *C*: images nearest to the mean of each pattern. *D*: activations of some images, "
-        "sorted by pattern, in the units in which patterns differ most. *C* and *D* show the class "
-        "whose second pattern is largest.",
+        "sorted by pattern, in the units in which patterns differ most. *C* and *D* show, of the "
+        "first run of the first model that has one, the class and layer whose second pattern has "
+        "the largest share of the class's images.",
         *said,
     )
 

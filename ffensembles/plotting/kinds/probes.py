@@ -81,7 +81,7 @@ def caption(shown: Shown, parameters: Probes) -> str:
         names = listed(escape(spoken(label.categories[int(one)])) for one in left_out)
         for model in models_in(here[here.net == "trained"]):
             parts = [
-                _part(here[(here.net == net) & here.owner.eq(model)], net)
+                _part(here[(here.net == net) & (here.owner.eq(model) | (net == _PIXELS))], net)
                 for net in (_PIXELS, "trained", _UNTRAINED)
             ]
             said.append(
@@ -96,13 +96,24 @@ def caption(shown: Shown, parameters: Probes) -> str:
         f"{rows['folds'].max() if len(rows) else 0} folds over {images:,} test images) that tell "
         "one class from all others, from representations of images without a lit label pixel: "
         "points are runs, bars their means. *A*: the class that the net was trained without; "
-        "*B*: the mean over the classes that it has seen. Beside the trained nets stand the pixels "
-        "and the same nets before training. A guess gives one half, dashed.",
-        f"With labels shuffled over the images the mean is {rows['null'].mean():.3f}."
+        "*B*: the mean over the classes that it has seen. Beside the trained nets stand the "
+        "pixels, which are the same for every run, and the same nets before training. A guess "
+        "gives one half, dashed.",
+        f"With labels shuffled over the images: {listed(map(_null_of, _panels(rows)))}."
         if len(rows)
         else "There are no runs.",
         *said,
     )
+
+
+def _panels(rows: pd.DataFrame) -> list[tuple[str, pd.Series]]:
+    """Return the letter of each panel, and its scores with shuffled labels."""
+    return [(letter, rows[rows.unseen == of]["null"]) for letter, of in (("A", True), ("B", False))]
+
+
+def _null_of(panel: tuple[str, pd.Series]) -> str:
+    letter, null = panel
+    return f"{null.mean():.3f} on average in *{letter}* ({null.min():.3f} to {null.max():.3f})"
 
 
 def _part(rows: pd.DataFrame, net: str) -> str:
@@ -111,7 +122,8 @@ def _part(rows: pd.DataFrame, net: str) -> str:
     unseen = rows[rows.unseen]
     names = {_PIXELS: "pixels", "trained": "trained net", _UNTRAINED: "untrained net"}
     by_layer = [
-        f"{'' if net == _PIXELS else f'layer {layer} '}{mean_and_error(group['score'], 3)}"
+        f"{'' if net == _PIXELS else f'layer {layer} '}"
+        f"{mean_and_error(group['score'], 3, count=net != _PIXELS)}"
         for layer, group in unseen.groupby("layer")
     ]
     return f"{names[net]} {', '.join(by_layer)}"
@@ -130,6 +142,9 @@ def _rows(shown: Shown, parameters: Probes) -> pd.DataFrame:
         **{name: (column, "mean") for name, column in named.items()}
     )
     rows = rows.assign(owner=rows["model"])
+    # those of the pixels are the same for every run, however many measured them
+    same = rows.duplicated(["dataset", "held_out", "net", "unseen", "score", "null"])
+    rows = rows[~((rows["net"] == _PIXELS) & same)]
     alone = rows["net"].isin([_PIXELS, _UNTRAINED])
     return rows.assign(model=rows["model"].where(~alone, rows["net"]))
 

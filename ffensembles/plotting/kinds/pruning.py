@@ -112,8 +112,9 @@ def _means(rows: pd.DataFrame, value: str) -> pd.Series[float]:
 def _handles() -> list[Any]:
     from matplotlib.lines import Line2D
 
+    names = {**RULES, "ensemble": "strongest units of each class"}
     handles = [
-        Line2D([], [], color=INK, label=RULES[rule], **look) for rule, look in _LOOKS.items()
+        Line2D([], [], color=INK, label=names[rule], **look) for rule, look in _LOOKS.items()
     ]
     star = Line2D([], [], color=INK, marker="*", markersize=7, linestyle="", label="all ensembles")
     return [*handles, star]

@@ -64,8 +64,10 @@ def draw(shown: Shown, parameters: Rsa) -> Figure:
 def caption(shown: Shown, parameters: Rsa) -> str:
     """Write the caption for these runs."""
     images = parameters.of == "images"
-    conditions = (
-        "pairs of test images, the same for all runs" if images else "every two class means"
+    conditions, absent = (
+        ("pairs of test images, the same for all runs", "silent")
+        if images
+        else ("every two class means", "lost")
     )
     said = []
     for dataset, label in shown.labels.items():
@@ -77,12 +79,15 @@ def caption(shown: Shown, parameters: Rsa) -> str:
         said += _ceiling(_of(shown, "ceilings", parameters, dataset))
     rows = shown.frames["rsa"]
     rows = rows[(rows.of == parameters.of) & rows.dataset.isin(list(shown.labels))]
-    n = int(rows["n"].max()) if len(rows) else 0
+    least, most = (int(rows["n"].min()), int(rows["n"].max())) if len(rows) else (0, 0)
+    n = f"{most:,}" if least == most else f"{least:,} to {most:,}"
+    if least != most:
+        conditions += f" (those of {absent} ones are missing)"
     null = rows["spearman_null"].dropna()
     return paragraph(
         shown.figure,
         "Similarity of representations between models, layers and seeds",
-        f"*A*: Spearman's correlation of the dissimilarities (1 - Pearson's correlation) of {n:,} "
+        f"*A*: Spearman's correlation of the dissimilarities (1 - Pearson's correlation) of {n} "
         f"{conditions}; *B*: linear CKA of the same, debiased. Both are 0 on average where two "
         "layers have nothing in common. Cells are means over pairs of runs with different seeds "
         "or models; those of two layers of one model are means over runs, within each net; the "

@@ -10,7 +10,6 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ffensembles.analyses.sharing import pair, shared_units
-from ffensembles.analyses.sizes import at_quantile
 from ffensembles.ensembles import ensemble_sizes
 from ffensembles.plotting.captions import (
     as_published,
@@ -28,7 +27,7 @@ from ffensembles.plotting.matrix import TITLES, Measure, draw_matrix, matrix_tex
 from ffensembles.plotting.parameters import Example, Found
 from ffensembles.plotting.pictures import activity_bar, as_square, draw_square, scale_of
 from ffensembles.plotting.registry import Needs, Shown, register
-from ffensembles.plotting.runs import attributes, by_method, layer_of, names_of
+from ffensembles.plotting.runs import attributes, by_method, found_in, names_of
 from ffensembles.plotting.style import (
     ACCENT,
     FULL_WIDTH,
@@ -66,7 +65,7 @@ def needs(parameters: Sharing) -> Needs:
 def draw(shown: Shown, parameters: Sharing) -> Figure:
     """Draw two classes' ensembles (A) and what every two ensembles share (B)."""
     tree = shown.ensembles[parameters.method]
-    found, layer = _found(shown, parameters), parameters.layer
+    found, layer = found_in(shown, parameters, parameters.layer), parameters.layer
     (label,) = shown.labels.values()
     figure = new_figure(FULL_WIDTH, 4.3, run_title(attributes(tree), label))
     left, right = side_by_side(figure, 1, 1.75)
@@ -80,7 +79,11 @@ def draw(shown: Shown, parameters: Sharing) -> Figure:
 def caption(shown: Shown, parameters: Sharing) -> str:
     """Write the caption for this run."""
     tree = shown.ensembles[parameters.method]
-    names, attrs, found = names_of(tree), attributes(tree), _found(shown, parameters)
+    names, attrs, found = (
+        names_of(tree),
+        attributes(tree),
+        found_in(shown, parameters, parameters.layer),
+    )
     (label,) = shown.labels.values()
     sizes = ensemble_sizes(found).values
     low, high = parameters.categories
@@ -110,11 +113,6 @@ def caption(shown: Shown, parameters: Sharing) -> str:
         lost([name for name, size in zip(names, sizes, strict=True) if np.isnan(size)]),
         differences(shown, [attrs["model"]]),
     )
-
-
-def _found(shown: Shown, parameters: Sharing) -> xr.Dataset:
-    layer = layer_of(shown.ensembles[parameters.method], parameters.layer)
-    return at_quantile(layer, parameters.at)
 
 
 def _size(size: float) -> str:

@@ -17,7 +17,7 @@ from ffensembles.plotting.captions import (
 )
 from ffensembles.plotting.models import model_handles, models_in, title_of
 from ffensembles.plotting.parameters import Found
-from ffensembles.plotting.points import mean_handle, points_by_model, runs_text
+from ffensembles.plotting.points import mean_handle, place_of, points_by_model, runs_text
 from ffensembles.plotting.registry import Needs, Shown, register
 from ffensembles.plotting.runs import by_method, whole
 from ffensembles.plotting.style import (
@@ -136,9 +136,7 @@ def _lost(axes: Axes, rows: pd.DataFrame, classes: list[int], models: list[str])
 
     found = over_seeds(rows, "size", ["model", "category"])
     for model, category in found.loc[found["n_runs"] == 0, ["model", "category"]].to_numpy():
-        x = classes.index(category) + 0.8 / len(models) * (
-            models.index(model) - (len(models) - 1) / 2
-        )
+        x = classes.index(category) + place_of(models.index(model), len(models))
         axes.plot([x], [-0.12], "x", color=colour_of(model), markersize=3, markeredgewidth=0.8)
 
 

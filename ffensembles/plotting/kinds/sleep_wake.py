@@ -9,7 +9,13 @@ import pandas as pd
 
 from ffensembles.extensions.kinds.sleep_wake import JOINT, phases_of
 from ffensembles.plotting.captions import escape, n_of_runs, paragraph
-from ffensembles.plotting.models import colour_of, model_handles, models_in, title_of
+from ffensembles.plotting.models import (
+    colour_of,
+    marker_of,
+    model_handles,
+    models_in,
+    title_of,
+)
 from ffensembles.plotting.registry import Needs, Shown, register
 from ffensembles.plotting.style import FULL_WIDTH, INK, new_figure, note, plain
 from ffensembles.runtime.keys import Field, Group
@@ -88,8 +94,8 @@ def caption(shown: Shown, parameters: SleepWakePanels) -> str:
         shown.figure,
         "Sleep and wake",
         "Phases n-m: n steps that learn from positive data alone, then m from negative data alone, "
-        "in turn; in joint training every step learns from both. Dots are runs, "
-        f"{n_of_runs(runs, {})} per model, data set and phases, lines join their means.",
+        "in turn; in joint training every step learns from both. Accuracy is the net's. Points "
+        f"are runs, {n_of_runs(runs, {})} per model, data set and phases, lines join their means.",
         f"Runs with an accuracy below twice that of a guess: {listed(said)}."
         if said
         else "No run has an accuracy below twice that of a guess."
@@ -118,8 +124,9 @@ def _curve(axes: Axes, rows: pd.DataFrame, column: str, order: list[str], place:
         return
     x = [order.index(name.removeprefix("phases ")) for name in rows["phases"]]
     values = rows[column].to_numpy(dtype=float)
-    colour = colour_of(str(rows["model"].iloc[0]))
-    axes.plot(x, values, linestyle="", marker="o", markersize=2.2, color=colour, alpha=0.6)
+    model = str(rows["model"].iloc[0])
+    colour, marker = colour_of(model), marker_of(model)
+    axes.plot(x, values, linestyle="", marker=marker, markersize=2.5, color=colour, alpha=0.6)
     means = pd.Series(values).groupby(np.asarray(x)).mean()
     axes.plot(means.index, means, color=colour, linestyle=_LINES[place % len(_LINES)])
 

@@ -12,7 +12,6 @@ from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from ffensembles.analyses.sharing import shared_units
-from ffensembles.analyses.sizes import at_quantile
 from ffensembles.plotting.captions import (
     EPSILON,
     N_H,
@@ -30,12 +29,12 @@ from ffensembles.plotting.captions import (
 from ffensembles.plotting.maps import draw_map, map_text
 from ffensembles.plotting.matrix import TITLES, draw_matrix, matrix_text
 from ffensembles.plotting.parameters import Example, Found, MethodName
-from ffensembles.plotting.pictures import activation_unit, draw_means, upper_limit
+from ffensembles.plotting.pictures import draw_means, upper_limit
 from ffensembles.plotting.registry import Needs, Shown, register
 from ffensembles.plotting.runs import (
     attributes,
     by_method,
-    layer_of,
+    found_in,
     names_of,
     sample_of,
     unseen_of,
@@ -90,7 +89,7 @@ def draw(shown: Shown, parameters: Unseen) -> Figure:
     sample, layer = sample_of(shown), parameters.layer
     unseen, names = _unseen(sample), names_of(sample)
     (label,) = shown.labels.values()
-    found = _found(shown, parameters)
+    found = found_in(shown, parameters, parameters.layer)
     one = found.sel(category=unseen)
     figure = new_figure(FULL_WIDTH, 6.4, run_title(attributes(sample), label))
     top, bottom = stacked(figure, 1, 1)
@@ -103,7 +102,7 @@ def draw(shown: Shown, parameters: Unseen) -> Figure:
     limit = upper_limit(mean)
     draw_means(axes, mean, active, limit, size=3)
     axes.set_xlabel("Unit")
-    axes.set_ylabel(f"Mean activation {activation_unit(limit)}")
+    axes.set_ylabel("Mean activation (a.u.)")
     if parameters.panel == "diagram":
         panel(right, "C", "Decision diagram of Method 2")
         _diagram(right.subplots(), one, found.attrs)
@@ -117,7 +116,7 @@ def caption(shown: Shown, parameters: Unseen) -> str:
     """Write the caption for this run."""
     sample = sample_of(shown)
     held_out, names, attrs = _unseen(sample), names_of(sample), attributes(sample)
-    name, found = escape(spoken(names[held_out])), _found(shown, parameters)
+    name, found = escape(spoken(names[held_out])), found_in(shown, parameters, parameters.layer)
     one = found.sel(category=held_out)
     which, notes = map_text(sample, parameters.layer)
     rows = by_method(shown.frames["unseen"], parameters.method, parameters.at)
@@ -147,11 +146,6 @@ def caption(shown: Shown, parameters: Unseen) -> str:
         f"{_published(shown, attrs, 'unseen_size')}, {_over_runs(rows, False)} for each other.",
         differences(shown, [attrs["model"]]),
     )
-
-
-def _found(shown: Shown, parameters: Unseen) -> xr.Dataset:
-    layer = layer_of(shown.ensembles[parameters.method], parameters.layer)
-    return at_quantile(layer, parameters.at)
 
 
 def _unseen(tree: xr.DataTree) -> int:
