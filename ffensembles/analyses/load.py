@@ -101,7 +101,8 @@ class TrainedRun:
         Raises
         ------
         ValueError
-            If the images do not have the size that the net reads.
+            If the images do not have the size that the net reads, or if a value is no whole
+            number in 0..255.
         """
         from ffensembles.representations.readout import read_images
 

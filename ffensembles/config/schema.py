@@ -24,6 +24,7 @@ from ffensembles.runtime.keys import (
     Some,
     Unique,
     Whole,
+    Width,
 )
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Training(Group):
 class _Mathematics(Group):
     """What is learnt and how it is read."""
 
-    widths: Annotated[list[Count], Some] = Field(description="units of each hidden layer")
+    widths: Annotated[list[Width], Some] = Field(description="units of each hidden layer")
     activation: Literal["sigmoid", "relu"] = Field(description="non-linearity")
     goodness: Norm = Field(description="norm of a layer's activations that is its goodness")
     normalisation: Norm = Field(description="norm that divides activations between layers")

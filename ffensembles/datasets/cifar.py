@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ffensembles.datasets.registry import Entry
 from ffensembles.errors import DataError
+from ffensembles.runtime.files import WAY_OUT
 
 _BATCHES = {
     "train": tuple(f"cifar-10-batches-bin/data_batch_{k}.bin" for k in range(1, 6)),
@@ -26,7 +27,5 @@ def load(
             parts = [tar.extractfile(name).read() for name in _BATCHES[split]]  # type: ignore[union-attr]
         rows = np.frombuffer(b"".join(parts), np.uint8).reshape(-1, record)
     except (tarfile.TarError, OSError, KeyError, EOFError, ValueError) as error:
-        raise DataError(
-            f"{archive}: cannot be read ({error}); delete it and start the same command again."
-        ) from error
+        raise DataError(f"{archive}: cannot be read ({error}); {WAY_OUT}.") from error
     return rows[:, 1:].reshape(-1, *entry.shape).copy(), rows[:, 0].astype(np.int64)

@@ -52,7 +52,7 @@ def _unpack(archive: Path) -> None:
         if (zlib.crc32(content), len(content)) == expected:
             return
         log.warning("%s: has changed since it was unpacked; unpacking it again", unpacked)
-    with gzip.open(archive) as packed, atomic_path(unpacked) as temporary:
+    with gzip.open(archive) as packed, atomic_path(unpacked, "`data.folder`") as temporary:
         temporary.write_bytes(packed.read())
 
 

@@ -84,7 +84,7 @@ def _take(place: str, path: Path, expected: str) -> str | None:
     """Bring one file into place if it is the right one; otherwise return what is wrong."""
     try:
         # opened first: what is wrong with the source is not told of the data folder
-        with _open(place) as remote, atomic_path(path) as temporary:
+        with _open(place) as remote, atomic_path(path, "`data.folder`") as temporary:
             with temporary.open("wb") as local:
                 shutil.copyfileobj(remote, local)
             found = checksum(temporary, "md5")

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ffensembles.datasets.registry import Entry
 from ffensembles.errors import DataError
+from ffensembles.runtime.files import WAY_OUT
 
 
 def load(
@@ -22,7 +23,5 @@ def load(
         pixels, labels = content["X"], content["y"].ravel().astype(np.int64)
         images = np.ascontiguousarray(np.transpose(pixels, (3, 2, 0, 1)))
     except (MatReadError, OSError, KeyError, ValueError, NotImplementedError, TypeError) as error:
-        raise DataError(
-            f"{path}: cannot be read ({error}); delete it and start the same command again."
-        ) from error
+        raise DataError(f"{path}: cannot be read ({error}); {WAY_OUT}.") from error
     return images, labels % 10

@@ -217,7 +217,7 @@ class _Screen:
         if self._inward is None:
             self._inward = _principal(self.side.x[:: -(-len(self.side.x) // _SAMPLE)], half)
         both = torch.cat([self._inward, _principal(weight, half)], dim=1)
-        return torch.linalg.qr(both).Q
+        return torch.linalg.qr(both).Q.contiguous()  # in the order in which a checkpoint keeps it
 
     def project(self) -> None:
         """Compute the presentations' coordinates, in float64 so that only their sum rounds."""

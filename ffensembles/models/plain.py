@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, softplus
 
 from ffensembles.datasets.labels import negative_labels, pooled_negatives
-from ffensembles.models.network import embed, hidden, layer_input, norm, readout
+from ffensembles.models.network import activate, embed, hidden, layer_input, norm, readout
 from ffensembles.models.recipe import Recipe
 from ffensembles.models.spec import resolve
 from ffensembles.runtime.random import random_stream
@@ -201,7 +201,7 @@ class PlainStage:
                 self.trained[f"layer{self.layer}.{name}"] for name in ("weight", "bias")
             )
             z = torch.nn.functional.linear(x, weight, bias)
-            h = torch.sigmoid(z) if recipe.activation == "sigmoid" else torch.relu(z)
+            h = activate(z, recipe)
             return norm(h, recipe.goodness), h.detach().argmax(1)
         layers = self._layers(x)
         goodness = torch.stack([norm(h, recipe.goodness) for h in layers])

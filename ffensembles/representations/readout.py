@@ -239,7 +239,10 @@ def read_images(
     device: str = "cpu",
 ) -> xr.DataTree:
     """Read new images through a trained net; see `load.TrainedRun.activations`."""
-    pixels = np.asarray(images, dtype=np.uint8)
+    given = np.asarray(images)
+    pixels = given.astype(np.uint8)
+    if not np.array_equal(pixels, given):
+        raise ValueError("images: found values that are no whole numbers in 0..255; scale them.")
     if pixels.ndim == 3:
         pixels = pixels[:, np.newaxis]
     identity = np.arange(len(pixels))

@@ -16,6 +16,7 @@ from ffensembles.models.network import hidden, initial_weights
 from ffensembles.models.recipe import Recipe
 from ffensembles.representations.weights import load_weights
 from ffensembles.runtime.random import random_stream
+from ffensembles.training.metadata import fingerprint, read_run
 
 PROBED = 2000
 """Test images that probes read, stratified by class."""
@@ -99,7 +100,7 @@ def read_unlabelled(
     recipe, data
         As for `training.run_training`.
     weights
-        File of the run's weights.
+        File of the run's weights; `run.json` beside it must be of this run, if it is there.
     images
         Test images, stratified by class; None for all.
     threads
@@ -108,11 +109,14 @@ def read_unlabelled(
     Raises
     ------
     StoreError
-        If the weights are damaged.
+        If the weights are damaged, or of another run or recipe.
     DataError
         If the data set could not be downloaded or found.
     """
     torch.set_num_threads(max(1, threads))
+    metadata = Path(weights).with_name("run.json")
+    if metadata.exists():
+        read_run(metadata, fingerprint([run], recipe, data))
     return _read(run["dataset"], recipe, data, load_weights(weights), images)
 
 

@@ -22,8 +22,8 @@ _FULL = {
     errno.EDQUOT: "the disk quota is used up: free some space and start the same command again",
 }
 _WAYS_OUT = _FULL | {
-    errno.EROFS: "the file system is read-only: make it writable or set another `results` folder",
-    errno.EACCES: "permission was denied: check the folder's owner or set another `results` folder",
+    errno.EROFS: "the file system is read-only: make it writable or set another {setting}",
+    errno.EACCES: "permission was denied: check the folder's owner or set another {setting}",
 }
 
 WAY_OUT = "delete it and start the same command again"
@@ -39,8 +39,10 @@ _SEAL = re.compile(rb"sha256:([0-9a-f]{64})")
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | Path, setting: str = "`results` folder") -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` only if all went well.
+
+    `setting` is what a message names for another place.
 
     Raises
     ------
@@ -64,7 +66,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     except FFEnsemblesError:
         raise
     except Exception as error:
-        problem = unwritable(path, error)
+        problem = unwritable(path, error, setting)
         if problem is None:
             raise
         raise problem from error
@@ -74,11 +76,17 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
                 temporary.unlink(missing_ok=True)
 
 
-def unwritable(path: str | Path, error: BaseException) -> StoreError | None:
+def unwritable(
+    path: str | Path, error: BaseException, setting: str = "`results` folder"
+) -> StoreError | None:
     """Return what to tell of a file that cannot be written; None if that is not what happened."""
     number = error.errno if isinstance(error, OSError) else None
     way_out = _WAYS_OUT.get(number or 0) or full_disk(error)
-    return None if way_out is None else StoreError(f"{path}: cannot be written; {way_out}.")
+    return (
+        None
+        if way_out is None
+        else StoreError(f"{path}: cannot be written; {way_out.format(setting=setting)}.")
+    )
 
 
 def remove_abandoned(folder: Path, prefix: str, suffix: str = "") -> None:
@@ -86,9 +94,13 @@ def remove_abandoned(folder: Path, prefix: str, suffix: str = "") -> None:
 
     Removed is what has such a name and has not changed for a day: none that is written now.
     """
-    with suppress(OSError):  # another process removes one, or it is a colleague's: it may stay
-        for path in folder.iterdir():
-            if not (path.name.startswith(prefix) and path.name.endswith(suffix)):
+    try:
+        named = [path for path in folder.iterdir() if path.name.startswith(prefix)]
+    except OSError:  # the folder is told of when something is written to it
+        return
+    for path in named:
+        with suppress(OSError):  # another process removes it, or it is a colleague's: it may stay
+            if not path.name.endswith(suffix):
                 continue
             if time.time() - path.lstat().st_mtime < _ABANDONED_SECONDS:
                 continue

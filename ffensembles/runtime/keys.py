@@ -88,6 +88,7 @@ Share = Annotated[Number, Ge(0), Le(1)]
 Quantile = Annotated[Number, Gt(0), Lt(1)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Count = Annotated[Whole, Ge(1)]
+Width = Annotated[Whole, Ge(2)]  # of one unit there is no sparsity
 Seed = Annotated[Whole, Ge(0)]
 Label = Annotated[Whole, Ge(0)]
 Folder = Annotated[str, AfterValidator(_no_braces), Allowed("a folder's path, without braces")]

@@ -92,6 +92,11 @@ class Cache:
 
         Checked are metadata (their own checksum, and that the run is the one asked for), weights
         and history. Files of `extra` are put into place where they were cached.
+
+        Raises
+        ------
+        StoreError
+            If the disk does not give or take the files now; the cached run stays.
         """
         place, files = self.place(fingerprint), list(files)
         if not place.is_dir():
@@ -105,9 +110,26 @@ class Cache:
                 _put(place / path.name, path)
             return True
         except (StoreError, FileNotFoundError) as error:
+            _raise_unless_damaged(place, error)
             log.warning("%s: this cached run is damaged, it is trained again (%s)", place, error)
+        except OSError as error:
+            raise unwritable(files[0].parent, error) or _out_of_reach(place, error) from error
         shutil.rmtree(place, ignore_errors=True)
         return False
+
+
+def _raise_unless_damaged(place: Path, error: Exception) -> None:
+    """Raise again what says nothing of a cached run but that the disk does not give it now."""
+    cause = error.__cause__
+    if isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError):
+        raise _out_of_reach(place, cause) from error
+
+
+def _out_of_reach(place: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"{place}: this cached run cannot be read or put into place now ({error}); it was not "
+        "deleted. Check the disk and the files' permissions, and start the same command again."
+    )
 
 
 def _link(source: Path, target: Path) -> None:

@@ -55,7 +55,9 @@ def choose(wanted: str, threads: int, gpus: int | None = None) -> torch.device:
         )
     n = torch.cuda.device_count()
     gigabytes = [torch.cuda.mem_get_info(index)[0] >> 30 for index in range(n)]
-    return torch.device("cuda", _claim(sorted(range(n), key=lambda index: -gigabytes[index])))
+    index = _claim(sorted(range(n), key=lambda index: -gigabytes[index]))
+    torch.cuda.set_device(index)  # graphs are captured on the current GPU's streams alone
+    return torch.device("cuda", index)
 
 
 _claims: list[IO[str]] = []  # open as long as this process lives

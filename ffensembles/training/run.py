@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from safetensors.numpy import save
 
-from ffensembles.datasets.prepare import Presentations, prepare
+from ffensembles.datasets.prepare import prepare
 from ffensembles.engine import stages
 from ffensembles.engine.capture import DeviceLost
 from ffensembles.errors import StoreError, TrainingError
@@ -467,7 +467,6 @@ def _asked_to_stop() -> Iterator[Any]:
 
 
 __all__ = [
-    "Presentations",
     "RunFiles",
     "run_block",
     "run_training",

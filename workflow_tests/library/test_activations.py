@@ -9,7 +9,7 @@ from recipes import recipe_of
 
 from ffensembles.errors import StoreError
 from ffensembles.models.recipe import Recipe
-from ffensembles.representations.readout import NO_LABEL, extract
+from ffensembles.representations.readout import NO_LABEL, extract, read_images
 from ffensembles.representations.store import open_activations, save_tree
 
 N, PIXELS, LABELS, WIDTHS = 13, 8, 3, (6, 5)
@@ -206,3 +206,10 @@ def test_weights_that_do_not_fit_are_told(
         extract(weights, FF, x, labels, ids, **options)
     with pytest.raises(ValueError, match="positions"):
         extract(make_weights(), FF, x, labels, ids, categories=NAMES, positions=[[0]])
+
+
+def test_new_images_are_whole_numbers_of_a_byte():
+    run = {"dataset": "digits", "held_out": None}
+    for images in (np.full((2, 28, 28), 0.5), np.full((2, 28, 28), 256), np.full((2, 28, 28), -1)):
+        with pytest.raises(ValueError, match=r"images: found values that are no whole numbers in"):
+            read_images(make_weights(), FF, run, {}, images)

@@ -187,8 +187,8 @@ def test_a_misspelt_key_is_one_problem_not_two():
         (f"{RECIPE}.FF.theta", None, "null", "a number above 0"),
         (f"{RECIPE}.FF.learning_rate", "fast", "'fast'", "a number above 0"),
         (f"{RECIPE}.goodness", "l3", "'l3'", "linf, l2, l1"),
-        (f"{RECIPE}.widths", [], "[]", "a list of at least 1, each a whole number from 1"),
-        (f"{RECIPE}.widths", 784, "784", "a list of at least 1, each a whole number from 1"),
+        (f"{RECIPE}.widths", [], "[]", "a list of at least 1, each a whole number from 2"),
+        (f"{RECIPE}.widths", 784, "784", "a list of at least 1, each a whole number from 2"),
         ("seeds", [], "[]", "a list of at least 1, each a whole number from 0"),
         ("seeds", {"from": 0}, "a group of keys (from)",
          "a list of at least 1, each a whole number from 0"),
@@ -202,7 +202,7 @@ def test_wrong_types_and_values(path, value, found, allowed):
 
 def test_places_in_lists_are_named():
     assert of(f"{RECIPE}.widths", [784, 0]) == (
-        f"config.yaml: {RECIPE}.widths[1]: found 0; allowed: a whole number from 1"
+        f"config.yaml: {RECIPE}.widths[1]: found 0; allowed: a whole number from 2"
     )
 
 

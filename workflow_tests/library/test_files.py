@@ -14,6 +14,7 @@ from ffensembles.runtime.files import (
     atomic_path,
     checksum,
     read_json,
+    remove_abandoned,
     write_json,
     write_rows,
     write_text,
@@ -70,6 +71,30 @@ def test_a_disk_that_takes_nothing(tmp_path, monkeypatch, number, said):
     assert str(path) in str(caught.value)
     assert path.read_text() == "before"
     assert [file.name for file in tmp_path.iterdir()] == ["result.txt"]
+
+
+def test_a_folder_of_data_has_a_setting_of_its_own(tmp_path):
+    def write():
+        with atomic_path(tmp_path / "images", "`data.folder`"):
+            raise PermissionError(errno.EACCES, "denied")
+
+    with pytest.raises(StoreError, match=r"folder's owner or set another `data\.folder`\."):
+        write()
+
+
+def test_what_cannot_be_removed_keeps_nothing_else(tmp_path, monkeypatch):
+    for name in ("a", "b", "c"):
+        (tmp_path / f".x.{name}.part").mkdir()
+        os.utime(tmp_path / f".x.{name}.part", (0, 0))
+
+    def remove(path):
+        if path.name == ".x.b.part":
+            raise PermissionError(errno.EACCES, "a colleague's")
+        path.rmdir()
+
+    monkeypatch.setattr("shutil.rmtree", remove)
+    remove_abandoned(tmp_path, ".x.", ".part")
+    assert [path.name for path in tmp_path.iterdir()] == [".x.b.part"]
 
 
 WRAPPED = {

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recipes import recipe_of
+from run_files import metadata
 from safetensors.numpy import save_file
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
@@ -15,6 +16,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from ffensembles.analyses import RUN_FRAMES, RunResults
 from ffensembles.analyses.probes import probe, probe_frame
 from ffensembles.datasets.prepare import prepare
+from ffensembles.errors import StoreError
 from ffensembles.models.network import initial_weights
 from ffensembles.models.recipe import Recipe
 from ffensembles.representations.readout import extract
@@ -23,6 +25,9 @@ from ffensembles.representations.unlabelled import (
     read_unlabelled,
     read_with_untrained,
 )
+from ffensembles.runs import Run
+from ffensembles.runtime.files import checksum
+from ffensembles.training.metadata import fingerprint, write_run
 
 LABELS = np.repeat([0, 1, 2], [60, 30, 10])
 DATA = {
@@ -159,3 +164,18 @@ def test_the_net_before_training_is_read_on_the_same_images(tmp_path: Path) -> N
         ("pixels", 0), ("trained", 1), ("trained", 2), ("untrained", 1), ("untrained", 2),
     ]  # fmt: skip
     assert frame.loc[frame.unseen, "category"].unique().tolist() == [2]
+
+
+def test_weights_of_another_study_are_not_probed(tmp_path: Path) -> None:
+    of = recipe()
+    run = Run("p", "digits", "FF", 2, 3)
+    weights = initial_weights(of, 3, 784, 10)
+    path = tmp_path / "weights.safetensors"
+    save_file({name: values.numpy() for name, values in weights.items()}, path)
+    known = metadata(
+        run, of, weights_sha256=checksum(path), fingerprint=fingerprint([run.keys], of, DATA)
+    )
+    write_run(tmp_path / "run.json", known)
+    read_unlabelled(run.keys, of, DATA, path, images=60)
+    with pytest.raises(StoreError, match=r"recipe\.theta: \S+ here, 0\.45 in the study"):
+        read_unlabelled(run.keys, of.but(theta=0.45), DATA, path, images=60)

@@ -267,9 +267,11 @@ def test_jobs_spread_over_the_gpus_there_are(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(devices, "_claims", [])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7")
+    current: list[int] = []
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
     # a lock is of the open file, so that one process stands for several here
     chosen = [devices.choose("auto", torch.get_num_threads()).index for _ in range(5)]
-    assert chosen == [1, 2, 3, 0, 1]
+    assert chosen == current == [1, 2, 3, 0, 1]
     assert sorted(path.name[-6:] for path in tmp_path.iterdir()) == [
         f"{n}.lock" for n in (4, 5, 6, 7)
     ]
@@ -496,6 +498,29 @@ def test_a_run_of_a_block_that_is_missing_in_the_cache_is_not_trained_where_it_i
     assert same(load_file(files.weights), weights)
 
 
+def test_a_cached_run_that_cannot_be_read_now_is_not_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    block_in(tmp_path, 3)
+    cache = Cache(tmp_path / "cache", "0" * 64)
+    known = fingerprint([RUN], BLOCK_RECIPE, DATA)
+    target = tmp_path / "elsewhere/weights.safetensors"
+
+    def stale(*given: Any) -> str:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("ffensembles.training.metadata.checksum", stale)
+        with pytest.raises(StoreError, match=r"Stale file handle\); it was not deleted\. Check"):
+            cache.take(known, [target])
+    with monkeypatch.context() as broken:
+        broken.setattr("ffensembles.training.cache._put", stale)
+        with pytest.raises(StoreError, match="cannot be read or put into place now"):
+            cache.take(known, [target])
+    assert cache.take(known, [target])
+    assert target.exists()
+
+
 def test_what_killed_jobs_left_is_removed_after_a_day(tmp_path: Path):
     block = [tmp_path / "blocks" / f".b.{name}" for name in ("old", "new")]
     cached = [tmp_path / "cache" / f".{name}.part" for name in ("old", "new")]
@@ -581,6 +606,7 @@ def test_a_job_computes_on_a_gpu_only_if_its_rule_asks_for_one(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (1 << 30, 80 << 30))
+    monkeypatch.setattr(torch.cuda, "set_device", lambda index: None)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(devices, "_claims", [])
     for wanted in ("auto", "cuda"):

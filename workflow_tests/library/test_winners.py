@@ -247,7 +247,8 @@ def test_what_is_remembered_can_be_handed_on(deeper, pooled):
             step = first.step(case.weight, case.bias, slope)
             if epoch == 60:
                 second = make(block_size=64, rank=20)
-                second.restore({name: value.clone() for name, value in first.state().items()})
+                kept = {name: value.numpy().copy() for name, value in first.state().items()}
+                second.restore({name: torch.from_numpy(value) for name, value in kept.items()})
             elif epoch > 60:
                 other = second.step(case.weight, case.bias, slope)
                 assert torch.equal(step.weight, other.weight)
