@@ -14,7 +14,6 @@ from ffensembles.models.recipe import Recipe
 from ffensembles.runtime.files import SEAL, atomic_path, check_seal, seal
 from ffensembles.training import loop
 from ffensembles.training.metadata import canonical, fingerprint
-from ffensembles.training.readings import Observer
 
 log = logging.getLogger(__name__)
 
@@ -26,19 +25,18 @@ def identity(
     recipe: Recipe,
     data: Mapping[str, Any],
     settings: loop.Settings,
-    observer: Observer | None = None,
     code: str | None = None,
 ) -> str:
-    """Return what a checkpoint must agree with: the runs, what computes them, what is read.
+    """Return what a checkpoint must agree with: the runs, and what computes them.
 
     Each engine, and each kind of device, keeps a memory of its own. `code` is the digest of the
-    code that trains (`Cache.code`): a run of half old and half new code is neither's.
+    code that trains (`Cache.code`): a run of half old and half new code is neither's. What is read
+    meanwhile is no part of it, since no weight depends on that.
     """
     kind = settings.device.partition(":")[0]
     text = canonical(fingerprint(runs, recipe, data))  # first: `runs_of` reads it
-    read = "" if observer is None else f" {observer.identity}"
     made_by = "" if code is None else f"{_CODE}{code}"
-    return f"{text} {settings.engine} {kind} {loop.MEMORY}{read}{made_by}"
+    return f"{text} {settings.engine} {kind} {loop.MEMORY}{made_by}"
 
 
 def write_checkpoint(path: Path, state: loop.State, origin: str) -> None:
@@ -76,7 +74,7 @@ def _what_differs(former: str, now: str) -> str:
     """Say what a checkpoint is of, from its origin and the one that was expected."""
     if former.partition(_CODE)[0] == now.partition(_CODE)[0]:
         return "other code: the library has been changed since"
-    return "another recipe, data, engine or other readings"
+    return "another recipe, data or engine"
 
 
 def origin_of(path: Path) -> str | None:

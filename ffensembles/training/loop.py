@@ -334,7 +334,8 @@ class _Training:
         if self.readings is not None:
             arrays |= self.readings.state()
         histories = [[dict(row) for row in history] for history in self.histories]
-        where = {"stage": number, "epoch": epoch, "seconds": self.elapsed()}
+        read = "" if self.readings is None else self.readings.observer.identity
+        where = {"stage": number, "epoch": epoch, "seconds": self.elapsed(), "readings": read}
         return State(arrays, {**where, "histories": histories})
 
     def resume(self, state: State) -> tuple[int, int]:
@@ -347,7 +348,15 @@ class _Training:
         self.histories = [list(history) for history in state.progress["histories"]]
         self.before = float(state.progress["seconds"])
         if self.readings is not None:
-            self.readings.restore(state.arrays)
+            if state.progress.get("readings", "") == self.readings.observer.identity:
+                self.readings.restore(state.arrays)
+            else:  # no weight depends on them
+                log.warning(
+                    "readings: none were taken so far, or with other settings (ensembles, "
+                    "training.readings). Training goes on without; to have them, delete the "
+                    "checkpoint, or set the settings back, and start again."
+                )
+                self.readings = None
         done = int(state.progress["stage"]), int(state.progress["epoch"])
         log.info("continuing at stage %d, epoch %d", *done)
         return done

@@ -348,7 +348,7 @@ class _Job:
     def identity(self, runs: Sequence[Mapping[str, Any]]) -> str:
         """Return what a checkpoint of these runs must agree with."""
         code = None if self.cache is None else self.cache.code
-        return identity(runs, self.recipe, self.data, self._begun_with, self.observer, code)
+        return identity(runs, self.recipe, self.data, self._begun_with, code)
 
     def begun(self, left: _Block) -> _Block:
         """Return the runs that have been begun together with the first one left; none if not."""

@@ -115,6 +115,24 @@ def test_the_same_images_of_each_class_are_read():
     assert np.bincount(one._labels.numpy()).max() <= OBSERVER.images
 
 
+def stop_at(patch: pytest.MonkeyPatch, layer: int, epoch: int) -> None:
+    """Let a job be asked to stop in a layer's epoch."""
+    real = loop._Training._epochs
+
+    def stopped(self: Any, stage: Any, number: int, first: int) -> None:
+        real_epoch = stage.epoch
+
+        def asked(index: int) -> Any:
+            if (number, index) == (layer, epoch):
+                signal.raise_signal(signal.SIGTERM)
+            return real_epoch(index)
+
+        stage.epoch = asked
+        real(self, stage, number, first)
+
+    patch.setattr(loop._Training, "_epochs", stopped)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["FF", "BPFF"])
 def test_a_run_stopped_in_any_layer_ends_with_the_same_weights_and_frame(
@@ -122,26 +140,10 @@ def test_a_run_stopped_in_any_layer_ends_with_the_same_weights_and_frame(
 ):
     recipe = RECIPE.but(model=model, epochs=12)
     whole = train(tmp_path / "whole", recipe)
-    real = loop._Training._epochs
     for layer, epoch in ((0, 5), (1, 3), (2, 0), (2, 11)):
         folder = tmp_path / f"{layer}-{epoch}"
-
-        def stopped(self: Any, stage: Any, number: int, first: int) -> None:
-            asked = layer if model == "FF" else 0  # noqa: B023
-            epochs: list[int] = []
-            real_epoch = stage.epoch
-
-            def counted(index: int) -> Any:
-                if (number, index) == (asked, epoch):  # noqa: B023
-                    signal.raise_signal(signal.SIGTERM)
-                epochs.append(index)
-                return real_epoch(index)
-
-            stage.epoch = counted
-            real(self, stage, number, first)
-
         with monkeypatch.context() as patch:
-            patch.setattr(loop._Training, "_epochs", stopped)
+            stop_at(patch, layer if model == "FF" else 0, epoch)
             try:
                 train(folder, recipe)
                 assert epoch == recipe.epochs - 1  # asked in the last epoch of all
@@ -152,15 +154,25 @@ def test_a_run_stopped_in_any_layer_ends_with_the_same_weights_and_frame(
         assert frames[0] == frames[1]
 
 
-def test_a_checkpoint_of_other_readings_is_not_continued():
-    from ffensembles.training.checkpoints import identity
-
-    settings = loop.Settings()
-    others = [None, OBSERVER, replace(OBSERVER, readings=5), replace(OBSERVER, images=4),
-              replace(OBSERVER, methods={"loo": {}})]  # fmt: skip
-    known = {identity([RUN], RECIPE, DATA, settings, observer) for observer in others}
-    assert len(known) == len(others)
-    assert identity([RUN], RECIPE, DATA, settings) in known
+@pytest.mark.parametrize("former", [None, replace(OBSERVER, methods={"loo": {}})])
+def test_other_readings_do_not_cost_a_training(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    former: DynamicsObserver | None,
+):
+    recipe = RECIPE.but(epochs=6)
+    whole = train(tmp_path / "whole", recipe)
+    for layer, observer in ((0, former), (1, OBSERVER)):  # stopped twice
+        with monkeypatch.context() as patch:
+            stop_at(patch, layer, 3)
+            with pytest.raises(TrainingError, match="asked to stop"):
+                train(tmp_path / "again", recipe, observer)
+    caplog.set_level("INFO")
+    assert same(train(tmp_path / "again", recipe), whole)
+    assert "continuing at stage 1, epoch 4" in caplog.text
+    assert "Training goes on without" in caplog.text
+    assert not (tmp_path / "again" / Cache.readings).exists()
 
 
 def test_runs_of_a_block_have_their_own_readings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
