@@ -291,6 +291,10 @@ def test_a_figure_and_a_table_of_every_model(name, tmp_path):
     kind = KINDS[name]
     figure = kind.draw(shown, kind.parameters())
     caption = kind.caption(shown, kind.parameters())
+    figure.canvas.draw()
+    legend = figure.legends[0].get_window_extent()
+    assert legend.x0 >= 0
+    assert legend.x1 <= figure.bbox.x1
     save_figure(figure, tmp_path / name, caption, {})
     assert (tmp_path / f"{name}.pdf").stat().st_size < 2**20
     table = TABLE_KINDS[name].make(whole, TABLE_KINDS[name].parameters(), titles={}, look_up=None)

@@ -66,7 +66,7 @@ def draw(shown: Shown, parameters: PruningFigure) -> Figure:
         line[-1].set_ylabel("Microseconds")
         if line[-1].get_legend_handles_labels()[0]:
             line[-1].legend()
-    figure.legend(handles=_handles(), loc="outside upper center", ncols=len(RULES) + 1)
+    figure.legend(handles=_handles(), loc="outside upper center", ncols=3)
     return figure
 
 
