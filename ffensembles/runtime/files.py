@@ -82,11 +82,9 @@ def unwritable(
     """Return what to tell of a file that cannot be written; None if that is not what happened."""
     number = error.errno if isinstance(error, OSError) else None
     way_out = _WAYS_OUT.get(number or 0) or full_disk(error)
-    return (
-        None
-        if way_out is None
-        else StoreError(f"{path}: cannot be written; {way_out.format(setting=setting)}.")
-    )
+    if way_out is None:
+        return None
+    return StoreError(f"{path}: cannot be written; {way_out.format(setting=setting)}.")
 
 
 def remove_abandoned(folder: Path, prefix: str, suffix: str = "") -> None:
@@ -95,13 +93,15 @@ def remove_abandoned(folder: Path, prefix: str, suffix: str = "") -> None:
     Removed is what has such a name and has not changed for a day: none that is written now.
     """
     try:
-        named = [path for path in folder.iterdir() if path.name.startswith(prefix)]
+        named = [
+            path
+            for path in folder.iterdir()
+            if path.name.startswith(prefix) and path.name.endswith(suffix)
+        ]
     except OSError:  # the folder is told of when something is written to it
         return
     for path in named:
         with suppress(OSError):  # another process removes it, or it is a colleague's: it may stay
-            if not path.name.endswith(suffix):
-                continue
             if time.time() - path.lstat().st_mtime < _ABANDONED_SECONDS:
                 continue
             if path.is_dir() and not path.is_symlink():

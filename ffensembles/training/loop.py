@@ -354,7 +354,7 @@ class _Training:
                 log.warning(
                     "readings: none were taken so far, or with other settings (ensembles, "
                     "training.readings). Training goes on without; to have them, delete the "
-                    "checkpoint, or set the settings back, and start again."
+                    "checkpoint and start again from the beginning."
                 )
                 self.readings = None
         done = int(state.progress["stage"]), int(state.progress["epoch"])
