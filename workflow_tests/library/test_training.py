@@ -400,7 +400,7 @@ def test_one_sick_run_does_not_take_the_others_along(
 
 
 @pytest.mark.slow
-def test_a_stopped_block_is_taken_up_as_a_block(
+def test_a_stopped_block_is_continued_as_a_block(
     like_a_gpu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     whole = train_three(tmp_path / "whole")
