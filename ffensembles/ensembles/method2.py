@@ -39,7 +39,7 @@ def method2(
     max_rho: float = _DEFAULT.max_rho,
     max_n_h: float = _DEFAULT.max_n_h,
     *,
-    upper_bound: float | None = 1.0,
+    upper_bound: float | None = None,
     categories: Iterable[int] | None = None,
     unseen: int | None = None,
 ) -> xr.Dataset:
@@ -82,8 +82,8 @@ def method2(
     max_rho, max_n_h
         Sides of the box in [0, 1], as shares of the layer; `gap` does not use them.
     upper_bound
-        Largest value an activation can have: 1 for a sigmoid. None, or activations beyond it
-        (ReLU): the window is ``2 * epsilon`` wide everywhere.
+        Largest value an activation can have, infinity if there is none; the window is then
+        ``2 * epsilon`` wide everywhere. None: see `largest_possible`.
     categories
         Labels to look for; None takes those that occur.
     unseen
@@ -120,12 +120,11 @@ def method2(
     if not epsilon > 0:
         raise ConfigError(f"epsilon: found {epsilon}, allowed is a number above 0.")
     parameters = _checked(cut, max_rho, max_n_h)
-    if upper_bound is not None and float(layer["activation"].max()) > upper_bound:
-        upper_bound = None
+    bound = largest_possible(layer["activation"]) if upper_bound is None else upper_bound
 
     def find(x: NDArray[np.floating]) -> Found:
         mean = x.mean(axis=0, dtype=np.float64)
-        rho, n_h = density_and_rank(mean, epsilon, upper_bound)
+        rho, n_h = density_and_rank(mean, epsilon, bound)
         active, gap = _cut_off(mean, rho, n_h, epsilon, **parameters)
         return {"rho": rho, "n_h": n_h, "active": active} | ({"gap": gap} if cut == "gap" else {})
 
@@ -135,6 +134,18 @@ def method2(
     found = by_category(layer, find, dims, (categories, unseen))
     sides = _sides(layer.sizes["neuroid"], epsilon, **parameters)
     return found.assign_attrs(method="method2", epsilon=float(epsilon), **parameters, **sides)
+
+
+def largest_possible(activation: xr.DataArray) -> float:
+    """Return the largest value that activations can have: 1 of a sigmoid, infinity of ReLU.
+
+    Activations that were read from a net have it as their attribute `valid_max`, or `valid_min`
+    alone (CF conventions). Of others it is 1 as long as none exceeds 1.
+    """
+    known = activation.attrs
+    if "valid_min" in known:
+        return float(known.get("valid_max", np.inf))
+    return np.inf if float(activation.max()) > 1 else 1.0
 
 
 def recut(found: xr.DataTree, **parameters: Any) -> xr.DataTree:
@@ -222,13 +233,13 @@ def _cut_off(
 
 
 def density_and_rank(
-    mean: NDArray[np.floating], epsilon: float, upper_bound: float | None = 1.0
+    mean: NDArray[np.floating], epsilon: float, upper_bound: float = 1.0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return `rho` and `n_h` of `method2` for each of the means (n,), in n log n steps."""
     mean = np.asarray(mean, dtype=np.float64)
     ordered = np.sort(mean)
     near = np.searchsorted(ordered, mean + epsilon, side="right")
     near -= np.searchsorted(ordered, mean - epsilon, side="left")
-    above = epsilon if upper_bound is None else np.minimum(epsilon, upper_bound - mean)
+    above = np.minimum(epsilon, upper_bound - mean)
     n_h = mean.size - np.searchsorted(ordered, mean, side="right")
     return near / (epsilon + above), n_h.astype(np.float64)

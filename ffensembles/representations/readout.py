@@ -24,6 +24,9 @@ from ffensembles.training.metadata import fingerprint, read_run
 NO_LABEL = -1
 """What `embedded_label` says where no label is embedded (BP)."""
 
+_RANGE = {"sigmoid": {"valid_min": 0.0, "valid_max": 1.0}, "relu": {"valid_min": 0.0}}
+"""What values activations can have, by non-linearity, as attributes of the CF conventions."""
+
 
 def extract(
     weights: Mapping[str, NDArray[np.float32]],
@@ -142,7 +145,10 @@ def extract(
             representation,
             dims=("presentation", "neuroid"),
             coords={**coords, **neuroid},
-            attrs={"long_name": f"activation ({recipe.activation}), before normalisation"},
+            attrs={
+                "long_name": f"activation ({recipe.activation}), before normalisation",
+                **_RANGE[recipe.activation],
+            },
         )
         tree[f"layer{k}"] = activation.to_dataset(name="activation")
     return xr.DataTree.from_dict(tree)

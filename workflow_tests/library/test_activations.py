@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from recipes import recipe_of
 
+from ffensembles.ensembles.method2 import largest_possible
 from ffensembles.errors import StoreError
 from ffensembles.models.recipe import Recipe
 from ffensembles.representations.readout import NO_LABEL, extract, read_images
@@ -97,6 +98,8 @@ def test_representations_and_predictions_are_their_definition(
         layer = tree[f"layer{k}"].to_dataset()
         assert layer.activation.dims == ("presentation", "neuroid")
         assert layer.activation.dtype == np.float32
+        largest = 1.0 if recipe.activation == "sigmoid" else np.inf
+        assert largest_possible(layer.activation) == largest
         assert (layer.layer == k).all()
         for row in range(N):
             here = layer.isel(presentation=row)

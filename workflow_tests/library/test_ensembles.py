@@ -104,6 +104,20 @@ def test_method2_is_its_definition(x: np.ndarray, epsilon: float, relu: bool) ->
         np.testing.assert_array_equal(got.active, box)
 
 
+@pytest.mark.parametrize(
+    ("known", "bounded"),
+    [({}, True), ({"valid_min": 0.0}, False), ({"valid_min": 0.0, "valid_max": 1.0}, True)],
+)
+def test_a_weak_layer_of_relu_is_not_taken_for_a_sigmoid_one(
+    known: dict[str, float], bounded: bool
+) -> None:
+    x = np.array([[0.9, 0.8, 0.1], [0.9, 0.8, 0.1]])
+    layer = make_layer(x, np.zeros(2, int), np.ones(2, bool))
+    layer["activation"].attrs.update(known)
+    rho = method2(layer, 0.2).rho.sel(category=0)
+    np.testing.assert_allclose(rho, loop_method2([0.9, 0.8, 0.1], 0.2, bounded)[0])
+
+
 @pytest.mark.parametrize("units", range(2, 12))
 def test_no_unit_is_above_equal_ones(units: int) -> None:
     x = np.full((2, units), 0.1)  # the sum of some numbers of these is rounded below their product
