@@ -359,20 +359,23 @@ class _Job:
         return block if known else []
 
     def continue_others(self, every: _Block, left: _Block) -> None:
-        """Let runs go on that were begun together with runs that are trained by now.
+        """Let runs go on that were begun together with runs that are not left to train.
 
         A block's checkpoint is its first run's. A job that was killed while it wrote the results
-        leaves the first runs in the cache, and the others' state in a checkpoint of them all.
+        leaves the first runs in the cache, and the others' state in a checkpoint of them all. So
+        does a job whose last runs are not asked for any more.
         """
-        for place, one in enumerate(every):
-            checkpoint, block = one[1].checkpoint, self.begun(every[place:])
-            rest = [position for position, begun in enumerate(block) if begun in left]
-            if rest and len(rest) < len(block):
-                state = read_checkpoint(checkpoint, self.identity([run for run, _ in block]))
+        for one in every:
+            checkpoint = one[1].checkpoint
+            origin = origin_of(checkpoint)
+            begun = runs_of(origin)
+            rest = [other for other in left if dict(other[0]) in begun]
+            if 0 < len(rest) < len(begun) and self.identity(begun) == origin:
+                state = read_checkpoint(checkpoint, origin)
                 if state is not None:
-                    origin = self.identity([block[position][0] for position in rest])
-                    target = block[rest[0]][1].checkpoint
-                    write_checkpoint(target, state.of_runs(rest), origin)
+                    runs = [dict(run) for run, _ in rest]
+                    part = state.of_runs([begun.index(run) for run in runs])
+                    write_checkpoint(rest[0][1].checkpoint, part, self.identity(runs))
             if one not in left:
                 checkpoint.unlink(missing_ok=True)
 

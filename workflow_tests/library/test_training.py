@@ -288,7 +288,12 @@ def test_threads_are_those_of_the_rule():
 
 def train_three(folder: Path, **changes: Any) -> list[dict[str, np.ndarray]]:
     """Train a block of three seeds; return their weights."""
-    folders = [folder / str(seed) for seed in (3, 4, 5)]
+    return train_seeds(folder, 3, 4, 5, **changes)
+
+
+def train_seeds(folder: Path, *seeds: int, **changes: Any) -> list[dict[str, np.ndarray]]:
+    """Train a block of runs; return their weights."""
+    folders = [folder / str(seed) for seed in seeds]
     runs = [{**RUN, "seed": int(each.name)} for each in folders]
     files = [files_in(each) for each in folders]
     run_block(runs, RECIPE.but(epochs=6), DATA, {**TRAINING, **changes}, files)
@@ -418,6 +423,30 @@ def test_a_stopped_block_is_continued_as_a_block(
     resumed = train_three(tmp_path / "stopped")
     for one, other in zip(whole, resumed, strict=True):
         assert same(one, other)
+
+
+def test_runs_that_are_not_asked_for_any_more_leave_the_others_their_state(
+    like_a_gpu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    real, epochs = BatchedStage.epoch, []
+
+    def interrupted(self: BatchedStage, index: int) -> Any:
+        if self.layer == 2 and index == 3:
+            signal.raise_signal(signal.SIGTERM)
+        epochs.append((self.layer, index, self.runs))
+        return real(self, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BatchedStage, "epoch", interrupted)
+        with pytest.raises(TrainingError, match="asked to stop"):
+            train_seeds(tmp_path / "shrunk", 3, 4, 5)
+        begun = len(epochs)
+        fewer = train_seeds(tmp_path / "shrunk", 3, 5)
+    third = [(3, index, 2) for index in range(6)]
+    assert epochs[begun:] == [(2, 4, 2), (2, 5, 2), *third]
+    for one, other in zip(fewer, train_seeds(tmp_path / "whole", 3, 5), strict=True):
+        for name, weight in one.items():
+            np.testing.assert_allclose(other[name], weight, atol=2e-5)
 
 
 # --- blocks that train into the cache -----------------------------------------------------------
