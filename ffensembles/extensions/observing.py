@@ -76,6 +76,9 @@ class DynamicsObserver:
         >>> before = DynamicsObserver(6, 50, {"method2": {}})
         >>> [one.fits(before.identity) for one in (box, gap)]
         [True, False]
+        >>> DynamicsObserver(6, 50, {"loo": {"k": 1.0}}).fits(
+        ...     DynamicsObserver(6, 50, {"loo": {"k": 1}}).identity)
+        True
         """
         before = {
             name: {k: v for k, v in own.items() if (k, v) not in _ADDED.get(name, {}).items()}
@@ -84,8 +87,8 @@ class DynamicsObserver:
         return settings in (self.identity, self._digest(before))
 
     def _digest(self, methods: Mapping[str, Mapping[str, Any]]) -> str:
-        content = [VERSION, self.readings, self.images, methods]
-        text = json.dumps(content, sort_keys=True, default=dict)
+        content = [VERSION, self.readings, self.images, _plain(methods)]
+        text = json.dumps(content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def epochs(self, last: int) -> list[int]:
@@ -104,7 +107,11 @@ class DynamicsObserver:
         return [0, *sorted({round(epoch) for epoch in spaced})]
 
     def measure(
-        self, activations: NDArray[np.float32], labels: NDArray[np.int64], n_labels: int
+        self,
+        activations: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        n_labels: int,
+        valid: Mapping[str, float],
     ) -> dict[str, NDArray[Any]]:
         """Measure one layer.
 
@@ -116,6 +123,8 @@ class DynamicsObserver:
             Class of each image, (images,).
         n_labels
             How many classes there are.
+        valid
+            What values activations can have, as attributes (`Recipe.valid_activations`).
 
         Returns
         -------
@@ -131,7 +140,7 @@ class DynamicsObserver:
         mean = np.divide(total, heard, out=np.full(n_labels, np.nan), where=heard > 0)
         measured = {"sparsity": mean, "silent": count - heard, "images": count}
         layer = xr.Dataset(
-            {"activation": (("presentation", "neuroid"), activations)},
+            {"activation": (("presentation", "neuroid"), activations, valid)},
             coords={"label": ("presentation", labels)},
         )
         for name, parameters in self.methods.items():
@@ -157,6 +166,15 @@ class DynamicsObserver:
         write_frame(with_keys(dynamics_frame(readings), run).assign(**belongs), path)
 
 
+def _plain(value: Any) -> Any:
+    """Return a configured value with whole numbers as such: 1 and 1.0 are the same setting."""
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def dynamics_frame(readings: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
     """Turn the readings of a run into a tidy frame.
 
@@ -176,8 +194,8 @@ def dynamics_frame(readings: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
         last epoch and `jaccard_chance`, what two sets of these sizes drawn at random have (of
         their expected numbers of shared units); and of the last ensemble's units `kept`, the share
         that is in this class's ensemble now, `elsewhere`, the share that is not but is in
-        another class's, and `elsewhere_chance`, that share of all units. Missing where an ensemble
-        is empty and nothing can be divided by it.
+        another class's, and `elsewhere_chance`, that share of all units. Missing of a class
+        whose ensemble of the last epoch is empty.
 
     Examples
     --------
@@ -231,8 +249,8 @@ def _ensembles(active: NDArray[np.bool_], final: NDArray[np.bool_]) -> dict[str,
     return {
         "size": size,
         "units": units,
-        "jaccard": _ratio(shared, size + last - shared),
-        "jaccard_chance": _ratio(chance, size + last - chance),
+        "jaccard": _ratio(shared, np.where(last > 0, size + last - shared, 0)),
+        "jaccard_chance": _ratio(chance, np.where(last > 0, size + last - chance, 0)),
         "kept": _ratio(shared, last),
         "elsewhere": _ratio(elsewhere, last),
         "elsewhere_chance": np.where(last > 0, (others & ~active).mean(1), np.nan),

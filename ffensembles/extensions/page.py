@@ -19,12 +19,17 @@ What the study left for others to do, each as an analysis that is asked for by i
 (`snakemake causality`, for example) or in `extensions:` of the configuration. This page is made
 from the kept frames by `snakemake beyond`; the figure and the table of `causality` are
 `figures/YEAR/causality.png` and `tables/YEAR/causality.html` in `results/reference`, those of the
-others likewise. Runs are the sample: an interval is one of 95 % over runs. A single run has none,
-and nothing is decided by it.
+others likewise.
 
-What stands *in short* is over groups: the runs of one model under one protocol on one data set. A
-number goes from the lowest to the highest group. A group, or a layer of it, counts as above or
-below a control by the interval of the difference; where there is none it does not count."""
+Runs are the sample: an interval is one of 95 % over runs (Student's), unless it is said to be
+another. A single run has none, and nothing is decided by it. Intervals of two or three runs are
+wide, and may leave the range of possible values: they then say that the runs are too few. An
+extension is measured where a run's weights were at hand, so that it may rest on fewer runs than
+the numbers of the study do.
+
+The paragraph *In short* is over groups: the runs of one model under one protocol on one data set.
+Numbers go from the lowest to the highest group. A group, or a layer of it, counts as above or below
+a control by the interval of the difference; where there is none it does not count."""
 
 
 def page(frames: Mapping[str, pd.DataFrame], titles: Mapping[str, str] | None = None) -> str:
@@ -44,6 +49,8 @@ def page(frames: Mapping[str, pd.DataFrame], titles: Mapping[str, str] | None = 
         if frame is None or frame.empty:
             parts.append(NOT_RUN)
             continue
+        if one.note:
+            parts.append(f"*How it is measured.* {one.note}")
         results = one.results(frame)
         if len(results):
             parts.append(f"**In short.** {one.summary(results)}")

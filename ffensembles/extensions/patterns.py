@@ -136,7 +136,8 @@ def shuffled_units(x: NDArray[np.floating], rng: np.random.Generator) -> NDArray
 def normal_cloud(projected: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
     """Draw as many points from one normal cloud with the same covariance, on the same components.
 
-    A stricter null than shuffled units: it keeps how units vary together, but has a single group.
+    It keeps how units vary together, but has a single group. Neither it nor shuffled units is the
+    stricter null everywhere: units with two levels each have groups after shuffling, too.
     """
     return rng.normal(size=projected.shape) * projected.std(axis=0)
 

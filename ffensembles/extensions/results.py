@@ -137,9 +137,10 @@ def groups(results: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def decided(rows: pd.DataFrame, what: str, than: str, *, below: bool = False) -> str:
-    """Say in which layers an estimate is above its control, by the interval of the difference.
+    """Say in which layers an estimate is above its control, and in which below, by the intervals.
 
-    With `below`, in which it is below it. Nothing is said of single runs: there is no interval.
+    The intervals are those of the difference. With `below` it is said first in which layers the
+    estimate is below its control. Nothing is said of single runs: there is no interval.
 
     Examples
     --------
@@ -147,23 +148,31 @@ def decided(rows: pd.DataFrame, what: str, than: str, *, below: bool = False) ->
     ...                      "difference_high": [0.3, 0.4], "n_runs": 3})
     >>> print(decided(rows, "The loss", "chance"))
     The loss is above chance in layer 1, not clearly in layer 2 (interval of the difference).
+    >>> print(decided(rows[1:], "The loss", "that of chance", below=True))
+    The loss is not clearly below that of chance in layer 2.
     >>> print(decided(rows[:1], "The loss", "that of chance", below=True))
-    The loss is not clearly below that of chance in layer 1.
+    The loss is above that of chance in layer 1 (interval of the difference).
     """
-    word, end, sign = ("below", "difference_high", -1) if below else ("above", "difference_low", 1)
-    known = rows.dropna(subset=[end])
+    word, opposite = ("below", "above") if below else ("above", "below")
+    known = rows.dropna(subset=["difference_low"])
     if known.empty:
         what = f"{what[:1].lower()}{what[1:]}"
         return _undecided(what, f"{word} {than}") if (rows["n_runs"] > 1).any() else ""
-    apart = sign * known[end] > 0
-    clear, unclear = known.loc[apart, "layer"], known.loc[~apart, "layer"]
-    if len(clear):
-        but = f", not clearly in {_layers(unclear)}" if len(unclear) else ""
-        said = f"{what} is {word} {than} in {_layers(clear)}{but} (interval of the difference)."
+    sides = _sides(known)
+    clear, other, unclear = (
+        known.loc[sides == side, "layer"] for side in (word, opposite, NOT_CLEAR)
+    )
+    if len(clear) or len(other):
+        where: list[str] = []
+        for side, layers in ((word, clear), (opposite, other)):
+            if len(layers):
+                where.append(f"{side} {'it' if where else than} in {_layers(layers)}")
+        where += [f"not clearly in {_layers(unclear)}"] if len(unclear) else []
+        said = f"{what} is {', '.join(where)} (interval of the difference)."
     else:
         among = "any of " if len(unclear) > 1 else ""
         said = f"{what} is not clearly {word} {than} in {among}{_layers(unclear)}."
-    lone = rows[rows[end].isna()]
+    lone = rows[rows["difference_low"].isna()]
     undecided = [
         f" Undecided in {_layers(there['layer'])}: {why}."
         for why, there in (
@@ -175,6 +184,18 @@ def decided(rows: pd.DataFrame, what: str, than: str, *, below: bool = False) ->
     return said + "".join(undecided)
 
 
+NOT_CLEAR = "not clearly above"
+"""What is said of an estimate whose difference from its control has an interval with 0 in it."""
+
+
+def _sides(rows: pd.DataFrame) -> pd.Series:
+    """Return on which side of its control each estimate is, by the interval of the difference."""
+    side = pd.Series(NOT_CLEAR, index=rows.index)
+    side[rows["difference_low"] > 0] = "above"
+    side[rows["difference_high"] < 0] = "below"
+    return side
+
+
 def _layers(numbers: Iterable[int]) -> str:
     """Name layers: `layer 1`, `layers 1 and 2`."""
     names = [str(number) for number in numbers]
@@ -182,28 +203,32 @@ def _layers(numbers: Iterable[int]) -> str:
 
 
 def decided_pairs(rows: pd.DataFrame) -> str:
-    """Say which controls an estimate of the whole net is above, by intervals of differences.
+    """Say which controls an estimate of the whole net is above or below, by the intervals.
 
-    Nothing is said of single runs.
+    The intervals are those of the differences. Nothing is said of single runs.
 
     Examples
     --------
-    >>> rows = pd.DataFrame({"control": ["random units", "large units", "others"],
-    ...                      "difference_low": [0.1, -0.2, None], "n_runs": 2})
-    >>> decided_pairs(rows[:2])
-    'That is above random units, and not clearly above large units (intervals of the difference).'
-    >>> decided_pairs(rows[2:])
+    >>> rows = pd.DataFrame({"control": ["random units", "large units", "means", "others"],
+    ...                      "difference_low": [0.1, -0.2, -0.4, None],
+    ...                      "difference_high": [0.3, 0.2, -0.1, None], "n_runs": 2})
+    >>> print(decided_pairs(rows[:2]))
+    That is above random units, and not clearly above large units (intervals of the difference).
+    >>> decided_pairs(rows[2:3])
+    'That is below means (intervals of the difference).'
+    >>> decided_pairs(rows[3:])
     'Whether that is above others is undecided: no spread between runs.'
     """
     known = rows[rows["control"] != ""]
-    low = known["difference_low"]
+    told = known.dropna(subset=["difference_low"])
+    sides = _sides(told)
     said = [
-        f"{word} {', '.join(known.loc[chosen, 'control'])}"
-        for word, chosen in (("above", low > 0), ("not clearly above", low <= 0))
-        if chosen.any()
+        f"{word} {', '.join(told.loc[sides == word, 'control'])}"
+        for word in ("above", "below", NOT_CLEAR)
+        if (sides == word).any()
     ]
     decided = f"That is {', and '.join(said)} (intervals of the difference)." if said else ""
-    lone = known[low.isna() & (known["n_runs"] > 1)]
+    lone = known[known["difference_low"].isna() & (known["n_runs"] > 1)]
     undecided = _undecided("that", f"above {', '.join(lone['control'])}") if len(lone) else ""
     return " ".join(filter(None, (decided, undecided)))
 

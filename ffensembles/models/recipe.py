@@ -121,6 +121,11 @@ class Recipe:
         return spec.MODELS[self.model]
 
     @property
+    def valid_activations(self) -> dict[str, float]:
+        """What values activations can have, as attributes of the CF conventions."""
+        return {"valid_min": 0.0, **({"valid_max": 1.0} if self.activation == "sigmoid" else {})}
+
+    @property
     def steps_of_phases(self) -> tuple[int, int]:
         """How many steps in a row learn from positive data alone, and from negative; or 0, 0."""
         positive, negative = map(int, self.phases.split("-"))

@@ -82,8 +82,9 @@ def claims(frames: Frames, edition: str = "2023") -> pd.DataFrame:
         One row per claim and data set (missing for claims over all data sets): `claim`,
         `statement`, `dataset`, `statistic`, `value`, `low`, `high` (95 % interval), `p`,
         `p_holm` (corrected for all rows), `n`, `n_of`, `null_untrained`, `null_shuffled` (the
-        statistic there), `note` and `verdict`. A claim of 2025 holds only if `p_holm` is below
-        .05 too; if its condition is met and `p_holm` is not, it is undecided.
+        statistic there), `note`, `verdict` and `as_untrained` (whether the statistic speaks for
+        the claim on untrained nets at least as much). A claim of 2025 holds only if `p_holm` is
+        below .05 too; if its condition is met and `p_holm` is not, it is undecided.
     """
     of = _EDITIONS[edition]
     nulls = {
@@ -147,6 +148,7 @@ def _row(
         "null_shuffled": shuffled.value if shuffled else np.nan,
         "note": "; ".join(filter(None, said)),
         "verdict": verdict,
+        "as_untrained": claim.as_much(untrained, result),
     }
 
 

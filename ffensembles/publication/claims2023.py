@@ -174,6 +174,7 @@ CLAIMS_2023: tuple[Claim, ...] = (
                 partial(weaker, layer=layer, ensembles=_UNSEEN),
                 "unseen",
                 NO_UNSEEN,
+                side=-1,
             ),
             Claim(
                 f"unseen_sparse_{layer}",
@@ -183,6 +184,7 @@ CLAIMS_2023: tuple[Claim, ...] = (
                 partial(_unseen_sparse, layer=layer),
                 "unseen",
                 NO_UNSEEN,
+                side=0,
             ),
         )
     ),
@@ -194,6 +196,7 @@ CLAIMS_2023: tuple[Claim, ...] = (
         _inhibition,
         "positive_weights",
         NO_LABELS,
+        side=-1,
     ),
     Claim(
         "methods_agree",

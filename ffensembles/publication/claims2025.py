@@ -196,13 +196,13 @@ def _bimodality(frames: Frames, dataset: str, protocol: str) -> Measured | None:
 
 def _by_layer(
     key: str, statement: str, statistic: str, measure: Callable[..., Measured | None],
-    frame: str, **nulls: str,
+    frame: str, **options: Any,
 ) -> tuple[Claim, ...]:  # fmt: skip
     """Return one claim for each layer; `{layer}` in the statement is its number."""
     return tuple(
         Claim(
             f"{key}_{layer}", statement.format(layer=layer), statistic,
-            partial(measure, layer=layer), frame, **nulls,
+            partial(measure, layer=layer), frame, **options,
         )
         for layer in _LAYERS
     )  # fmt: skip
@@ -235,7 +235,7 @@ CLAIMS_2025: tuple[Claim, ...] = (
     *_by_layer(
         "same_accuracy",
         "FF is sparser than BP at the same accuracy in layer {layer} (the interval is above 0).",
-        "Hoyer sparsity of FF less that of BP, in pairs of runs with matched accuracies",
+        "Hoyer sparsity of FF less that of BP, in runs with matched accuracies",
         sparser_at_its_accuracy,
         "sparsity",
         unshuffled=_NO_ORDER,
@@ -264,6 +264,7 @@ CLAIMS_2025: tuple[Claim, ...] = (
         partial(weaker, ensembles=_LOO),
         "unseen",
         unshuffled=NO_UNSEEN,
+        side=-1,
     ),
     *_by_layer(
         "unseen_shares",
@@ -301,6 +302,7 @@ CLAIMS_2025: tuple[Claim, ...] = (
         _balance,
         "positive_weights",
         NO_LABELS,
+        side=0,
     ),
 )
 """The later edition's claims; those of the learning rate are this project's own."""

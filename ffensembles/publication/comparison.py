@@ -65,14 +65,16 @@ def compare(
         difference's own error; missing unless both have one), `on_floor`, `published_on_floor`
         (sizes only), `within` (of the tolerance), `verdict`, `cause` (the setting that comes
         nearest; for sizes the quantile of Method 1, and for an unseen class the layer, at which
-        the same runs come nearer), `protocol`, `known` and `note`, as in `Published`.
+        the same runs come nearer), `protocol`, `known` and `note`, as in `Published`, and so
+        `published_low`, `published_high` and `published_runs`.
     """
     numbers = NUMBERS[edition]
     sweeps = by_images(sweeps)
     found = {number: our_value(frames, number) for number in numbers}
     frame = pd.DataFrame([_row(number, found, frames, sweeps) for number in numbers])
     flags = dict.fromkeys(("on_floor", "published_on_floor", "within"), "boolean")
-    return frame.astype({"layer": "Int64", "n_runs": "Int64", **flags})
+    counts = dict.fromkeys(("layer", "n_runs", "published_runs"), "Int64")
+    return frame.astype({**counts, "published_low": float, "published_high": float, **flags})
 
 
 def _row(
@@ -92,8 +94,12 @@ def _row(
         verdict, cause = REPRODUCED, ""
     else:
         verdict = DIRECTION if _same_direction(number, found) else DIFFERENT
-        elsewhere = (at_other_quantile(number, frames), in_other_layer(number, frames))
-        cause = "; ".join(filter(None, [nearest_setting(number, frames, sweeps), *elsewhere]))
+        nearer = (
+            nearest_setting(number, frames, sweeps, value),
+            at_other_quantile(number, frames),
+            in_other_layer(number, frames),
+        )
+        cause = "; ".join(filter(None, nearer))
     size = number.quantity == "ensemble_size"
     return {
         **{name: getattr(number, name) for name in ("quantity", "source", "dataset", "model")},
@@ -112,6 +118,7 @@ def _row(
         "verdict": verdict,
         "cause": cause or None,
         **{name: getattr(number, name) for name in ("protocol", "known", "note")},
+        **{f"published_{name}": getattr(number, name) for name in ("low", "high", "runs")},
     }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -75,6 +75,9 @@ class Claim:
         Why there is no null of shuffled labels; empty where there is one.
     trained
         Why there is no null of untrained nets; empty where there is one.
+    side
+        1 where a larger statistic speaks for the claim, -1 where a smaller one does, 0 where it has
+        to lie between bounds.
     """
 
     key: str
@@ -84,6 +87,15 @@ class Claim:
     frame: str = ""
     unshuffled: str = ""
     trained: str = ""
+    side: Literal[-1, 0, 1] = 1
+
+    def as_much(self, null: Measured | None, found: Measured) -> bool:
+        """Whether a null has what the claim says at least as much as the runs that it is for."""
+        if null is None:
+            return False
+        if not self.side:
+            return bool(null.holds)
+        return bool(self.side * (null.value - found.value) >= 0)
 
 
 def select(
@@ -154,7 +166,8 @@ def weaker(
     by_run = rows.groupby([*RUN_KEYS, "unseen"], dropna=False)["activity"].mean().unstack("unseen")
     by_run = by_run.reindex(columns=[False, True])
     difference = (by_run[True] - by_run[False]).dropna().to_numpy(dtype=float)
-    means = {"unseen": by_run[True].mean(), "seen": by_run[False].mean()}
+    counted = by_run.dropna()
+    means = {"unseen": counted[True].mean(), "seen": counted[False].mean()}
     known = [f"{name} {mean:.3f}" for name, mean in means.items() if not np.isnan(mean)]
     notes = [left_out(rows), ", ".join(known)]
     if silent := len(by_run) - len(difference):

@@ -68,8 +68,8 @@ def page(
     sources = list(dict.fromkeys(comparison["source"]))
     parts = [
         f"# {about.get('title', 'Reproduction')}",
-        "Every number that the study prints, beside the same number of the runs below; and what "
-        "the study claims, tested on these runs. What each verdict means stands at the end.",
+        "Every published number that could be found, beside that of the runs below; and the "
+        "publication's claims, tested on these runs. The end of the page says what verdicts mean.",
         facts,
         "## Summary",
         _summary(comparison, claims),
@@ -291,6 +291,9 @@ _QUANTITIES = {
     "regression_intercept": "intercept (units)",
 }
 
+AS_UNTRAINED = "‡"
+"""Marks a claim that holds, but of untrained nets as well."""
+
 _CLAIM_COLUMNS = (
     "Claim", "Data set", "Measured", "Value (95 % interval)", "p", "p (Holm)", "n", "Untrained",
     "Shuffled", "Verdict", "Note",
@@ -309,17 +312,17 @@ _BY_SETTING = (
 )
 
 _TRIED = (
-    "Of each number that differs: its mean in the runs that varied one setting, with how many "
-    "they are, by the number of training images. Before a colon stands in what these runs differ "
-    "from those above all together; without a setting, in that alone. Readings of ensembles that "
-    "were tried are in docs/log/settings.md."
+    "Of each number that differs: its mean in the runs that varied one setting, with the number of "
+    "runs in brackets, by the number of training images. Bold text before a colon says how all "
+    "runs of that group differ from the runs of this page; a value without a setting differs in "
+    "that alone. Other ways to read ensembles that were tried are in docs/log/settings.md."
 )
 _TRIED_COLUMNS = (*_NUMBER_COLUMNS[:_OF_NUMBER], "Tried (runs)")
 
 _VARIED = (
-    "They chose settings that the study leaves open, and say what comes nearer where a number "
-    "differs. No number above is measured on them. Beside each stand runs of the same seeds with "
-    "every setting as it is."
+    "These runs chose settings that the study leaves open, and show what comes nearer where a "
+    "number differs. No number above is measured on them. Each is compared with runs of the same "
+    "seeds with every setting as it is."
 )
 _VARIED_COLUMNS = ("Setting", "Values", "Models", "Data sets", "Training images", "Seeds")
 
@@ -369,6 +372,11 @@ def _summary(comparison: pd.DataFrame, claims: pd.DataFrame) -> str:
         f"- {len(claims)} tests of claims: "
         + _counts(claims["verdict"], (HOLDS, FAILS, UNDECIDED, NOT_RUN)),
     ]
+    if empty := sum(_empty(row) for row in claims.to_dict("records")):
+        lines.append(
+            f"- {AS_UNTRAINED} Of the claims that hold, {empty} {'is' if empty == 1 else 'are'} at "
+            "least as true of untrained nets."
+        )
     return "\n".join(lines)
 
 
@@ -390,9 +398,14 @@ def _claim_line(row: Mapping, titles: Mapping[str, str]) -> list[str]:
         sample_text(row),
         _rounded(row["null_untrained"]),
         _rounded(row["null_shuffled"]),
-        f"**{row['verdict']}**",
+        f"**{row['verdict']}**{f' {AS_UNTRAINED}' if _empty(row) else ''}",
         "" if pd.isna(row["note"]) else row["note"],
     ]
+
+
+def _empty(claim: Mapping) -> bool:
+    """Whether a claim holds that is as true of untrained nets."""
+    return claim["verdict"] == HOLDS and _true(claim["as_untrained"])
 
 
 def _number_line(row: Mapping, titles: Mapping[str, str]) -> list[str]:
@@ -405,12 +418,27 @@ def _number_line(row: Mapping, titles: Mapping[str, str]) -> list[str]:
         NOTHING if pd.isna(row["dataset"]) else titles.get(row["dataset"], row["dataset"]),
         NOTHING if pd.isna(row["model"]) else MODEL_TITLES.get(row["model"], row["model"]),
         NOTHING if pd.isna(row["layer"]) else f"{row['layer']:.0f}",
-        text(quantity, row["published"], row["published_se"]) + _mark(row["published_on_floor"]),
+        _published(row),
         ours + _mark(row["on_floor"]),
         NOTHING if pd.isna(se) else f"{se:+.1f}",
         row["verdict"],
         "" if pd.isna(row["cause"]) else row["cause"],
     ]
+
+
+def _published(row: Mapping) -> str:
+    """Write a published value, and what is known of the runs that it is of."""
+    quantity, low, high = row["quantity"], row["published_low"], row["published_high"]
+    value = text(quantity, row["published"], row["published_se"]) + _mark(row["published_on_floor"])
+    if pd.isna(low) and not pd.isna(high):
+        value = f"at most {value}"
+    known = []
+    if not pd.isna(low):
+        ends = f"{text(quantity, low)} to {text(quantity, high)}"
+        known.append(f"{ends} in {row['published_runs']:.0f} runs")
+    if row["known"] == "inferred":
+        known.append("setting inferred")
+    return f"{value} ({'; '.join(known)})" if known else value
 
 
 def _legend(tests: int, edition: str) -> str:
@@ -423,9 +451,9 @@ def _legend(tests: int, edition: str) -> str:
         f"is that of Method 1's floor for counts of active units (below, above, or within "
         f"{FLOOR_TOLERANCE:.0%} of it, which is a side of its own); of one half for fractions of "
         "weights or units, and of half of the layer's units for counts of units by their weights; "
-        "of 0 for the regression. For accuracies it is the order of the model among the others "
-        "on that data set, for activities that of the unseen and the seen classes. It says little "
-        "of how near the two are.".replace("5%", "5 %"),
+        "of 0 for the regression. For accuracies and sparsities it is the order of the model among "
+        "the others on that data set, for activities that of the unseen and the seen classes. It "
+        "says little of how near the two are.".replace("5%", "5 %"),
         f"**{DIFFERENT}**: neither.",
         f"**{NOT_RUN}**: no run here gives this number.",
         f"{ON_FLOOR}: within 5 % of Method 1's floor, the units it finds where activations do not "
@@ -435,11 +463,10 @@ def _legend(tests: int, edition: str) -> str:
         "make the difference.",
         "What comes nearer: among runs with one setting changed, this edition's control runs and, "
         "where none of these does, those of sweeps on fewer images, the largest first, the one "
-        "whose mean comes nearest to the published "
-        "value, if nearer than the base's runs of the same seeds. It is the nearest of many, often "
-        "of single runs: a hint, not a test; trials at full scale stand in docs/log/settings.md. "
-        "For sizes also the quantile "
-        "at which Method 1 finds the nearest ones in the same runs, where that is not the "
+        "whose mean comes nearest to the published value, if nearer than the base's runs of the "
+        "same seeds and nearer than ours. It is the nearest of many, often of single runs: a hint, "
+        "not a test; trials at full scale stand in docs/log/settings.md. For sizes also the "
+        "quantile at which Method 1 finds the nearest ones in the same runs, where that is not the "
         "published .95; and for the unseen class, whose numbers "
         f"here are of layer {UNSEEN_LAYER} since the study does not say of which its own are, the "
         "layer in which the same runs come nearest, where that is another.",
@@ -451,8 +478,10 @@ def _legend(tests: int, edition: str) -> str:
         + " (Welch's on log sizes for ratios, Student's for means, Fisher's for r over pairs); "
         f"the Mantel test permutes classes {PERMUTATIONS:,} times. p (Holm) is corrected for all "
         f"{tests} tests of this table that have a p; {_HOLM.get(edition, _BRACKETS)}.",
-        "Untrained: the same statistic on nets of no epoch. Shuffled: on the same activations "
-        "with labels permuted over the correctly classified images. Neither enters a verdict.",
+        "Untrained: the same statistic on untrained nets. Shuffled: on the same activations "
+        "with labels permuted over the correctly classified images. Neither enters a verdict, but "
+        f"{AS_UNTRAINED} marks a claim that holds of which untrained nets have the statistic at "
+        "least as much: that it holds says nothing of training.",
         *_OF_EDITION.get(edition, ()),
     ]
     return "\n".join(f"- {line}" for line in lines)

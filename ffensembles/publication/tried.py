@@ -258,18 +258,21 @@ def _default(key: str, otherwise: Any) -> Any:
     return fields[name].default if known else otherwise
 
 
-def nearest_setting(number: Published, frames: Frames, sweeps: Sequence[pd.DataFrame]) -> str:
-    """Name the setting whose runs come nearest to the published value, if nearer than the base.
+def nearest_setting(
+    number: Published, frames: Frames, sweeps: Sequence[pd.DataFrame], ours: float
+) -> str:
+    """Name the setting whose runs come nearest to the published value.
 
-    Control runs come first, then each sweep: one is asked only where none before it brings the
-    number nearer.
+    They have to be nearer than the base's runs, and than `ours`, the value that is judged. Control
+    runs come first, then each sweep: one is asked only where none before it brings the number
+    nearer.
     """
     said = NOT_SWEPT
     for rows, n_train in _trials(number, frames, sweeps):
         if said not in (NOT_SWEPT, NO_NEARER):
             break
         images = f" of {n_train:,.0f} images" if n_train else ""
-        found = _nearest(number, rows, images)
+        found = _nearest(number, rows, abs(ours - number.value), images)
         said = said if found == NOT_SWEPT else found
     return said
 
@@ -284,10 +287,13 @@ def _trials(
         yield rows if "around" in rows else rows.assign(around=""), int(sweep["n_train"].max())
 
 
-def _nearest(number: Published, rows: pd.DataFrame, of_images: str = "") -> str:
-    """Say which setting of a sweep comes nearest, against the base's runs of the same seeds."""
+def _nearest(number: Published, rows: pd.DataFrame, within: float, of_images: str = "") -> str:
+    """Say which setting of a sweep comes nearest, against the base's runs of the same seeds.
+
+    Settings that come no nearer than `within` do not count.
+    """
     base = rows[rows["setting"] == ""]
-    nearest, said = np.inf, NO_NEARER
+    nearest, said = within, NO_NEARER
     compared = False
     for (setting, value), group in rows[rows["setting"] != ""].groupby(["setting", "value"]):
         beside = base[base["seed"].isin(group["seed"])]["ours"].mean()

@@ -24,9 +24,6 @@ from ffensembles.training.metadata import fingerprint, read_run
 NO_LABEL = -1
 """What `embedded_label` says where no label is embedded (BP)."""
 
-_RANGE = {"sigmoid": {"valid_min": 0.0, "valid_max": 1.0}, "relu": {"valid_min": 0.0}}
-"""What values activations can have, by non-linearity, as attributes of the CF conventions."""
-
 
 def extract(
     weights: Mapping[str, NDArray[np.float32]],
@@ -147,7 +144,7 @@ def extract(
             coords={**coords, **neuroid},
             attrs={
                 "long_name": f"activation ({recipe.activation}), before normalisation",
-                **_RANGE[recipe.activation],
+                **recipe.valid_activations,
             },
         )
         tree[f"layer{k}"] = activation.to_dataset(name="activation")

@@ -47,9 +47,16 @@ class Observer(Protocol):
         """Return the epochs after which to read, from 0 to `last`."""
 
     def measure(
-        self, activations: NDArray[np.float32], labels: NDArray[np.int64], n_labels: int
+        self,
+        activations: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        n_labels: int,
+        valid: Mapping[str, float],
     ) -> Arrays:
-        """Measure one layer: activations (images, units), classes (images,). Always same shapes."""
+        """Measure one layer: activations (images, units), classes (images,). Always same shapes.
+
+        `valid` says what values activations can have, see `Recipe.valid_activations`.
+        """
 
     def write(
         self, path: Path, run: Mapping[str, Any], weights_sha256: str, readings: Arrays
@@ -143,7 +150,8 @@ class Readings:
             for name, predicted in (("layer_accuracy", alone), ("network_accuracy", net))
         }
         activations = own.float().cpu().numpy()
-        return {**right, **self.observer.measure(activations, labels, n_labels)}
+        valid = self.task.recipe.valid_activations
+        return {**right, **self.observer.measure(activations, labels, n_labels, valid)}
 
     def _read(
         self, net: Mapping[str, Tensor], run: int, layer: int

@@ -143,7 +143,7 @@ def test_sparse_is_welch_on_log_sizes() -> None:
     assert (row.n, row.n_of) == (6, "runs (3 FF, 3 BP)")
     assert row.null_untrained == pytest.approx(2)
     assert row.null_shuffled == pytest.approx(3)
-    assert row.verdict == "holds"
+    assert (row.verdict, row.as_untrained) == ("holds", False)
     assert "floor 39.2" in row.note
     assert "not run" not in row.note
     assert tell(frames, "sparse_bpff").verdict == "not run"

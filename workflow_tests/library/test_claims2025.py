@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ffensembles.analyses.statistics import valley_depth
+from ffensembles.analyses.statistics import valley_depth, welch
 from ffensembles.analyses.tidy import whole_numbers
 from ffensembles.publication.claims import CLAIMS, claims
 from ffensembles.publication.learning_rate import in_words
@@ -110,7 +110,10 @@ def test_the_learning_rates_control() -> None:
     assert "no learning rate" in row.note
     # .85 with .874 and .86 with .875 or .876; nothing is near .60
     row = tell(frames, "same_accuracy_1")
-    assert (row.n, row.n_of) == (2, "pairs of runs")
+    assert (row.n, row.n_of) == (4, "runs (2 FF, 2 BP)")
+    assert (row.low, row.high) == pytest.approx(welch([0.83, 0.84], [0.96, 0.94])[:2])
+    turned = {name: rows[::-1].reset_index(drop=True) for name, rows in frames.items()}
+    assert tell(turned, "same_accuracy_1").equals(row)
     assert row.value == pytest.approx(np.mean([0.83 - 0.96, 0.84 - 0.94]))
     assert "2 of 3 FF runs matched within 0.03" in row.note
     # another key's variations are no control of the learning rate, other rates are
@@ -190,10 +193,12 @@ def test_the_unseen_class() -> None:
     frames |= {f"untrained_{name}": one for name, one in null.items()}
     row = tell(frames, "unseen_ensemble_1")
     assert (row.value, row.n, row.null_untrained) == (10, 3, 150)
+    assert row.as_untrained
     assert row.p == pytest.approx(stats.ttest_1samp([10, 12, 8], 0).pvalue)
     assert "seen classes 40.0 units" in row.note
     row = tell(frames, "unseen_weaker_1")
     assert (row.value, row.null_untrained) == pytest.approx((-0.6, 0))
+    assert not row.as_untrained  # a smaller value speaks for this claim
     row = tell(frames, "unseen_shares_1")
     assert row.value == pytest.approx((1 + stats.spearmanr(rising, uneven).statistic) / 2)
     assert (row.n, row.verdict) == (2, "holds")
@@ -257,6 +262,9 @@ def test_excitation_and_balance() -> None:
     # the mean is .495: the test against .45 decides
     test = stats.ttest_1samp(bp, 0.45, alternative="greater")
     assert (row.p, row.verdict) == (pytest.approx(test.pvalue), "holds")
+    assert not row.as_untrained
+    null = weights_of({"BP": [0.5, 0.501]}).assign(protocol=UNTRAINED)
+    assert tell({**frames, "untrained_positive_weights": null}, "balanced_bp").as_untrained
     shifted = {"positive_weights": weights_of({"FF": [0.4, 0.45], "BP": [0.41, 0.42, 0.40]})}
     assert tell(shifted, "excitation_ff").verdict == "does not hold"
     row = tell(shifted, "balanced_bp")
@@ -315,10 +323,10 @@ def test_the_learning_rates_verdict_in_words() -> None:
     sparse = words({**frames, **control([0.875, 0.876, 0.874], [0.94, 0.95, 0.96])})
     assert "by layer: layer 1 -0.110 (-0.13" in sparse
     assert "(6 runs (3 FF, 3 BP at FF's rate); accuracy FF 0.855, BP 0.875)" in sparse
-    assert "BP is the sparser in every layer: the published difference is the" in sparse
+    assert "BP is the sparser in every layer: the published difference does not hold" in sparse
     assert "At the same accuracy, the sparsity" in sparse
     dense = words({**frames, **control([0.875, 0.876, 0.874], [0.34, 0.35, 0.36])})
-    assert "FF is the sparser in every layer: the learning rate does not explain it." in dense
+    assert "FF is the sparser in every layer: the published difference holds here, too." in dense
     unclear = words({**frames, **control([0.875, 0.876, 0.874], [0.70, 0.84, 0.99])})
     assert "Undecided in layer 1." in unclear  # nothing speaks for or against the learning rate
     one = {
@@ -326,7 +334,9 @@ def test_the_learning_rates_verdict_in_words() -> None:
         "sparsity": sparsity_of({"FF": [0.83]}),
         **control([0.875], [0.94]),
     }
-    assert "In these runs BP is the sparser; they are too few for an interval" in words(one)
+    assert "In these runs BP is the sparser; there is no interval, so nothing is decided" in words(
+        one
+    )
 
 
 def test_where_the_study_has_no_run_the_controls_base_is_compared() -> None:
@@ -342,7 +352,7 @@ def test_where_the_study_has_no_run_the_controls_base_is_compared() -> None:
         ),
     }
     assert tell(frames, "same_rate_1").value == pytest.approx(-0.11)
-    assert tell(frames, "same_accuracy_1").n == 2
+    assert tell(frames, "same_accuracy_1").n == 4
     # the study's own runs come first
     own = {"sparsity": sparsity_of({"FF": [0.5, 0.5]}), "accuracy": accuracy_of({"FF": [0.8] * 2})}
     assert tell({**frames, **own}, "same_rate_1").value == pytest.approx(-0.45)

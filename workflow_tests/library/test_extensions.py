@@ -19,7 +19,8 @@ from ffensembles.config import load_config
 from ffensembles.datasets import DATASETS
 from ffensembles.errors import ConfigError
 from ffensembles.extensions import EXTENSIONS
-from ffensembles.extensions.kinds.dimension import SLOPES
+from ffensembles.extensions.kinds.dimension import BY_RUN, SLOPES
+from ffensembles.extensions.kinds.microstructure import LARGER
 from ffensembles.extensions.page import NOT_RUN, page
 from ffensembles.extensions.registry import NOTHING_MEASURED
 from ffensembles.extensions.results import (
@@ -321,7 +322,7 @@ _DIMENSION = [
     ("FF", "dimension, neighbours 1 and 2", 1, 4.0, -3, -1, "", None),
     ("BP", "dimension, neighbours 1 and 2", 1, 9.0, 1, 2, "", None),
     ("FF", "dimension, neighbours 1 and 2", 2, 2.0, -1, 1, "", None),
-    ("BP", SLOPES["doublings"], 1, 0.5, 0.1, 0.9, "", None),
+    ("BP", SLOPES["doublings"] + BY_RUN, 1, 0.5, 0.1, 0.9, "", None),
 ]
 _DYNAMICS = [
     ("FF", "accuracy: epoch at half of its rise", 1, 3.0, -5, -1, "", 6.0),
@@ -331,9 +332,9 @@ _DYNAMICS = [
      1, 0.25, None, None, "", 0.5),
 ]  # fmt: skip
 _MICROSTRUCTURE = [
-    ("FF", "classes with several patterns, share", 0, 0.1, None, None, "one normal cloud", 0.0),
-    ("FF", "classes with several patterns, share", 1, 0.3, 0.1, 0.3, "one normal cloud", 0.1),
-    ("FF", "classes with several patterns, share", 3, 0.4, -0.1, 0.2, "one normal cloud", 0.3),
+    ("FF", "classes with several patterns, share", 0, 0.1, None, None, LARGER, 0.0),
+    ("FF", "classes with several patterns, share", 1, 0.3, 0.1, 0.3, LARGER, 0.1),
+    ("FF", "classes with several patterns, share", 3, 0.4, -0.1, 0.2, LARGER, 0.3),
     ("FF", "classes with several patterns, share", 3, 0.4, 0.1, 0.2, "another null", 0.3),
     ("FF", "agreement of two runs on patterns, adjusted Rand index", 1, 0.75, None, None, "", None),
 ]
@@ -355,17 +356,17 @@ _SLEEP_WAKE = [
          "2.0 in FF. That is below its dimension with each unit shuffled over images in 1 of 2 "
          "layers of FF and 0 of 1 of BP. Within a layer, classes with a larger ensemble have "
          "clearly more dimensions in 1 of 1 groups of BP, and clearly fewer in 0 of 1 groups of "
-         "BP (mixed model)."),
+         "BP (slopes of single runs)."),
         ("dynamics", _DYNAMICS,
-         "Accuracy is at half of its rise before ensembles are half way to the final ones in 1 of "
-         "2 layers of FF, and after them in 1 of 2 layers of FF. Of the units of layer 1's final "
-         "ensembles this share is in another class's ensemble then: 0.25 in FF; by chance it "
-         "would be: 0.50 in FF."),
+         "Accuracy is at half of its rise, for good, before ensembles are half way to the final "
+         "ones in 1 of 2 layers of FF, and after them in 1 of 2 layers of FF. Of the units of "
+         "layer 1's final ensembles this share is in another class's ensemble then: 0.25 in FF; by "
+         "chance it would be: 0.50 in FF."),
         ("microstructure", _MICROSTRUCTURE,
          "The share of classes with several patterns is 0.10 in the images; in layer 1 0.30 in "
-         "FF; in layer 3 0.40 in FF. It is above that in one normal cloud of the same covariance "
-         "in 1 of 2 layers of FF. Two runs agree on the patterns with an adjusted Rand index of "
-         "0.75 in FF (0 by chance)."),
+         "FF; in layer 3 0.40 in FF. It is above the larger of two nulls, units shuffled over "
+         "images and one normal cloud of the same covariance, in 1 of 2 layers of FF. Two runs "
+         "agree on the patterns with an adjusted Rand index of 0.75 in FF (0 by chance)."),
         ("sleep_wake", _SLEEP_WAKE,
          "Accuracy is 0.80 to 0.90 with joint training, 0.50 with phases 1-1. Training collapses "
          "with phases 1-1."),

@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recipes import recipe_of
 
 from ffensembles.ensembles import find_ensembles
 from ffensembles.extensions.kinds import microstructure as kind
@@ -106,6 +107,7 @@ class Run:
         }
         layer = xr.Dataset({"activation": (("presentation", "neuroid"), self.x)}, coords=coords)
         self.run = {"dataset": "digits", "seed": seed}
+        self.recipe = recipe_of("FF", activation="relu")
         self.activations = xr.DataTree.from_dict({"layer1": layer})
         self.categories = ("a", "b", "c")
         self.data = {"source": None, "folder": "data", "test_images": None, "split_seed": 0}
@@ -171,13 +173,20 @@ def test_what_a_figure_shows_is_of_the_class_with_patterns(frame: pd.DataFrame):
 def test_results_compare_with_both_nulls_and_between_runs(frame: pd.DataFrame):
     found = kind.results(frame)
     share = found[(found["quantity"] == kind.SEVERAL) & (found.layer == 1)]
-    assert share["value"].tolist() == [0.5, 0.5]  # of the two classes that are not lost
-    assert share["control"].tolist() == [kind.SHUFFLED, kind.CLOUD]
+    assert share["value"].tolist() == [0.5] * 3  # of the two classes that are not lost
+    assert share["control"].tolist() == [kind.SHUFFLED, kind.CLOUD, kind.LARGER]
     assert share["control_value"].iloc[0] == 0
     agreement = found[(found["quantity"] == kind.AGREEMENT) & (found.layer == 1)].iloc[0]
     assert agreement["value"] > 0.9  # both runs have the same images in each pattern
     assert agreement["n_runs"] == 2
     assert not (found["quantity"] == kind.OF_IMAGES).any()  # these are noise without patterns
+    # in each class the null counts that finds several patterns the more often
+    nulls = pd.DataFrame({"shuffled": [0.0, 1.0], "cloud": [0.8, 0.2]})
+    two = frame[frame.category < 2]
+    two = two.assign(**{name: nulls[name][two["category"]].to_numpy() for name in nulls})
+    found_two = kind.results(two)
+    against = found_two[found_two.layer == 1].set_index("control")["control_value"]
+    assert against[[kind.SHUFFLED, kind.CLOUD, kind.LARGER]].tolist() == [0.5, 0.5, 0.9]
     said = " ".join(kind.verdict(found))
     assert "0.50 in layer 1" in said
     assert "2 runs" in said

@@ -58,6 +58,31 @@ def test_the_page_holds_every_number_and_claim(tmp_path) -> None:
     assert varied not in page(comparison, tested, about, sweeps=[sweep.assign(protocol="relu-l2")])
 
 
+def test_a_claim_that_untrained_nets_meet_as_well_is_marked() -> None:
+    sizes = sizes_of(1, 3.0, 3.1, 2.9)
+    frames = {"sizes": pd.concat([sizes, sizes_of(1, 300.0, 310.0, model="BP")])}
+
+    def said(null: float) -> str:
+        nets = pd.concat([sizes_of(1, 2.0), sizes_of(1, 2 * null, model="BP")])
+        untrained = nets.assign(protocol="sigmoid-linf--untrained")
+        found = claims({**frames, "untrained_sizes": untrained})
+        return page(compare(frames), found, {})
+
+    assert "**holds** |" in said(10)
+    assert "at least as true" not in said(10)
+    assert "**holds** ‡ |" in said(1000)
+    assert "- ‡ Of the claims that hold, 1 is at least as true of untrained nets." in said(1000)
+
+
+def test_the_page_says_what_a_published_value_rests_on() -> None:
+    text = page(compare({}, edition="2025"), claims({}, "2025"), {}, edition="2025")
+    assert (
+        "| sparsity | mnist | FF | 2 | 0.376 (0.366 to 0.385 in 2 runs; setting inferred) |" in text
+    )
+    assert "| accuracy | mnist | BP/FF | — | at most 0.970 (setting inferred) |" in text
+    assert "| sparsity | fashionmnist | FF | 2 | 0.580 |" in text
+
+
 def test_the_page_says_which_runs_are_missing() -> None:
     runs = accuracy_of({"FF": [0.9, 0.9], "BP": [0.8] * 5})
     apart = accuracy_of({"FF": [0.7]}, "fashionmnist").assign(held_out=0)

@@ -45,6 +45,9 @@ def test_cause_is_the_nearest_setting_of_the_sweep() -> None:
     assert cause(sweep_of(**{"FF.theta_0.4": [5.1]})) == "not swept"
     assert cause(sweep.assign(layer=3)) == "not swept"
     assert cause(sweep.assign(protocol="relu-l2")) == "not swept"  # another edition's
+    # nearer than its own base, but not than the value that is judged
+    off = sweep_of(base=[60.0], **{"FF.theta_0.4": [30.0]})
+    assert cause(off) == "no setting that was varied brings it nearer"
     # what is reproduced needs no cause
     table = compare({"sizes": sizes_of(2, 5.5)}, [sweep])
     assert pd.isna(number(table, "ensemble_size", 2, model="FF", dataset="mnist").cause)

@@ -33,6 +33,7 @@ from ffensembles.extensions.results import (
 )
 from ffensembles.extensions.runs import ExtensionRun, OfEnsembles
 from ffensembles.models.recipe import MODEL_TITLES
+from ffensembles.publication.tables import NOTHING
 from ffensembles.runtime.keys import Count, Field
 from ffensembles.runtime.random import random_stream
 
@@ -51,7 +52,7 @@ SLOPES = {
 }
 """Variables of the mixed model: what their slopes are in words."""
 BY_RUN = "; slopes of single runs"
-LEFT_OUT = "classes whose distances are no larger than rounding, share"
+LEFT_OUT = f"classes whose distances are less than {RESOLVED} times rounding, share"
 EQUAL = "images equal to another one or silent, share"
 SHUFFLED = "each unit shuffled over images"
 
@@ -226,7 +227,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
         if hidden["value"].isna().all():
             said_of.append(
                 f"{where}: no dimension can be told, since classes have too few images for these "
-                "neighbours, or distances no larger than rounding."
+                f"neighbours, or distances of less than {RESOLVED} times what rounding adds."
             )
             continue
         few = min(few, int(main.loc[main["n_runs"] > 0, "n_runs"].min()))
@@ -237,13 +238,19 @@ def verdict(found: pd.DataFrame) -> list[str]:
             f"{by_layer(hidden, 'value', 1)}; that of the images themselves is {of_images}, and "
             f"with each unit shuffled over images {shuffled}."
         ]
+        left_out = here[(here["quantity"] == LEFT_OUT) & (here["layer"] != IMAGES)]
+        if len(left_out):
+            shares = by_layer(left_out, "value")
+            parts.append(
+                f"Classes left out, since rounding may have made their distances: {shares}."
+            )
         parts.append(decided(hidden, "It", "that with units shuffled", below=True))
         for quantity in here["quantity"].unique():
             if quantity.startswith(RATIO):
                 ratios = here[(here["quantity"] == quantity) & (here["layer"] != IMAGES)]
                 other = quantity.removeprefix(RATIO).strip()
-                times = by_layer(ratios, "value", ends=True, named=False)
-                parts.append(f"Layer by layer it is {times} times that of {other}.")
+                times = by_layer(ratios, "value", ends=True)
+                parts.append(f"As a multiple of that of {other} it is {times}.")
         parts.append(_slope_text(here))
         said_of.append(" ".join(filter(None, parts)))
     if 0 < few < FEW_RUNS:
@@ -264,23 +271,27 @@ def _slope_text(rows: pd.DataFrame) -> str:
         row = rows[rows["quantity"] == SLOPES[name]]
         if not len(row) or row["value"].isna().all():
             continue
-        slope = row.iloc[0]
-        unclear = slope["low"] <= 0 <= slope["high"]
-        factor = said(*(2.0 ** float(slope[end]) for end in ("value", "low", "high")))
-        texts.append(f"{factor} for each {words}{', which includes no change' if unclear else ''}")
+        of_runs = _factor(rows[rows["quantity"] == SLOPES[name] + BY_RUN])
+        texts.append(f"{_factor(row)} for each {words} (slopes of single runs: {of_runs})")
     if not texts:
         return ""
     return (
-        f"Within a layer, a class's dimension changes by a factor of {'; of '.join(texts)} "
-        "(mixed model)."
+        f"Within a layer, a class's dimension changes by a factor of {'; of '.join(texts)}; mixed "
+        "model, in which classes of a run count as independent."
     )
+
+
+def _factor(slope: pd.DataFrame) -> str:
+    """Write a slope of logarithms to base 2 as the factor that it is, with its interval."""
+    ends = ("value", "low", "high")
+    return said(*(2.0 ** float(slope[end].iloc[0]) for end in ends)) if len(slope) else NOTHING
 
 
 def summary(results: pd.DataFrame) -> str:
     """Say how many dimensions classes have, and what goes with it, over all groups of runs."""
     main = results[results["quantity"].str.startswith(DIMENSION)]
     images, hidden = main[main["layer"] == IMAGES], main[main["layer"] != IMAGES]
-    slopes = results[results["quantity"] == SLOPES["doublings"]]
+    slopes = results[results["quantity"] == SLOPES["doublings"] + BY_RUN]
     first, last = (
         f"in layer {layer} {spans(hidden[hidden['layer'] == layer], digits=1)}"
         for layer in (hidden["layer"].min(), hidden["layer"].max())
@@ -290,7 +301,7 @@ def summary(results: pd.DataFrame) -> str:
         "is below its dimension with each unit shuffled over images "
         f"{clear_in(hidden, below=True, what='layers')}. Within a layer, classes with a larger "
         f"ensemble have clearly more dimensions {clear_in(slopes, of='')}, and clearly fewer "
-        f"{clear_in(slopes, of='', below=True)} (mixed model)."
+        f"{clear_in(slopes, of='', below=True)} (slopes of single runs)."
     )
 
 

@@ -76,9 +76,10 @@ def accuracy_of(frame: pd.DataFrame) -> pd.Series:
 def half_epoch(
     epochs: NDArray[np.floating], values: NDArray[np.floating], smallest: float = 0.0
 ) -> float:
-    """Return the epoch at which a curve first is half way from its first to its last value.
+    """Return the epoch from which a curve stays beyond half way from its first to its last value.
 
-    Between two readings the curve is taken as a straight line.
+    A curve may be there for a moment and go back: accuracy often jumps in the first epochs. Between
+    two readings the curve is taken as a straight line.
 
     Parameters
     ----------
@@ -93,6 +94,8 @@ def half_epoch(
     --------
     >>> half_epoch(np.array([0, 1, 3, 10]), np.array([0.1, 0.3, 0.7, 0.9]))
     2.0
+    >>> half_epoch(np.array([0, 1, 2, 4]), np.array([0.0, 0.8, 0.0, 1.0]))
+    3.0
     >>> half_epoch(np.array([0, 10]), np.array([0.5, 0.5]))
     nan
     """
@@ -101,7 +104,7 @@ def half_epoch(
     if not abs(change) > smallest:
         return float("nan")
     share = (values - values[0]) / change
-    place = int(np.argmax(share >= 0.5))
+    place = int(np.flatnonzero(share < 0.5)[-1]) + 1
     before, after = share[place - 1], share[place]
     part = (0.5 - before) / (after - before)
     return float(epochs[place - 1] + part * (epochs[place] - epochs[place - 1]))
@@ -140,14 +143,15 @@ def halves_of_change(frame: pd.DataFrame) -> pd.DataFrame:
         at half (`half_epoch`; of ensembles, of their Jaccard index with the final ones);
         `formed` and `formed_before`, shares of classes with an ensemble at the end and before
         training; `like` and `like_chance`, Jaccard index before training; `moved` and
-        `moved_chance`, `elsewhere` at the first reading at which accuracy is at half.
+        `moved_chance`, `elsewhere` at the first reading from which accuracy stays beyond half.
     """
     rows = []
     keys = [*RUN_KEYS, "layer"]
     for key, curve in curves(frame).groupby(keys, dropna=False, sort=False):
         here = curve.sort_values("epoch")
         epochs = here["epoch"].to_numpy(float)
-        accuracy = half_epoch(epochs, here["accuracy"].to_numpy(), SMALLEST_RISE)
+        rise = here["accuracy"].to_numpy()
+        accuracy = half_epoch(epochs, rise, SMALLEST_RISE) if rise[-1] > rise[0] else np.nan
         then = here.iloc[int(np.searchsorted(epochs, accuracy))] if accuracy > 0 else None
         rows.append(
             {
@@ -214,8 +218,8 @@ def summary(results: pd.DataFrame) -> str:
     order = results[results["quantity"] == _ACCURACY]
     moved = results[(results["quantity"] == _MOVED) & (results["layer"] == 1)]
     return (
-        f"Accuracy is at half of its rise before ensembles are half way to the final ones "
-        f"{clear_in(order, below=True, what='layers')}, and after them "
+        "Accuracy is at half of its rise, for good, before ensembles are half way to the final "
+        f"ones {clear_in(order, below=True, what='layers')}, and after them "
         f"{clear_in(order, what='layers')}. Of the units of layer 1's final ensembles this share "
         f"is in another class's ensemble then: {spans(moved)}; by chance it would be: "
         f"{spans(moved, 'control_value')}."
@@ -260,7 +264,8 @@ def _order(row: Mapping[str, Any]) -> str:
     verdict=verdict,
     summary=summary,
     note="Nets are read on a fixed sample of test images, all of a class, at log-spaced epochs; "
-    "epochs are those of a layer's own training (FF) or of the net's. Between two readings, and "
+    "epochs are those of a layer's own training (FF) or of the net's. A curve is at half from the "
+    "epoch on after which it never falls below it. Between two readings, and "
     "from the untrained net to the first epoch, curves are taken as straight lines. Ensembles are "
     "compared with those of the last epoch, with which they agree only there, while accuracy may "
     "stop rising long before: in part it is ahead by definition. Sparsity has no such end point. "

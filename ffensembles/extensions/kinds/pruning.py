@@ -258,9 +258,10 @@ def summary(results: pd.DataFrame) -> str:
     return (
         f"The union of ensembles alone keeps this share of accuracy: {spans(kept)}; it has this "
         f"share of the parameters: {spans(parameters, digits=3)}. It is more accurate than as many "
-        f"random units {clear_in(union)}. In at most 1 % of the parameters, the strongest units of "
-        f"each class keep this share of accuracy: {spans(small)}; random units: "
-        f"{spans(small, 'control_value')}. The former is above the latter {clear_in(small)}."
+        f"random units {clear_in(union)}, and less {clear_in(union, below=True)}. In at most 1 % "
+        "of the parameters, the strongest units of each class keep this share of accuracy: "
+        f"{spans(small)}; random units: {spans(small, 'control_value')}. The former is above the "
+        f"latter {clear_in(small)}, and below {clear_in(small, below=True)}."
     )
 
 
