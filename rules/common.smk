@@ -15,6 +15,7 @@ from ffensembles.errors import ConfigError
 from ffensembles.extensions import EXTENSIONS
 from ffensembles.plotting.registry import KINDS
 from ffensembles.plotting.style import FIGURE_ENDINGS
+from ffensembles.publication.editions import PUBLICATIONS
 from ffensembles.publication.tables import ENDINGS, TABLE_KINDS
 from ffensembles.runs import Run
 from ffensembles.runtime.dependencies import library_files
@@ -44,6 +45,11 @@ try:
     study = Study.of(load_config(config))
 except ConfigError as error:
     sys.exit(str(error))
+
+# jobs get what was checked, since YAML reads 1e-2 as text and a key may have been left out
+config.update(
+    study.config.model_dump(mode="json", include={"data", "training", "ensembles"})
+)
 
 shorten(logger, workflow.output_settings.dryrun, workflow._localrules)
 

@@ -35,16 +35,6 @@ for what in ("tables", "figures"):
         localrule: True
 
 
-for target, files in {**editions.targets, **study.extensions.targets}.items():
-
-    rule:
-        name:
-            target
-        input:
-            files,
-        localrule: True
-
-
 rule report:
     input:
         paths.one("report"),
@@ -78,5 +68,20 @@ rule reproduction:
         [
             paths.one("reproduction", edition=edition, file="reproduction.md")
             for edition in editions.all
+            if edition in PUBLICATIONS
         ],
     localrule: True
+
+
+for target, files in {**editions.targets, **study.extensions.targets}.items():
+    if target == "all" or workflow.is_rule(target):
+        sys.exit(
+            f"editions: found a table or figure named {target!r}; a rule of the workflow has this name, choose another."
+        )
+
+    rule:
+        name:
+            target
+        input:
+            files,
+        localrule: True

@@ -30,7 +30,13 @@ TINY: dict[str, Any] = {
         {"protocols": "all", "model": "FF", "dataset": "digits", "classes": [0], "seeds": [0]}
     ],
     "images": {"train_images": 300, "test_images": 100},
-    "training": {"device": "cpu", "readings": {"epochs": 4, "images": 10}},
+    # YAML reads 1e-2 as text; jobs have to get the number
+    "training": {
+        "device": "cpu",
+        "dead_floor": "1e-2",
+        "readings": {"epochs": 4, "images": 10},
+    },
+    "ensembles": {"method2": {"epsilon": "2e-1"}},
     "recipes": {
         "sigmoid-linf": {
             "widths": [36, 25, 20],

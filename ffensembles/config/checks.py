@@ -23,6 +23,7 @@ from ffensembles.config.schema import (
 from ffensembles.datasets import DATASETS
 from ffensembles.ensembles import METHODS
 from ffensembles.extensions import EXTENSIONS
+from ffensembles.extensions.runs import OfEnsembles
 from ffensembles.models.spec import MODELS
 from ffensembles.plotting.registry import KINDS
 from ffensembles.publication.tables import TABLE_KINDS
@@ -238,6 +239,7 @@ def _editions(
     protocols: list[str],
     recipes: dict[str, Protocol],
     seeds: list[int],
+    own_seeds: list[OwnSeeds],
     datasets: list[str],
     ensembles: Any,
 ) -> Iterator[Problem]:
@@ -247,8 +249,9 @@ def _editions(
             yield wrong(path, name, "letters, digits and hyphens")
         if edition.protocol not in recipes:
             yield wrong((*path, "protocol"), edition.protocol, recipes)
-        if edition.seed != "first" and edition.seed not in seeds:
-            yield wrong((*path, "seed"), edition.seed, ["first", *seeds])
+        of_protocol = _seeds_of(edition.protocol, seeds, own_seeds)
+        if edition.seed != "first" and edition.seed not in of_protocol:
+            yield wrong((*path, "seed"), edition.seed, ["first", *of_protocol])
         depth = _depth(edition.protocol, datasets, recipes)
         for group, registry in (("tables", TABLE_KINDS), ("figures", KINDS)):
             for part, content in getattr(edition, group).items():
@@ -264,6 +267,14 @@ def _editions(
                 if not found:
                     shown = registry[content["kind"]].parameters(**content)
                     yield from _parameters(shown, where, datasets, ensembles, depth)
+
+
+def _seeds_of(protocol: str, seeds: list[int], own_seeds: list[OwnSeeds]) -> list[int]:
+    """Return the seeds that any run of a protocol on all classes has."""
+    entries = [entry for entry in own_seeds if entry.protocol in (protocol, "all")]
+    of_all = any(entry.dataset == entry.model == "all" for entry in entries)
+    found = {seed for entry in entries for seed in entry.seeds}
+    return sorted(found if of_all else found.union(seeds))
 
 
 def _entry(content: dict[str, Any], registry: Mapping[str, Any], path: Path) -> Iterator[Problem]:
@@ -297,10 +308,15 @@ def _parameters(
             if fewest is not None and label >= len(DATASETS[fewest].classes):
                 n_classes = len(DATASETS[fewest].classes)
                 yield wrong((*path, key), label, _labels(fewest, n_classes))
-    if getattr(shown, "method", None) not in (None, *METHODS):
-        yield wrong((*path, "method"), shown.method, METHODS)
+    method = getattr(shown, "method", None)
+    if method not in (None, *METHODS):
+        yield wrong((*path, "method"), method, METHODS)
+        return
     quantile, computed = getattr(shown, "quantile", None), ensembles.method1.quantiles
-    if quantile is not None and quantile not in computed:
+    # an extension without one takes that of the edition's table
+    needed = method is not None and METHODS[method].has_quantiles and hasattr(shown, "quantile")
+    needed = needed and not isinstance(shown, OfEnsembles)
+    if quantile not in computed and (quantile is not None or needed):
         text = f"{', '.join(map(_text, computed))} (ensembles.method1.quantiles)"
         yield wrong((*path, "quantile"), quantile, text)
     layer = getattr(shown, "layer", None)
@@ -351,17 +367,28 @@ def _sleep_wake(
 
 
 def _sweep_and_control(sweep: Sweep, control: Sweep, sleep_wake: Sweep | None) -> Iterator[Problem]:
-    """All name their runs by protocol and setting alone."""
+    """All name their runs by protocol and setting alone.
+
+    Those of `sleep_wake` without values for single data sets are beside the study's own runs, so
+    that only a setting which another section has too can have the same name.
+    """
     known = [("sweep", sweep), ("control", control)]
-    if sleep_wake is not None and sleep_wake.per_dataset:
+    if sleep_wake is not None:
         known.append(("sleep_wake", sleep_wake))
     for (earlier, one), (name, other) in combinations(known, 2):
-        if one.protocol == other.protocol and one.per_dataset != other.per_dataset:
+        shared = name != "sleep_wake" or bool(other.per_dataset)  # a base of its own
+        shared = shared or not _setting_names(one).isdisjoint(_setting_names(other))
+        if shared and one.protocol == other.protocol and one.per_dataset != other.per_dataset:
             yield Problem(
                 (name, "per_dataset"),
                 f"found other values than in {earlier}.per_dataset, although both vary "
                 f"{one.protocol}; allowed: the same, since their runs have the same names",
             )
+
+
+def _setting_names(sweep: Sweep) -> set[tuple[str, str]]:
+    """Return key and value of every setting, as names of runs have them."""
+    return {(one.key, setting_text(value)) for one in sweep.settings for value in one.values}
 
 
 def _of_datasets(section: str, sweep: Sweep, recipes: dict[str, Protocol]) -> Iterator[Problem]:

@@ -94,7 +94,10 @@ class Training(Group):
     device: Literal["auto", "cpu", "cuda"] = Field(description="where to compute")
     precision: Literal["float32"] = Field(description="of matrix products")
     block_size: Count = Field(description="presentations computed at once")
-    runs_per_job: Count = Field(description="runs, different in their seed alone, that share a job")
+    # the name of a block's file has the seeds of all
+    runs_per_job: Annotated[Whole, Ge(1), Le(32)] = Field(
+        description="runs, different in their seed alone, that share a job"
+    )
     checkpoint_minutes: Positive = Field(description="minutes between two saved states")
     record_every: Count = Field(description="epochs between two rows of a history")
     dead_floor: Annotated[Number, Ge(0)] = Field(

@@ -33,6 +33,11 @@ class Method:
     find: Callable[..., xr.Dataset]
     parameters: type[Group]
 
+    @property
+    def has_quantiles(self) -> bool:
+        """Whether it gives ensembles for several quantiles."""
+        return "quantiles" in self.parameters.model_fields
+
 
 METHODS: dict[str, Method] = {}
 """Every registered method by name; filled when `ffensembles.ensembles` is imported."""

@@ -93,7 +93,7 @@ class ExtensionRun(RunResults):
             The method; of one with several quantiles the one that is kept.
         """
         ensembles = find_ensembles(tree, method, **self.methods.get(method, {}))
-        if quantile is None or "quantiles" not in METHODS[method].parameters.model_fields:
+        if quantile is None or not METHODS[method].has_quantiles:
             return ensembles
         return xr.DataTree.from_dict(
             {

@@ -23,11 +23,6 @@ MethodName = Annotated[str, AfterValidator(_known), Allowed("a method that finds
 """Name of a registered method that finds ensembles."""
 
 
-def has_quantiles(method: str) -> bool:
-    """Say whether a method gives ensembles for several quantiles."""
-    return "quantiles" in METHODS[method].parameters.model_fields
-
-
 class Example(Group):
     """A figure of one example run."""
 
@@ -47,7 +42,7 @@ class Found(Group):
     @property
     def at(self) -> float | None:
         """The quantile; None where the method has none, whatever `quantile` says."""
-        return self.quantile if has_quantiles(self.method) else None
+        return self.quantile if METHODS[self.method].has_quantiles else None
 
     @property
     def method_title(self) -> str:

@@ -109,8 +109,14 @@ class Sizes(Group):
     kind: Literal["sizes"] = Field("sizes", description="sizes of ensembles")
     method: str = Field("method1", description="the method that finds them")
     quantile: Quantile | None = Field(
-        0.95, description="Method 1's, one of `ensembles.method1.quantiles`; null for others"
+        0.95, description="Method 1's, one of `ensembles.method1.quantiles`; of no effect on others"
     )
+
+    @property
+    def at(self) -> float | None:
+        """The quantile; None where the method has none, whatever `quantile` says."""
+        known = self.method in METHODS and METHODS[self.method].has_quantiles
+        return self.quantile if known else None
 
 
 class PositiveWeights(Group):
@@ -174,9 +180,9 @@ def sizes_table(
         that they were measured with.
     """
     rows = sizes[(sizes.method == shown.method) & sizes.held_out.isna()]
-    if shown.quantile is not None:
-        rows = rows[np.isclose(rows["quantile"].astype(float), shown.quantile)]
-    comparable = shown.method == SIZE_METHOD and shown.quantile == SIZE_QUANTILE
+    if shown.at is not None:
+        rows = rows[np.isclose(rows["quantile"].astype(float), shown.at)]
+    comparable = shown.method == SIZE_METHOD and shown.at == SIZE_QUANTILE
     cells = _cells(rows, "size", "ensemble_size" if comparable else None, look_up)
     by = ["protocol", "model", "dataset", "layer"]
     cells = cells.merge(rows.groupby(by, sort=False)["floor"].first().reset_index(), on=by)
@@ -188,7 +194,7 @@ def sizes_table(
         cells[name] = (cells[value] - level).abs() <= FLOOR_TOLERANCE * level
     lost = int(rows["lost"].sum())
     title = METHODS[shown.method].title if shown.method in METHODS else shown.method
-    at = "" if shown.quantile is None else f" at quantile {shown.quantile:g}"
+    at = "" if shown.at is None else f" at quantile {shown.at:g}"
     note = (
         f"Mean ± standard error over runs (number of runs) of the number of active units, by "
         f"{title}{at}.{_floor(rows)} {lost} of {len(rows)} ensembles are missing: their class has "

@@ -11,10 +11,11 @@ _TEXT = re.compile(r"""(?<=["'])[a-zA-Z_]\w*(?:\.\w+)+(?::[\w.]+)?(?=["'])""")
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 """Fields of a statement that hold statements; the first is what type checkers alone may read."""
 
-_ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]
+"""Folder that holds this package."""
 
 
-def library_files(*modules: str, root: str | Path = _ROOT) -> list[str]:
+def library_files(*modules: str, root: str | Path = ROOT) -> list[str]:
     """Return the project's own files that some of its modules import, themselves included.
 
     Imports are read from the source, wherever they stand in it, and followed. Importing `a.b.c`

@@ -76,8 +76,9 @@ def _unique(values: list[Any]) -> list[Any]:
     return values
 
 
-def _no_braces(text: str) -> str:
-    if set(text) & set("{}") or not text.strip():
+def _plain_path(text: str) -> str:
+    """Refuse what Snakemake takes for a wildcard, and what only a shell would replace."""
+    if set(text) & set("{}$") or text.startswith("~") or not text.strip():
         raise ValueError
     return text
 
@@ -91,7 +92,9 @@ Count = Annotated[Whole, Ge(1)]
 Width = Annotated[Whole, Ge(2)]  # of one unit there is no sparsity
 Seed = Annotated[Whole, Ge(0)]
 Label = Annotated[Whole, Ge(0)]
-Folder = Annotated[str, AfterValidator(_no_braces), Allowed("a folder's path, without braces")]
+Folder = Annotated[
+    str, AfterValidator(_plain_path), Allowed("a folder's path, written out: no braces, ~ or $")
+]
 Unique = AfterValidator(_unique)
 Some = MinLen(1)
 

@@ -9,15 +9,17 @@ _STAMP = Path(".snakemake") / "ffensembles-dated-alike"
 
 
 def date_alike(root: Path, places: Sequence[str]) -> None:
-    """Give all committed, unchanged files in some places the same date, once a commit.
+    """Give all committed, unchanged files in some places the same date, once a commit and places.
 
     A checkout dates files in no particular order, and a workflow takes a result that is older than
     its input for outdated. Files that are new or changed since keep their date. Nothing is done
-    where results are not in a git checkout, or where this commit's files were dated before.
+    where results are not in a git checkout, or where this commit's files in the same places were
+    dated before.
     """
     commit = _git(root, "rev-parse", "HEAD")
-    stamp = Path.cwd() / _STAMP
-    if not commit or (stamp.exists() and stamp.read_text() == commit):
+    stamp, mine = Path.cwd() / _STAMP, " ".join([commit or "", *places])
+    dated = stamp.read_text().splitlines() if stamp.exists() else []
+    if not commit or mine in dated:
         return
     tracked = _git(root, "ls-files", "-z", "--", *places)
     # relative to `root`, as the other list is: it may lie in a larger repository
@@ -31,7 +33,8 @@ def date_alike(root: Path, places: Sequence[str]) -> None:
         if name not in changed and path.is_file():
             os.utime(path, (when, when))
     stamp.parent.mkdir(exist_ok=True)
-    stamp.write_text(commit)
+    of_commit = [line for line in dated if line.startswith(f"{commit} ")]
+    stamp.write_text("\n".join([*of_commit, mine]))
 
 
 def _git(root: Path, *words: str) -> str | None:

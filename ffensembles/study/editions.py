@@ -219,7 +219,8 @@ class Editions:
         found: dict[str, list[str]] = {}
         for edition in self.all:
             files = {name: self.table_files(edition, name) for name in self.tables(edition)}
-            files |= {name: self.figure_files(edition, name) for name in self.figures(edition)}
+            for name in self.figures(edition):  # a table and a figure may have one name
+                files[name] = [*files.get(name, []), *self.figure_files(edition, name)]
             for name, paths in files.items():
                 if name in EXTENSIONS:  # its target makes all that it has, see `Extensions`
                     continue

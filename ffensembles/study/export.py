@@ -16,20 +16,23 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ffensembles.analyses.tidy import read_frame
 from ffensembles.config import load_config
+from ffensembles.datasets import DATASETS
 from ffensembles.errors import FFEnsemblesError, StoreError
 from ffensembles.runs import WHOLE, Run
+from ffensembles.runtime.dependencies import ROOT, library_files
 from ffensembles.runtime.files import atomic_path, check_beside, checksum, parse_json
 from ffensembles.runtime.text import plural
 from ffensembles.runtime.version import __version__
 from ffensembles.study.crate import CRATE, crate_metadata
 from ffensembles.study.grid import SCOPES, Grid
 from ffensembles.study.paths import PATTERNS
-from ffensembles.training.cache import Cache
+from ffensembles.training.cache import Cache, code_digest
 from ffensembles.training.metadata import (
     check_file,
     checked_run,
@@ -149,6 +152,7 @@ def import_runs(
                     temporary.write_bytes(content)
             _add_to_cache(results, one)
             written += [run.name] if left else []
+    _warn_of_other_code(archive, {run: one for run, one in runs.items() if run.name in written})
     return written
 
 
@@ -198,6 +202,27 @@ def _wanted(
         else:
             wanted[run] = one
     return wanted
+
+
+@cache
+def code_here(dataset: str) -> str:
+    """Return the digest of the code that trains on a data set in this checkout, as jobs have it."""
+    loader = f"ffensembles.datasets.{DATASETS[dataset].loader}"
+    files = library_files("ffensembles.training.run", loader)
+    return code_digest(ROOT / path for path in files)
+
+
+def _warn_of_other_code(archive: Path, imported: Mapping[Run, _Archived]) -> None:
+    """Say how many runs were trained by other code: this checkout's cache does not keep these."""
+    digests = {run: one.metadata.get("code_sha256") for run, one in imported.items()}
+    other = sum(digest != code_here(run.dataset) for run, digest in digests.items())
+    if other:
+        log.warning(
+            "%s: %s by other code than this checkout's. They are used as they are; what a workflow "
+            "has to train again, for a changed input or a deleted file, is trained anew.",
+            archive,
+            f"{plural(other, 'run')} {'was' if other == 1 else 'were'} trained",
+        )
 
 
 def _add_to_cache(results: Path, one: _Archived) -> None:

@@ -72,7 +72,7 @@ class Extensions:
             method, quantile = self.method(run.protocol)
             method = given.method or method
             quantile = quantile if given.quantile is None else given.quantile
-            if quantile is None and "quantiles" in METHODS[method].parameters.model_fields:
+            if quantile is None and METHODS[method].has_quantiles:
                 raise ConfigError(
                     f"extension_settings.{name}.quantile: {method} needs one, and the table of "
                     "sizes has none; write a quantile."

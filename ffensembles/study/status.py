@@ -137,9 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--command", help="what starts Snakemake, to print how to retry a run")
     given = parser.parse_args(arguments)
     files = given.files or ["config.yaml"]
-    # --cores last: --configfile would take the target that follows for one more file
-    overlays = ["--configfile", *files[1:]] if files[1:] else []
-    command = given.command or shlex.join(["snakemake", *overlays, "--cores", "1"])
+    command = given.command or shlex.join(_command(files[1:]))
     try:
         study = Study.of(load_config(*files))
     except FFEnsemblesError as error:
@@ -147,6 +145,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     print(report(study, look(study), command))
     return 0
+
+
+def _command(overlays: Sequence[str]) -> list[str]:
+    """Return what starts Snakemake on these files: with the profile that lays the one over.
+
+    A profile decides what makes a result out of date, and on a cluster that jobs are submitted.
+    """
+    if len(overlays) == 1 and Path(overlays[0]).with_name("profile.yaml").exists():
+        return ["snakemake", "--profile", str(Path(overlays[0]).parent)]
+    # --cores last: --configfile would take the target that follows for one more file
+    return ["snakemake", *(["--configfile", *overlays] if overlays else []), "--cores", "1"]
 
 
 def _training(study: Study, run: Run, now: float) -> Training:

@@ -6,11 +6,21 @@
 # Jobs that it had submitted run on. They are waited for, since what they train is kept and then
 # taken, not trained again; nothing that was finished is lost.
 set -euo pipefail
-cd "$(dirname "$(readlink -f "$0")")/../.."
+here=$(dirname "$(readlink -f "$0")")
+cd "$here/../.."
+profile=profiles/$(basename "$here")
 
-submitted() { # this user's jobs of this folder, but for the one that this script may run in
-  squeue --noheader --user "$(id -un)" --states pending,running,configuring,completing --format '%i|%Z' |
-    awk -F'|' -v here="$PWD" -v own="${SLURM_JOB_ID:-}" '$2 == here && $1 != own' | wc -l
+# held until Snakemake, which takes this process over, has ended
+mkdir -p .snakemake
+exec 9> .snakemake/coordinator.lock
+if command -v flock > /dev/null && ! flock --nonblock 9; then
+  echo "another process coordinates a study in $PWD: let it finish, or end it first"
+  exit 1
+fi
+
+submitted() { # this user's jobs of this folder that Snakemake has submitted; their comment names a rule
+  squeue --noheader --user "$(id -un)" --states pending,running,configuring,completing --format '%i|%Z|%k' |
+    awk -F'|' -v here="$PWD" '$2 == here && $3 ~ /^rule_/' | wc -l
 }
 while true; do
   if ! n=$(submitted); then # this does not mean that no job is left
@@ -23,5 +33,5 @@ while true; do
   sleep "${RESUME_POLL_SECONDS:-20}"
 done
 (($# > 0)) || set -- all
-snakemake --profile dgx "$@" --unlock
-exec snakemake --profile dgx "$@"
+snakemake --profile "$profile" "$@" --unlock
+exec snakemake --profile "$profile" "$@"

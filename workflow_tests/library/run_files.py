@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 from ffensembles.models.recipe import Recipe
 from ffensembles.runs import Run
 from ffensembles.runtime.files import checksum, write_rows
+from ffensembles.study.export import code_here
 from ffensembles.training.metadata import fingerprint, write_run
 
 RECIPE = recipe_of("FF", widths=(5, 4), epochs=40)
@@ -34,7 +35,7 @@ def metadata(one: Run = RUN, recipe: Recipe = RECIPE, **changes: Any) -> dict[st
         "runs_together": 1,
         "weights_sha256": "0" * 64,
         "history_sha256": "0" * 64,
-        "code_sha256": "a" * 64,
+        "code_sha256": code_here(one.dataset),
         "fingerprint": fingerprint([one.keys], recipe, DATA),
         "provenance": {"ffensembles": "0.1.0", "device": "cpu, 1 threads"},
         **changes,

@@ -21,7 +21,7 @@ from ffensembles.analyses.tidy import write_frame
 from ffensembles.errors import StoreError
 from ffensembles.runs import Run
 from ffensembles.runtime.files import checksum, write_text
-from ffensembles.study.export import expected_in, export_runs, import_runs, main
+from ffensembles.study.export import code_here, expected_in, export_runs, import_runs, main
 from ffensembles.study.paths import PATTERNS
 from ffensembles.training.cache import Cache
 from ffensembles.training.metadata import write_run
@@ -526,10 +526,22 @@ def test_runs_of_another_recipe_are_not_imported(archive: Path, tmp_path: Path, 
 def test_imported_runs_are_in_the_cache(archive: Path, tmp_path: Path):
     there = tmp_path / "there"
     import_runs(archive, there)
-    cache = Cache(there / PATTERNS["cache"], "a" * 64)
+    cache = Cache(there / PATTERNS["cache"], code_here("digits"))
     files_of_run = [tmp_path / "taken" / name for name in NAMES]
     assert cache.take(metadata(RUNS[1])["fingerprint"], files_of_run)
     assert not cache.take(metadata(RUNS[1], RECIPE.but(epochs=3))["fingerprint"], files_of_run)
+
+
+def test_runs_of_other_code_are_imported_with_a_word(tmp_path: Path, caplog):
+    for run, code in zip(RUNS[1:], ("b" * 64, code_here("digits")), strict=True):
+        make_run(folder(tmp_path / "results", run), run, code_sha256=code)
+    archive = tmp_path / "runs.zip"
+    export_runs(tmp_path / "results", archive)
+    assert len(import_runs(archive, tmp_path / "there")) == 2
+    (said,) = caplog.messages
+    assert said.startswith(f"{archive}: 1 run was trained by other code than this checkout's.")
+    assert import_runs(archive, tmp_path / "there") == []  # nothing new, nothing to say
+    assert len(caplog.messages) == 1
 
 
 def test_the_command_compares_with_a_configuration(tmp_path: Path):

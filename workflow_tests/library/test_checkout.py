@@ -39,6 +39,25 @@ def test_kept_results_of_a_checkout_are_dated_alike(tmp_path, monkeypatch, below
     assert (results / "old").stat().st_mtime == 5000
 
 
+def test_every_folder_of_kept_results_is_dated(tmp_path, monkeypatch):
+    """A profile whose results were dated before leaves those of another one to be dated."""
+    git(tmp_path, "init")
+    monkeypatch.chdir(tmp_path)
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "kept").write_text(folder)
+        os.utime(tmp_path / folder / "kept", (1000, 1000))
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "kept")
+    for folder in ("one", "two"):
+        date_alike(tmp_path, [folder])
+        assert (tmp_path / folder / "kept").stat().st_mtime > 1000
+    for folder in ("one", "two"):
+        os.utime(tmp_path / folder / "kept", (5000, 5000))
+        date_alike(tmp_path, [folder])
+        assert (tmp_path / folder / "kept").stat().st_mtime == 5000
+
+
 def test_nothing_is_dated_where_git_does_not_say_what_has_changed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     git(tmp_path, "init")

@@ -170,7 +170,10 @@ def test_a_misspelt_key_is_one_problem_not_two():
     [
         ("name", 3, "3", "a text that is not empty"),
         ("name", "", "''", "a text that is not empty"),
-        ("results", "a{b}", "'a{b}'", "a folder's path, without braces"),
+        ("results", "a{b}", "'a{b}'", "a folder's path, written out: no braces, ~ or $"),
+        ("results", "~/x", "'~/x'", "a folder's path, written out: no braces, ~ or $"),
+        ("data.folder", "$X/y", "'$X/y'", "a folder's path, written out: no braces, ~ or $"),
+        ("training.runs_per_job", 100, "100", "a whole number from 1 and up to 32"),
         ("images.train_images", "many", "'many'", "a whole number from 1 or null"),
         ("training.block_size", 1.5, "1.5", "a whole number from 1"),
         ("training.block_size", True, "true", "a whole number from 1"),
@@ -487,6 +490,34 @@ def test_a_sweep_is_of_data_sets_there_are(section):
 def test_sweep_and_control_of_one_protocol_train_alike():
     line = of("sweep.protocol", "relu-l2")
     assert line.startswith("config.yaml: control.per_dataset: found other values than in sweep")
+
+
+def test_a_setting_of_two_sections_is_trained_alike():
+    """A run of either has the same name; without settings in common the two may differ."""
+    phases = {"key": "FF.phases", "values": ["1-1"], "models": ["FF"]}
+    sections = {
+        "control": {"protocol": "relu-l2", "per_dataset": {"mnist": {"FF": {"epochs": 9}}}},
+        "sleep_wake": {"protocol": "relu-l2", "per_dataset": {}, "settings": [phases]},
+    }
+    (line,) = said_of(sections, {"control": {"settings": [phases]}})
+    assert line.startswith("config.yaml: sleep_wake.per_dataset: found other values than in contr")
+    other = {**phases, "values": ["3-1"]}
+    load_config(WHOLE, sections, {"control": {"settings": [other]}})
+
+
+def test_a_method_with_quantiles_needs_one():
+    for part in (f"{TABLES}.table2", f"{FIGURES}.figure3"):
+        line = of(f"{part}.quantile", None)
+        assert line.startswith(
+            f"config.yaml: {part}.quantile: found null; allowed: 0.9, 0.95, 0.99"
+        )
+    load_config(WHOLE, nested("extension_settings.causality.method", "method1"))
+
+
+def test_an_edition_shows_a_seed_that_its_protocol_has():
+    assert of("editions.2025.seed", 12).startswith("config.yaml: editions.2025.seed: found 12; ")
+    own = [{"protocol": "sigmoid-linf", "dataset": "all", "model": "FF", "seeds": [20]}]
+    load_config(WHOLE, {"own_seeds": own}, nested("editions.2023.seed", 20))
 
 
 def test_all_problems_are_said_at_once():

@@ -339,6 +339,9 @@ def test_as_a_command(tmp_path):
     assert done.returncode == 0
     assert done.stdout.startswith("full: 0 of 3 trainings done, 1 failed, 2 waiting\n")
     assert f"  retry: snakemake --configfile {overlay} --cores 1 {weights}\n" in done.stdout
+    (tmp_path / "profile.yaml").write_text("configfile: study.yaml\n")
+    done = start("config.yaml", overlay)
+    assert f"  retry: snakemake --profile {tmp_path} {weights}\n" in done.stdout
     done = start("config.yaml", overlay, "--command", "snakemake --profile dgx")
     assert f"  retry: snakemake --profile dgx {weights}\n" in done.stdout
 

@@ -113,7 +113,7 @@ def test_table3_beside_the_editions_own_values() -> None:
 def test_sizes_by_a_method_without_a_quantile() -> None:
     sizes = make_sizes()
     loo = sizes[sizes["quantile"].eq(0.9)].assign(method="loo", quantile=np.nan, floor=np.nan)
-    table = sizes_table(pd.concat([sizes, loo]), Sizes(method="loo", quantile=None))
+    table = sizes_table(pd.concat([sizes, loo]), Sizes(method="loo"))  # which has no quantile
     assert table.cells["mean"].tolist() == [2.0, 2.0, 39.0, 39.0]
     assert table.cells["published"].isna().all()
     assert "by LOO." in table.note

@@ -122,3 +122,13 @@ def test_a_full_disk_and_a_read_only_one(small_disk: Workplace, finished: Workpl
     assert done.returncode == 0, done.stdout[-3000:]
     whole = [line for line in tables(finished)[TABLES[0]].decode().splitlines() if ",FF," in line]
     assert whole == tables(place)[TABLES[0]].decode().splitlines()[1:]
+
+
+def test_a_figure_named_like_a_rule_is_refused(fresh: Workplace):
+    figures = {"2023": {"figures": {"accuracy": {"kind": "sizes", "method": "loo"}}}}
+    done = fresh.start("accuracy", "--dry-run", editions=figures)
+    assert done.returncode == 1
+    assert (
+        "editions: found a table or figure named 'accuracy'; a rule of the workflow" in done.stdout
+    )
+    assert "Traceback" not in done.stdout
