@@ -17,10 +17,10 @@ KEYS = "<!-- keys of the configuration -->"
 
 
 def on_config(config: Any) -> Any:
-    """List a page of figures for each edition, and one of the API for each room, in their order."""
+    """List a page of figures for each edition, and one of the API for each package, in order."""
     sys.path.insert(0, str(ROOT))  # the library of this checkout, installed or not
     api = next(entry["API"] for entry in config.nav if "API" in entry)
-    api += [{room: f"api/{room}.md"} for room in rooms()]
+    api += [{package: f"api/{package}.md"} for package in packages()]
     figures = next(entry["Figures"] for entry in config.nav if "Figures" in entry)
     figures += [{f"Edition {name}": f"figures/{name}.md"} for name in editions()]
     return config
@@ -34,14 +34,14 @@ def on_files(files: Files, config: Any) -> Files:
     for edition in editions():
         for name, content in figures_page(edition).items():
             files.append(File.generated(config, f"figures/{name}", content=content))
-    for room in rooms():
-        page = f"# {room}\n\n::: ffensembles.{room}\n"
-        files.append(File.generated(config, f"api/{room}.md", content=page))
-    links = "\n".join(f"- [{room}]({room}.md)" for room in rooms())
+    for package in packages():
+        page = f"# {package}\n\n::: ffensembles.{package}\n"
+        files.append(File.generated(config, f"api/{package}.md", content=page))
+    links = "\n".join(f"- [{package}]({package}.md)" for package in packages())
     index = (
         "# API\n\nFrom a notebook, start with the public names:\n\n"
         "::: ffensembles\n    options:\n      show_submodules: false\n\n"
-        f"The rooms of the library, in the order of the data:\n\n{links}\n"
+        f"The packages of the library, in the order of the data:\n\n{links}\n"
     )
     files.append(File.generated(config, "api/index.md", content=index))
     return files
@@ -102,12 +102,13 @@ def figures_page(edition: str) -> dict[str, str | bytes]:
     return {f"{edition}.md": "\n\n".join(parts) + "\n", **contents}
 
 
-def rooms() -> list[str]:
-    """Return the names of the library's rooms, from the table of docs/architecture.md."""
+def packages() -> list[str]:
+    """Return the names of the library's packages, from the table of docs/architecture.md."""
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     cells = [line.split("|") for line in text.splitlines() if line.startswith("| ")]
     found = [row[3].strip(" `/") for row in cells if len(row) > 4]
-    return [room for room in found if (ROOT / "ffensembles" / room / "__init__.py").exists()]
+    library = ROOT / "ffensembles"
+    return [package for package in found if (library / package / "__init__.py").exists()]
 
 
 def keys_table() -> str:

@@ -1,7 +1,7 @@
 """ffensembles: emergent ensembles in networks trained with the Forward-Forward algorithm.
 
-The public names, for notebooks: each is defined in the room of its stage, and imported when it is
-first asked for. So a job that needs a single room does not wait for the others.
+The public names, for notebooks: each is defined in the package of its stage, and imported when it
+is first asked for. So a job that needs a single package does not wait for the others.
 """
 
 import importlib

@@ -21,7 +21,7 @@ def plain_step(stage, epoch, batch):
 
 
 SPEC = ModelSpec(
-    name="TOY", title="Toy/LS", description="Toy: least squares", order=9, reads_labels=False,
+    name="TOY", title="Toy/LS", description="least squares", order=9, reads_labels=False,
     normalises=False, layerwise=False, readout=True, parameters=Fit,
     plain_step="ffensembles.models.specs.toy:plain_step",
     batched_step="ffensembles.engine.steps.toy:add_gradients",

@@ -54,17 +54,32 @@ class TrainedRun:
 
     @cached_property
     def weights(self) -> dict[str, NDArray[np.float32]]:
-        """Weights and biases by name: `layer1.weight` (units, inputs), `layer1.bias` (units,)."""
-        return load_weights(self.folder / "weights.safetensors")
+        """Weights and biases by name: `layer1.weight` (units, inputs), `layer1.bias` (units,).
+
+        Raises
+        ------
+        StoreError
+            If they are damaged, or not kept: a repository keeps frames alone.
+        """
+        return load_weights(self._kept("weights.safetensors"))
 
     @cached_property
     def representations(self) -> xr.DataTree:
-        """Activations of every hidden layer on the test images; see `open_activations`."""
-        return open_activations(self.folder / "activations.zarr.zip")
+        """Activations of every hidden layer on the test images; see `open_activations`.
+
+        Raises
+        ------
+        StoreError
+            If they are damaged, or not kept.
+        """
+        return open_activations(self._kept("activations.zarr.zip"))
 
     @cached_property
     def ensembles(self) -> dict[str, xr.DataTree]:
-        """The ensembles that are stored, by method."""
+        """The ensembles that are stored, by method, each with a group `layer1` and so on.
+
+        The variables are those that the method returns (`METHODS`). Empty where none are kept.
+        """
         paths = sorted(self.folder.glob("*.zarr.zip"))
         names = {path.name.removesuffix(".zarr.zip"): path for path in paths}
         return {
@@ -74,8 +89,31 @@ class TrainedRun:
         }
 
     def frame(self, name: str) -> pd.DataFrame:
-        """Return a tidy frame of this run: `sizes`, `sharing`, `sparsity` and so on."""
-        return read_frame(self.folder / "frames" / f"{name}.parquet")
+        """Return a tidy frame of this run, with the run's keys in every row.
+
+        Parameters
+        ----------
+        name
+            `sizes`, `sharing`, `sparsity`, `positive_weights`, `positive_weights_by_unit`; of a run
+            without a class `unseen`. `dissimilarities` and `probes` where a figure has asked for
+            them.
+
+        Raises
+        ------
+        StoreError
+            If there is no such frame, or it has changed since it was written.
+        """
+        return read_frame(self._kept(f"frames/{name}.parquet"))
+
+    def _kept(self, name: str) -> Path:
+        """Return the path of one of the run's files; say so where it is not there."""
+        path = self.folder / name
+        if not path.exists():
+            raise StoreError(
+                f"{path}: is not there. A repository keeps frames alone: train the run, or import "
+                "it (`ffensembles import`), to have its weights, activations and ensembles."
+            )
+        return path
 
     def activations(
         self, images: ArrayLike, labels: ArrayLike | None = None, *, device: str = "cpu"
@@ -118,6 +156,11 @@ def load_run(folder: str | Path) -> TrainedRun:
     ----------
     folder
         The run's folder: `results/runs/PROTOCOL/DATASET/MODEL/held-out-none/seed-0`.
+
+    Returns
+    -------
+    TrainedRun
+        The run; its files are read when they are asked for.
 
     Raises
     ------

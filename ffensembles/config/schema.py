@@ -220,8 +220,8 @@ class Setting(Group):
     """One open setting and the values it is given, each in turn, all else as it is."""
 
     key: str = Field(
-        description="key of a recipe, with points between groups: FF.theta; or a side of "
-        "Method 2's cut: ensembles.method2.max_rho"
+        description="key of a recipe, with points between groups: FF.theta; or of Method 2's cut: "
+        "ensembles.method2.cut, .max_rho or .max_n_h"
     )
     values: Annotated[list[Any], Some, Unique] = Field(description="its other values")
     models: Annotated[list[ModelName], Some, Unique] = Field(description="models that it concerns")

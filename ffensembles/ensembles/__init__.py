@@ -3,7 +3,8 @@
 A method is a function with its parameters beside it, registered under the name that
 configuration, paths and tables use. It takes a layer, an xarray Dataset with `activation`
 (presentation, neuroid) and the coordinates `label` and, where it is known, `correct` on
-presentation, and returns a Dataset over (category, neuroid) with at least
+presentation, and returns a Dataset over (category, neuroid), Method 1's `active` over (quantile,
+category, neuroid), with at least
 
 * `active` (bool): whether the unit belongs to the class's ensemble;
 * `mean`: the unit's mean activation over the class's presentations, ``<x>``;

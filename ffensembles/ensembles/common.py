@@ -16,6 +16,17 @@ Found = dict[str, NDArray[Any]]
 def ensemble_sizes(found: xr.Dataset) -> xr.DataArray:
     """Count the active units of each category; a lost category's size is missing (NaN).
 
+    Parameters
+    ----------
+    found
+        What a method returned: `active` (category, neuroid), with more dimensions or none, and
+        `n_presentations` (category).
+
+    Returns
+    -------
+    xarray.DataArray
+        `size`, in units, over the dimensions of `active` but `neuroid`.
+
     Examples
     --------
     >>> found = xr.Dataset(

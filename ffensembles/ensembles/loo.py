@@ -17,7 +17,7 @@ class Loo(Group):
     """Leave one out: a unit's mean exceeds (k + 1) times the mean of the others'."""
 
     k: Annotated[Number, Ge(0)] = Field(
-        1.0, description="how far beyond the others a unit must stand"
+        1.0, description="a unit's mean exceeds k + 1 times the mean of the other units' means"
     )
 
 
@@ -40,9 +40,11 @@ def loo(
     Parameters
     ----------
     layer
-        Activations of one layer, see the module's description.
+        Dataset with `activation` (presentation, neuroid), of any float type and in units of
+        activation, and on presentation the coordinate `label` (int) and, where it is known,
+        `correct` (bool). Without `correct` all presentations count.
     k
-        How far beyond the others a unit must stand, at least 0.
+        A unit is active if its mean exceeds k + 1 times the mean of the others; at least 0.
     categories
         Labels to look for; None takes those that occur.
     unseen
@@ -51,7 +53,15 @@ def loo(
     Returns
     -------
     xarray.Dataset
-        `active`, `mean` (category, neuroid); `threshold`, `n_presentations` (category).
+        `active`, `mean` (category, neuroid); `threshold`, in units of activation, and
+        `n_presentations` (category).
+
+    Raises
+    ------
+    ConfigError
+        If k is below 0.
+    KeyError
+        If the layer has no `label`.
 
     Examples
     --------

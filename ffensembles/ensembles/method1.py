@@ -53,7 +53,9 @@ def method1(
     Parameters
     ----------
     layer
-        Activations of one layer, see the module's description.
+        Dataset with `activation` (presentation, neuroid), of any float type and in units of
+        activation, and on presentation the coordinate `label` (int) and, where it is known,
+        `correct` (bool). Without `correct` all presentations count.
     quantiles
         Quantiles q in (0, 1).
     saturated
@@ -69,6 +71,13 @@ def method1(
     xarray.Dataset
         `active` (quantile, category, neuroid); `threshold` (quantile, category); `floor`
         (quantile), in units; `mean`, `median` (category, neuroid); `n_presentations` (category).
+
+    Raises
+    ------
+    ConfigError
+        If a quantile is not between 0 and 1.
+    KeyError
+        If the layer has no `label`.
 
     Examples
     --------

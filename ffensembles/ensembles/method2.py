@@ -74,7 +74,9 @@ def method2(
     Parameters
     ----------
     layer
-        Activations of one layer, see the module's description.
+        Dataset with `activation` (presentation, neuroid), of any float type and in units of
+        activation, and on presentation the coordinate `label` (int) and, where it is known,
+        `correct` (bool). Without `correct` all presentations count.
     epsilon
         Half width of the window, in units of activation, above 0.
     cut

@@ -1,1 +1,1 @@
-"""What every room needs: files, provenance, code dependencies, jobs, random streams, text."""
+"""What every package needs: files, provenance, code dependencies, jobs, random streams, text."""

@@ -1,6 +1,7 @@
 """What keys of the configuration are made of: groups, and types with what they allow in words.
 
-Every room that has parameters of its own describes them with these, beside the code they are for.
+Every package that has parameters of its own describes them with these, beside the code that they
+are for.
 """
 
 from collections.abc import Iterator, Mapping

@@ -352,8 +352,8 @@ def test_sizes_are_paired_by_run_layer_and_category() -> None:
 def test_analyses_import_no_torch() -> None:
     code = (
         "import importlib, pkgutil, sys\n"
-        "import ffensembles.analyses as rooms, ffensembles.publication.tables\n"
-        "names = [room.name for room in pkgutil.iter_modules(rooms.__path__)]\n"
+        "import ffensembles.analyses as packages, ffensembles.publication.tables\n"
+        "names = [package.name for package in pkgutil.iter_modules(packages.__path__)]\n"
         "for name in names: importlib.import_module(f'ffensembles.analyses.{name}')\n"
         "assert len(names) > 5 and 'torch' not in sys.modules"
     )

@@ -46,14 +46,14 @@ def test_every_relative_link_leads_to_a_file(page):
 def test_a_stage_has_one_name_everywhere():
     rows = [row[:3] for row in table("docs/architecture.md") if len(row) == 4]
     rules = {name for _, cell, _ in rows for name in re.findall(r"\w+", cell)}
-    rooms = [room for _, _, room in rows]
+    packages = [package for _, _, package in rows]
     library, tests = ROOT / "ffensembles", ROOT / "workflow_tests/library"
     assert rules == {path.stem for path in (ROOT / "rules").glob("*.smk")}
-    assert sorted(rooms) == sorted(path.parent.name for path in library.glob("*/__init__.py"))
+    assert sorted(packages) == sorted(path.parent.name for path in library.glob("*/__init__.py"))
     named = {path.stem.removeprefix("test_") for path in tests.glob("test_*.py")}
     assert {"datasets", "models", "engine", "training", "ensembles", "analyses"} <= named
     read = "\n".join(path.read_text() for path in tests.glob("test_*.py"))
-    assert not [room for room in rooms if f"ffensembles.{room}" not in read]
+    assert not [package for package in packages if f"ffensembles.{package}" not in read]
 
 
 def test_rooms_stand_in_the_order_of_the_lint_contract():

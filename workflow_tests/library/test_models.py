@@ -117,9 +117,9 @@ def test_no_model_is_told_apart_by_its_name():
     assert compared.search('if recipe.model == "BP":')
     assert compared.search("run['model'] in ('FF', 'BPFF')")
     assert not compared.search("for model in MODELS:")
-    rooms = [folder for folder in (ROOT / "ffensembles").iterdir() if folder.is_dir()]
-    free = [room for room in rooms if room.name not in ("publication", "__pycache__")]
+    packages = [folder for folder in (ROOT / "ffensembles").iterdir() if folder.is_dir()]
+    free = [package for package in packages if package.name not in ("publication", "__pycache__")]
     assert len(free) > 10
-    for path in (path for room in free for path in room.rglob("*.py")):
+    for path in (path for package in free for path in package.rglob("*.py")):
         for line in path.read_text().splitlines():
             assert not compared.search(line), f"{path.name}: {line.strip()}"

@@ -202,7 +202,7 @@ def test_the_librarys_own_files():
     files = library_files("ffensembles.analyses.sizes")
     assert {"ffensembles/analyses/sizes.py", "ffensembles/ensembles/common.py"} <= set(files)
     assert all((ROOT / name).is_file() for name in files)
-    # the workflow's own rooms are no part of the science
+    # the workflow's own packages are no part of the science
     assert "ffensembles/study/grid.py" not in files
 
 

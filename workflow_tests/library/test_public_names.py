@@ -1,4 +1,4 @@
-"""The names that `ffensembles` hands on, and what importing a room of it brings along."""
+"""The names that `ffensembles` hands on, and what importing a package of it brings along."""
 
 import pytest
 from importing import brought_along

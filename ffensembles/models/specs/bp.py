@@ -6,7 +6,7 @@ from ffensembles.models.spec import ModelSpec
 SPEC = ModelSpec(
     name="BP",
     title="BP",
-    description="BP: cross-entropy",
+    description="cross-entropy",
     order=3,
     reads_labels=False,
     normalises=False,

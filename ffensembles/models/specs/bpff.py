@@ -6,7 +6,7 @@ from ffensembles.models.spec import ModelSpec
 SPEC = ModelSpec(
     name="BPFF",
     title="BP/FF",
-    description="BP/FF: the same goodness, of all layers, end to end",
+    description="the same goodness, of all layers, end to end",
     order=2,
     reads_labels=True,
     normalises=True,

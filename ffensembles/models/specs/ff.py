@@ -6,7 +6,7 @@ from ffensembles.models.spec import ModelSpec
 SPEC = ModelSpec(
     name="FF",
     title="FF",
-    description="FF: layer by layer",
+    description="layer by layer",
     order=1,
     reads_labels=True,
     normalises=True,
