@@ -50,6 +50,20 @@ def test_the_page_is_made_from_this_study_and_its_nulls(finished: Workplace, jud
     assert place.jobs("all", **OWN) == {"make_report": 1, "all": 1}
 
 
+def test_an_edition_of_ones_own_is_compared_with_nothing(finished: Workplace):
+    """A table and a figure of it may have one name, which then makes both."""
+    own = {
+        "protocol": "sigmoid-linf",
+        "seed": "first",
+        "tables": {"mine": {"kind": "accuracy"}},
+        "figures": {"mine": {"kind": "sizes", "method": "loo"}},
+    }
+    jobs = finished.jobs("reproduction", editions={"mine": own}, **OWN)
+    assert (jobs["compare"], jobs["reproduction"]) == (1, 1)
+    jobs = finished.jobs("mine", editions={"mine": own})
+    assert (jobs["make_table"], jobs["draw_figure"]) == (1, 1)
+
+
 def test_the_sweep_trains_its_variations_and_nothing_else(finished: Workplace, tmp_path):
     place = finished.copy(tmp_path / "copy")
     assert place.jobs("sweep", **SWEEP)["train_run"] == 2
