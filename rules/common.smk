@@ -92,9 +92,7 @@ def code(*modules):
 
 def code_for_data(*modules):
     """Return an input function: the same, and the module that reads a job's data set."""
-    return lambda wildcards: code(
-        *modules, f"ffensembles.datasets.{DATASETS[wildcards.dataset].loader}"
-    )
+    return lambda wildcards: code(*modules, DATASETS[wildcards.dataset].module)
 
 
 def grow(base):

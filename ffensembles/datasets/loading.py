@@ -115,7 +115,7 @@ def load(
     """
     entry = _entry(dataset)
     fetch(entry, source=source, folder=folder)
-    reader = import_module(f"ffensembles.datasets.{entry.loader}")
+    reader = import_module(entry.module)
     images, labels = reader.load(entry, split, Path(folder), seed)
     whole = Split(images, labels.astype(np.int64), np.arange(len(labels)))
     if limit is None:

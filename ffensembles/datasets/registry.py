@@ -82,6 +82,11 @@ class Entry:
             return self.channel_mean, self.channel_std
         return (self.mean,) * self.shape[0], (self.std,) * self.shape[0]
 
+    @property
+    def module(self) -> str:
+        """The module of its loader."""
+        return f"ffensembles.datasets.{self.loader}"
+
 
 _ENTRIES = (
     Entry(

@@ -66,7 +66,7 @@ def _places(entry: Entry, source: str | None, file: str) -> list[str]:
     named = [f"{source.rstrip('/')}/{entry.name}/{file}"] if source else []
     public = entry.urls
     if not public:
-        public = import_module(f"ffensembles.datasets.{entry.loader}").mirrors(entry)
+        public = import_module(entry.module).mirrors(entry)
     return named + [f"{url.rstrip('/')}/{file}" for url in public]
 
 

@@ -38,6 +38,10 @@ class Method:
         """Whether it gives ensembles for several quantiles."""
         return "quantiles" in self.parameters.model_fields
 
+    def at(self, quantile: float | None) -> float | None:
+        """Return a quantile, or None where the method has none, whatever is configured."""
+        return quantile if self.has_quantiles else None
+
 
 METHODS: dict[str, Method] = {}
 """Every registered method by name; filled when `ffensembles.ensembles` is imported."""

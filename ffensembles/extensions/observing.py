@@ -242,6 +242,7 @@ def _ensembles(active: NDArray[np.bool_], final: NDArray[np.bool_]) -> dict[str,
     """Compare ensembles (classes, units) with those of the last epoch."""
     units = active.shape[1]
     size, last = active.sum(1), final.sum(1)
+    there = last > 0  # with an empty ensemble at the end there is nothing to compare
     shared = (active & final).sum(1)
     chance = size * last / units
     others = (active.sum(0) - active) > 0  # in the ensemble of another class
@@ -249,11 +250,11 @@ def _ensembles(active: NDArray[np.bool_], final: NDArray[np.bool_]) -> dict[str,
     return {
         "size": size,
         "units": units,
-        "jaccard": _ratio(shared, np.where(last > 0, size + last - shared, 0)),
-        "jaccard_chance": _ratio(chance, np.where(last > 0, size + last - chance, 0)),
+        "jaccard": _ratio(shared, there * (size + last - shared)),
+        "jaccard_chance": _ratio(chance, there * (size + last - chance)),
         "kept": _ratio(shared, last),
         "elsewhere": _ratio(elsewhere, last),
-        "elsewhere_chance": np.where(last > 0, (others & ~active).mean(1), np.nan),
+        "elsewhere_chance": np.where(there, (others & ~active).mean(1), np.nan),
     }
 
 

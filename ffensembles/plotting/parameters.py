@@ -42,7 +42,7 @@ class Found(Group):
     @property
     def at(self) -> float | None:
         """The quantile; None where the method has none, whatever `quantile` says."""
-        return self.quantile if METHODS[self.method].has_quantiles else None
+        return METHODS[self.method].at(self.quantile)
 
     @property
     def method_title(self) -> str:

@@ -374,9 +374,9 @@ def _summary(comparison: pd.DataFrame, claims: pd.DataFrame) -> str:
         f"- {len(claims)} tests of claims: "
         + _counts(claims["verdict"], (HOLDS, FAILS, UNDECIDED, NOT_RUN)),
     ]
-    if empty := sum(_empty(row) for row in claims.to_dict("records")):
+    if alike := sum(_as_untrained(row) for row in claims.to_dict("records")):
         lines.append(
-            f"- {AS_UNTRAINED} Of the claims that hold, {empty} {'is' if empty == 1 else 'are'} at "
+            f"- {AS_UNTRAINED} Of the claims that hold, {alike} {'is' if alike == 1 else 'are'} at "
             "least as true of untrained nets."
         )
     return "\n".join(lines)
@@ -400,12 +400,12 @@ def _claim_line(row: Mapping, titles: Mapping[str, str]) -> list[str]:
         sample_text(row),
         _rounded(row["null_untrained"]),
         _rounded(row["null_shuffled"]),
-        f"**{row['verdict']}**{f' {AS_UNTRAINED}' if _empty(row) else ''}",
+        f"**{row['verdict']}**{f' {AS_UNTRAINED}' if _as_untrained(row) else ''}",
         "" if pd.isna(row["note"]) else row["note"],
     ]
 
 
-def _empty(claim: Mapping) -> bool:
+def _as_untrained(claim: Mapping) -> bool:
     """Whether a claim holds that is as true of untrained nets."""
     return claim["verdict"] == HOLDS and _true(claim["as_untrained"])
 

@@ -115,8 +115,7 @@ class Sizes(Group):
     @property
     def at(self) -> float | None:
         """The quantile; None where the method has none, whatever `quantile` says."""
-        known = self.method in METHODS and METHODS[self.method].has_quantiles
-        return self.quantile if known else None
+        return METHODS[self.method].at(self.quantile) if self.method in METHODS else None
 
 
 class PositiveWeights(Group):

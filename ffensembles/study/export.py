@@ -207,8 +207,7 @@ def _wanted(
 @cache
 def code_here(dataset: str) -> str:
     """Return the digest of the code that trains on a data set in this checkout, as jobs have it."""
-    loader = f"ffensembles.datasets.{DATASETS[dataset].loader}"
-    files = library_files("ffensembles.training.run", loader)
+    files = library_files("ffensembles.training.run", DATASETS[dataset].module)
     return code_digest(ROOT / path for path in files)
 
 

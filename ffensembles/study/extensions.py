@@ -88,7 +88,7 @@ class Extensions:
             for table in edition.tables.values():
                 if table and table["kind"] == "sizes":
                     sizes = Sizes(**table)
-                    return sizes.method, sizes.quantile
+                    return sizes.method, sizes.at
         return _FALLBACK
 
     def files(self, name: str, edition: str | None = None) -> list[str]:

@@ -12,6 +12,7 @@ from workplace import Workplace
 from ffensembles import open_activations
 from ffensembles.analyses.tidy import read_frame
 from ffensembles.representations.store import open_tree
+from ffensembles.study.export import code_here
 
 RUN_KEYS = ["protocol", "dataset", "model", "held_out", "seed"]
 RUNS = 7  # three models by two seeds, and one without a class
@@ -37,6 +38,7 @@ def test_a_run_tells_its_story(finished: Workplace):
     run = json.loads((finished.results / FF / "run.json").read_text())
     assert run["run"] == dict(zip(RUN_KEYS, ["sigmoid-linf", "digits", "FF", None, 0], strict=True))
     assert run["n_train"] == 300
+    assert run["code_sha256"] == code_here("digits")  # as an import compares it
     assert run["engine"] == "WinnerStage"
     assert 0.1 < run["accuracy"]["network"] <= 1
     assert len(run["accuracy"]["layers"]) == 3
