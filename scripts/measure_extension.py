@@ -21,5 +21,5 @@ with logged(snakemake.log[0], snakemake.output[0]):
         methods=params.methods,
         observer=DynamicsObserver.configured(snakemake.config),
     )
-    frame = one.measure(run, one.parameters(**params.parameters))
+    frame = one.of_run(run, one.parameters(**params.parameters))
     write_frame(with_keys(frame, keys), snakemake.output[0])

@@ -42,6 +42,17 @@ class Method:
         """Return a quantile, or None where the method has none, whatever is configured."""
         return quantile if self.has_quantiles else None
 
+    def titled(self, quantile: float | None) -> str:
+        """Name the method with a quantile, in print.
+
+        Examples
+        --------
+        >>> METHODS["method1"].titled(0.95), METHODS["loo"].titled(None)
+        ('Method 1 at quantile 0.95', 'LOO')
+        """
+        at = self.at(quantile)
+        return self.title if at is None else f"{self.title} at quantile {at:g}"
+
 
 METHODS: dict[str, Method] = {}
 """Every registered method by name; filled when `ffensembles.ensembles` is imported."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from ffensembles.extensions.registry import EXTENSIONS
-from ffensembles.extensions.results import records
+from ffensembles.extensions.results import found_by, records
 from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.runs import variation_of
 from ffensembles.runtime.text import plural
@@ -58,7 +58,10 @@ def page(frames: Mapping[str, pd.DataFrame], titles: Mapping[str, str] | None = 
         for protocol, rows in frame.groupby(_base(frame), sort=False):
             paragraphs = one.said(results[of_protocol == protocol])
             head = f"**{protocol}** ({_runs(rows, titles or {})})"
-            parts += [head, "\n".join(f"- {text}" for text in paragraphs)]
+            parts += [
+                " ".join(filter(None, [head, found_by(rows)])),
+                "\n".join(f"- {text}" for text in paragraphs),
+            ]
     return "\n\n".join(parts) + "\n"
 
 

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from ffensembles.extensions.results import ResultsTable, results_table
+from ffensembles.ensembles import METHODS
+from ffensembles.extensions.results import ResultsTable, found_by, results_table
+from ffensembles.extensions.runs import OfEnsembles
 from ffensembles.publication.tables import TABLE_KINDS, TableKind
 from ffensembles.runtime.keys import Group
 
@@ -45,7 +48,7 @@ class Extension:
         `weights`, `metadata`, `activations`; `data` is the data set, `ensembles` the stores of
         every method.
     measure
-        Measures a run: a frame, to which the run's keys are added.
+        Measures a run: a frame, to which the run's keys are added, see `of_run`.
     results
         Turns the frame across runs into `results.COLUMNS`: estimates over runs, each beside its
         control.
@@ -80,6 +83,15 @@ class Extension:
     def module(self) -> str:
         """The module that defines it."""
         return self.measure.__module__
+
+    def of_run(self, run: ExtensionRun, parameters: Group) -> pd.DataFrame:
+        """Measure a run, and name the method that found its ensembles: `method`, `quantile`."""
+        frame = self.measure(run, parameters)
+        if not isinstance(parameters, OfEnsembles) or "method" in frame:
+            return frame
+        name = str(parameters.method)
+        at = METHODS[name].at(parameters.quantile)
+        return frame.assign(method=name, quantile=np.nan if at is None else at)
 
     def said(self, results: pd.DataFrame) -> list[str]:
         """Return the verdict's paragraphs, or that there is nothing to judge."""
@@ -128,5 +140,5 @@ def make_table(
 ) -> ResultsTable:
     """Make an extension's table from its frame across the runs of one protocol."""
     results = one.results(frame)
-    note = " ".join(filter(None, [*one.said(results), one.note]))
+    note = " ".join(filter(None, [*one.said(results), one.note, found_by(frame)]))
     return results_table(one.title, results, note, titles or {})

@@ -12,6 +12,7 @@ import pandas as pd
 from ffensembles.analyses.statistics import student
 from ffensembles.analyses.tidy import RUN_KEYS, whole_numbers
 from ffensembles.datasets import DATASETS
+from ffensembles.ensembles import METHODS
 from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.publication.tables import NOTHING, Table
 from ffensembles.runtime.text import listed, plural
@@ -118,6 +119,28 @@ def compared(
     if pairs.empty:
         return as_results([])
     return estimates(pairs, value, quantity, control=words, control_value=f"{value}_control")
+
+
+def found_by(frame: pd.DataFrame) -> str:
+    """Say which method found the ensembles of an extension's frame; nothing if it has none.
+
+    Of the frame of dynamics, which has every method, it is the one that the extension shows.
+
+    Examples
+    --------
+    >>> found_by(pd.DataFrame({"method": ["method1", "method1"], "quantile": 0.95}))
+    'Ensembles by Method 1 at quantile 0.95.'
+    """
+    if not {"method", "quantile"} <= {*frame.columns}:
+        return ""
+    if "of_edition" in frame:
+        frame = frame[frame["of_edition"].astype(bool)]
+    known = frame[["method", "quantile"]].drop_duplicates()
+    names = [
+        METHODS[row["method"]].titled(None if pd.isna(row["quantile"]) else row["quantile"])
+        for row in records(known)
+    ]
+    return f"Ensembles by {listed(names)}." if names else ""
 
 
 def records(rows: pd.DataFrame) -> list[dict[str, Any]]:

@@ -47,5 +47,4 @@ class Found(Group):
     @property
     def method_title(self) -> str:
         """The method and its quantile, in print."""
-        title = METHODS[self.method].title
-        return title if self.at is None else f"{title} at quantile {self.at:g}"
+        return METHODS[self.method].titled(self.quantile)

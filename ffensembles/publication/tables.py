@@ -192,11 +192,11 @@ def sizes_table(
     ):
         cells[name] = (cells[value] - level).abs() <= FLOOR_TOLERANCE * level
     lost = int(rows["lost"].sum())
-    title = METHODS[shown.method].title if shown.method in METHODS else shown.method
-    at = "" if shown.at is None else f" at quantile {shown.at:g}"
+    known = METHODS.get(shown.method)
+    title = known.titled(shown.at) if known else shown.method
     note = (
         f"Mean ± standard error over runs (number of runs) of the number of active units, by "
-        f"{title}{at}.{_floor(rows)} {lost} of {len(rows)} ensembles are missing: their class has "
+        f"{title}.{_floor(rows)} {lost} of {len(rows)} ensembles are missing: their class has "
         f"no correctly classified image.{_published(cells)}"
     )
     return Table("Size of ensembles", cells, note, (1, 2), titles or {})

@@ -29,6 +29,7 @@ from ffensembles.extensions.results import (
     compared,
     decided,
     estimates,
+    found_by,
     results_table,
 )
 from ffensembles.extensions.runs import halves, some_of_each
@@ -284,7 +285,7 @@ def test_a_figure_and_a_table_of_every_model(name, tmp_path):
     for model in ("FF", "BP"):
         for seed in (0, 1):
             run = run_of(model, seed=seed)
-            frame = one.measure(run, one.parameters(method="loo"))
+            frame = one.of_run(run, one.parameters(method="loo", quantile=0.9))
             frames.append(with_keys(frame, run.run))
     whole = pd.concat(frames, ignore_index=True)
     labels = {"digits": DatasetLabel("Digits", tuple("0123456789"))}
@@ -301,9 +302,15 @@ def test_a_figure_and_a_table_of_every_model(name, tmp_path):
     table = TABLE_KINDS[name].make(whole, TABLE_KINDS[name].parameters(), titles={}, look_up=None)
     assert {*table.cells.model} == {"FF", "BP"}
     assert all(f"{model} on Digits: " in table.note for model in ("FF", "BP"))
+    assert "Ensembles by LOO." in caption
+    assert table.note.endswith("Ensembles by LOO.")
+    other = whole.assign(method="method1", quantile=0.9)
+    both = found_by(pd.concat([whole, other]))
+    assert both == "Ensembles by LOO and Method 1 at quantile 0.9."
     text = page({name: whole})
     (short,) = re.findall(r"\*\*In short.\*\* (.*)", text)
     assert "groups of FF" in short
+    assert re.search(r"^\*\*.*\*\* \(.*\) Ensembles by LOO\.$", text, re.MULTILINE)
     cells = one.results(whole)
     named = {"causality": "silenced: loss of the class (accuracy)",
              "pruning": "share of accuracy that the union of ensembles keeps"}  # fmt: skip

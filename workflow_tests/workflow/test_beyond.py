@@ -52,6 +52,8 @@ def test_every_output_of_an_extension_opens(extended: Workplace, name: str):
     assert stem.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     caption = stem.with_suffix(".rst").read_text()
     assert "1 run" in caption
+    for text in (caption, (results / f"tables/2023/{name}.html").read_text()):
+        assert "Ensembles by Method 1 at quantile 0.95." in text
     page = (results / "reproduction/beyond.md").read_text()
     assert cells.shape[0] == 0 or "on Digits" in page
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from ffensembles.analyses.tidy import RUN_KEYS
+from ffensembles.extensions.results import found_by
 from ffensembles.plotting.captions import differences, n_of_runs, paragraph
 from ffensembles.plotting.models import colour_of, marker_of, model_handles, models_in
 from ffensembles.plotting.points import mean_handle, points_by_model
@@ -189,6 +190,7 @@ def caption(shown: Shown, parameters: CausalityFigure) -> str:
         if lost.any()
         else "",
         f"{empty:,} of {len(ensembles):,} ensembles are empty and do not count." if empty else "",
+        found_by(rows),
         differences(shown, models),
     )
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ffensembles.extensions.classes import IMAGES
+from ffensembles.extensions.results import found_by
 from ffensembles.plotting.captions import escape, n_of_runs, paragraph
 from ffensembles.plotting.models import (
     colour_of,
@@ -201,6 +202,7 @@ def caption(shown: Shown, parameters: Dimension) -> str:
         "one's being 2n (n = 1: TwoNN); bands are the range over runs. *C*, *D*: classes in the "
         "first (filled) and further layers (open), means over runs, against the size of the "
         "ensemble and the sparsity.",
+        found_by(rows),
         f"Median standard error of one class, from half samples: {'; '.join(errors)}."
         if errors
         else "",

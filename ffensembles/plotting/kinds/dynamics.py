@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from ffensembles.ensembles import METHODS
 from ffensembles.extensions.kinds.dynamics import curves
+from ffensembles.extensions.results import found_by
 from ffensembles.plotting.captions import differences, escape, n_of_runs, paragraph
 from ffensembles.plotting.models import models_in, title_of
 from ffensembles.plotting.registry import Needs, Shown, register
@@ -93,26 +93,15 @@ def caption(shown: Shown, parameters: DynamicsCurves) -> str:
         shown.figure,
         "Ensembles while a net trains",
         f"Thin lines are runs, {n_of_runs(runs, {})} per model and data set, thick lines their "
-        f"means. {_found_by(shown)} Jaccard indices are means over the classes with an ensemble to "
-        "compare with, and 1 at the last epoch by definition; by chance: what two sets of units of "
-        "these sizes, drawn at random, have. Read on a fixed sample of test images of each class, "
-        "whether or not they are classified correctly. Epochs are those of a layer's own "
-        "training where layers train one after another (FF), else of the net's. Accuracy is that "
-        "of the layer alone (FF) or of the network (nets trained as a whole).",
+        f"means. {found_by(shown.frames['dynamics'])} Jaccard indices are means over the classes "
+        "with an ensemble to compare with, and 1 at the last epoch by definition; by chance: what "
+        "two sets of units of these sizes, drawn at random, have. Read on a fixed sample of test "
+        "images of each class, whether or not they are classified correctly. Epochs are those of "
+        "a layer's own training where layers train one after another (FF), else of the net's. "
+        "Accuracy is that of the layer alone (FF) or of the network (nets trained as a whole).",
         f"Last epochs: {listed(epochs)}." if epochs else "There are no readings.",
         differences(shown, models),
     )
-
-
-def _found_by(shown: Shown) -> str:
-    """Name the method whose ensembles are shown."""
-    frame = shown.frames["dynamics"]
-    known = frame[frame["of_edition"].astype(bool)][["method", "quantile"]].drop_duplicates()
-    names = [
-        METHODS[method].title + ("" if pd.isna(quantile) else f" at quantile {quantile:g}")
-        for method, quantile in zip(known["method"], known["quantile"], strict=True)
-    ]
-    return f"Ensembles by {listed(names)}." if names else ""
 
 
 def _rows(shown: Shown) -> pd.DataFrame:

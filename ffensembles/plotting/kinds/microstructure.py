@@ -10,6 +10,7 @@ import pandas as pd
 
 from ffensembles.datasets import DATASETS
 from ffensembles.extensions.classes import IMAGES
+from ffensembles.extensions.results import found_by
 from ffensembles.plotting.captions import (
     DatasetLabel,
     escape,
@@ -203,11 +204,11 @@ def caption(shown: Shown, parameters: Microstructure) -> str:
         f"{explained} of their variance on average. Over {n_of_runs(runs, {})} per model "
         "and data set. *A*: share of classes with several patterns; grey symbols are the nulls: "
         "each unit shuffled over images, and one normal cloud of the same covariance. *B*: Jaccard "
-        "index of the active units of two patterns of a class; grey: images given to patterns at "
-        "random. *C*: images nearest to the mean of each pattern. *D*: activations of some images, "
-        "sorted by pattern, in the units in which patterns differ most. *C* and *D* show, of the "
-        "first run of the first model that has one, the class and layer whose second pattern has "
-        "the largest share of the class's images.",
+        "index of the active units of two patterns of a class, each pattern's own ensemble; grey: "
+        f"images given to patterns at random. {found_by(rows)} *C*: images nearest to the mean of "
+        "each pattern. *D*: activations of some images, sorted by pattern, in the units in which "
+        "patterns differ most. *C* and *D* show, of the first run of the first model that has one, "
+        "the class and layer whose second pattern has the largest share of the class's images.",
         *said,
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from ffensembles.extensions.kinds.pruning import RULES, WHOLE
+from ffensembles.extensions.results import found_by
 from ffensembles.plotting.captions import differences, n_of_runs, paragraph
 from ffensembles.plotting.models import colour_of, models_in, title_of
 from ffensembles.plotting.registry import Needs, Shown, register
@@ -141,6 +142,7 @@ def caption(shown: Shown, parameters: PruningFigure) -> str:
         f"are means over {n_of_runs(runs, {})} per model and data set.",
         "*Right*: time to predict an image in a batch, the least of several timings, of the nets "
         "of the strongest units and of the whole net.",
+        found_by(rows),
         differences(shown, models),
     )
 
