@@ -91,7 +91,7 @@ rule measure_probes:
     input:
         data=kept(paths.pattern("data")),
         weights=paths.pattern("weights"),
-        code=code_for_data(
+        code=code_for_run(
             RUN_FRAMES["probes"].measure.__module__,
             "ffensembles.representations.unlabelled",
         ),

@@ -22,6 +22,7 @@ from ffensembles.runtime.dependencies import library_files
 from ffensembles.runtime.jobs import check_surroundings, importable
 from ffensembles.study import Study
 from ffensembles.study.checkout import date_alike
+from ffensembles.study.code import files_of_run
 from ffensembles.study.frames import (
     applies,
     frame_file,
@@ -81,18 +82,26 @@ def runs_listed():
     return configuration_files() if study.config.keep else []
 
 
+def as_inputs(files):
+    """Return some of the library's files as inputs of a rule."""
+    return [kept(os.path.relpath(ROOT / path)) for path in files]
+
+
 @cache
 def code(*modules):
     """Return the library's files that some modules import: results follow the science."""
-    return [
-        kept(os.path.relpath(ROOT / path))
-        for path in library_files(*modules, root=ROOT)
-    ]
+    return as_inputs(library_files(*modules, root=ROOT))
 
 
-def code_for_data(*modules):
-    """Return an input function: the same, and the module that reads a job's data set."""
-    return lambda wildcards: code(*modules, DATASETS[wildcards.dataset].module)
+@cache
+def code_of_run(dataset, model, *modules):
+    """Return the same for a run: of data sets and models its own alone."""
+    return as_inputs(files_of_run(dataset, model, *modules))
+
+
+def code_for_run(*modules):
+    """Return an input function: the library's files for a job's run."""
+    return lambda wildcards: code_of_run(wildcards.dataset, wildcards.model, *modules)
 
 
 def grow(base):

@@ -5,7 +5,7 @@
 rule measure_extension:
     input:
         unpack(extension_inputs),
-        code=lambda wildcards: code_for_data(
+        code=lambda wildcards: code_for_run(
             "ffensembles.extensions.runs", EXTENSIONS[wildcards.extension].module
         )(wildcards),
     output:

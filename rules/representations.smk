@@ -5,7 +5,7 @@ rule read_activations:
     input:
         data=kept(paths.pattern("data")),
         weights=paths.pattern("weights"),
-        code=code_for_data("ffensembles.representations.readout"),
+        code=code_for_run("ffensembles.representations.readout"),
     output:
         (
             temp(paths.pattern("activations"))

@@ -5,7 +5,7 @@ rule train_block:
     # runs that differ in their seed alone, in one job; each goes to the cache, where `train_run` finds it
     input:
         data=kept(paths.pattern("data")),
-        code=code_for_data("ffensembles.training.run"),
+        code=code_for_run("ffensembles.training.run"),
     output:
         paths.pattern("block"),
     log:
@@ -35,7 +35,7 @@ rule train_run:
     input:
         data=kept(paths.pattern("data")),
         block=block,
-        code=code_for_data("ffensembles.training.run"),
+        code=code_for_run("ffensembles.training.run"),
     output:
         weights=paths.pattern("weights"),
         history=paths.pattern("history"),

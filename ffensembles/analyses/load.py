@@ -16,6 +16,7 @@ from ffensembles.errors import StoreError
 from ffensembles.models.recipe import Recipe
 from ffensembles.representations.store import open_activations, open_tree
 from ffensembles.representations.weights import load_weights
+from ffensembles.runtime.text import listed
 from ffensembles.training.metadata import read_run
 
 _NO_METHODS = ("activations", "sample")
@@ -96,14 +97,22 @@ class TrainedRun:
         name
             `sizes`, `sharing`, `sparsity`, `positive_weights`, `positive_weights_by_unit`; of a run
             without a class `unseen`. `dissimilarities` and `probes` where a figure has asked for
-            them.
+            them. `shuffled-sizes` and `shuffled-sharing` where labels were shuffled (the null). Of
+            extensions `causality`, `pruning` and so on where they were measured.
 
         Raises
         ------
         StoreError
             If there is no such frame, or it has changed since it was written.
         """
-        return read_frame(self._kept(f"frames/{name}.parquet"))
+        kept = [*self.folder.glob("frames/*.parquet"), *self.folder.glob("extensions/*.parquet")]
+        known = {path.stem: path for path in kept}
+        if name not in known:
+            raise StoreError(
+                f"{self.folder}: has no frame {name}; there are: {listed(sorted(known))}. Others "
+                "are measured where a table or a figure asks for them, or an extension."
+            )
+        return read_frame(known[name])
 
     def _kept(self, name: str) -> Path:
         """Return the path of one of the run's files; say so where it is not there."""

@@ -25,7 +25,7 @@ class RunResults:
     run
         The run's keys: protocol, dataset, model, held_out, seed.
     files
-        Its files by what they hold: `weights`, `activations`, `sample`.
+        Its files by what they hold, those that the analysis asks for: `weights`, `activations`.
     stores
         Its ensembles' files by method.
     unlabelled

@@ -26,6 +26,7 @@ from ffensembles.extensions import EXTENSIONS
 from ffensembles.extensions.runs import OfEnsembles
 from ffensembles.models.spec import MODELS
 from ffensembles.plotting.registry import KINDS
+from ffensembles.publication.editions import PUBLICATIONS
 from ffensembles.publication.tables import TABLE_KINDS
 from ffensembles.runtime.keys import Group, leaves
 from ffensembles.runtime.keys import shown as _text
@@ -249,6 +250,10 @@ def _editions(
             yield wrong(path, name, "letters, digits and hyphens")
         if edition.protocol not in recipes:
             yield wrong((*path, "protocol"), edition.protocol, recipes)
+        known = PUBLICATIONS.get(name)
+        if known is not None and edition.protocol != known.protocol:
+            text = f"{known.protocol}, as it was published; an edition of your own has another name"
+            yield wrong((*path, "protocol"), edition.protocol, text)
         of_protocol = _seeds_of(edition.protocol, seeds, own_seeds)
         if edition.seed != "first" and edition.seed not in of_protocol:
             yield wrong((*path, "seed"), edition.seed, ["first", *of_protocol])
@@ -312,13 +317,15 @@ def _parameters(
     if method not in (None, *METHODS):
         yield wrong((*path, "method"), method, METHODS)
         return
-    quantile, computed = getattr(shown, "quantile", None), ensembles.method1.quantiles
-    # an extension without one takes that of the edition's table
-    needed = method is not None and METHODS[method].has_quantiles and hasattr(shown, "quantile")
-    needed = needed and not isinstance(shown, OfEnsembles)
-    if quantile not in computed and (quantile is not None or needed):
-        text = f"{', '.join(map(_text, computed))} (ensembles.method1.quantiles)"
-        yield wrong((*path, "quantile"), quantile, text)
+    if method is None or METHODS[method].has_quantiles:
+        of, quantile = method or "method1", getattr(shown, "quantile", None)
+        computed = getattr(ensembles, of).quantiles
+        # an extension without one takes that of the edition's table
+        needed = method is not None and hasattr(shown, "quantile")
+        needed = needed and not isinstance(shown, OfEnsembles)
+        if quantile not in computed and (quantile is not None or needed):
+            text = f"{', '.join(map(_text, computed))} (ensembles.{of}.quantiles)"
+            yield wrong((*path, "quantile"), quantile, text)
     layer = getattr(shown, "layer", None)
     if layer is not None and depth is not None and layer > depth[0]:
         yield wrong((*path, "layer"), layer, f"a layer from 1 to {depth[0]} ({depth[1]})")
@@ -427,10 +434,22 @@ def _settings(
                 said = f"found {_text(value)}, which {section}.settings[{first}] gives "
                 said += f"{setting.key} too; allowed: each value once, for all its models"
                 yield Problem((*path, "values", at), said)
+        yield from _unconcerned(setting, path)
         fixed = _fixed(setting, mathematics, ensembles)
         if fixed:
             said = f"found {setting.key}, which changes nothing while {fixed}"
             yield Problem((*path, "key"), f"{said}. Change that, or vary it instead.")
+
+
+def _unconcerned(setting: Setting, path: Path) -> Iterator[Problem]:
+    """Yield a problem for each model that a setting changes nothing of."""
+    group = setting.key.partition(".")[0]
+    for place, name in enumerate(setting.models):
+        if name in MODELS and (
+            setting.key in MODELS[name].unread or (group in MODELS and group != name)
+        ):
+            said = f"found {name}, of which {setting.key} changes nothing"
+            yield Problem((*path, "models", place), f"{said}. Leave it out.")
 
 
 def _fixed(setting: Setting, mathematics: Any, ensembles: Any) -> str:
@@ -438,6 +457,8 @@ def _fixed(setting: Setting, mathematics: Any, ensembles: Any) -> str:
     of_box = [f"{OF_CUT}max_rho", f"{OF_CUT}max_n_h"]
     if setting.key in of_box and ensembles.method2.cut == "gap":
         return f"{OF_CUT}cut is gap"
+    if setting.key == "held_out_negatives" and mathematics.negatives == "permuted":
+        return "negatives is permuted"
     for model in setting.models:
         own = getattr(getattr(mathematics, model), setting.key, None)
         if own is not None:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import create_model
+from pydantic import AfterValidator, create_model
 
 from ffensembles.ensembles import METHODS
 from ffensembles.extensions import EXTENSIONS
@@ -10,6 +10,7 @@ from ffensembles.models.fit import Negatives
 from ffensembles.models.recipe import Norm
 from ffensembles.models.spec import MODELS
 from ffensembles.runtime.keys import (
+    Allowed,
     Count,
     Field,
     Folder,
@@ -77,10 +78,18 @@ class Images(Group):
     split_seed: Seed = Field(description="draws which images are used, and the split of `digits`")
 
 
+def _none_or_several(count: int) -> int:
+    if count == 1:  # one alone is not the last
+        raise ValueError
+    return count
+
+
 class Readings(Group):
     """Readings of nets while they train, for the extension `dynamics`."""
 
-    epochs: Annotated[Whole, Ge(0)] = Field(
+    epochs: Annotated[
+        Whole, Ge(0), AfterValidator(_none_or_several), Allowed("0, or a whole number from 2")
+    ] = Field(
         12, description="log-spaced epochs after which a net is read, first and last included; "
         "0: never"
     )  # fmt: skip

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ffensembles.datasets.registry import Entry
+from ffensembles.datasets.entry import Entry
 from ffensembles.errors import DataError
 from ffensembles.runtime.files import WAY_OUT
 

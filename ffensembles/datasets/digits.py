@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ffensembles.datasets.registry import Entry
+from ffensembles.datasets.entry import Entry
 from ffensembles.runtime.random import random_stream
 
 _TEST = 360  # a fifth of 1,797

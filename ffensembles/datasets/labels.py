@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 def label_positions(shape: tuple[int, int, int], n_classes: int) -> NDArray[np.int64]:
     """Return each label's pixel in every channel, (channels, labels), in the flattened image.
 
-    They are the first pixels of a channel's first row; colour images carry the label in all
+    They are the first pixels of a channel, row by row; colour images carry the label in all
     channels.
     """
     channels, height, width = shape

@@ -3,12 +3,13 @@
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ffensembles.datasets.registry import DATASETS, Entry
+from ffensembles.datasets.entry import Entry
+from ffensembles.datasets.registry import DATASETS
 from ffensembles.datasets.sources import obtain
 from ffensembles.errors import DataError
 from ffensembles.runtime.files import write_json
@@ -111,12 +112,15 @@ def load(
     Raises
     ------
     DataError
-        As `fetch`, or if more images are wanted than there are.
+        As `fetch`, if more images are wanted than there are, or if the loader returns what is not
+        of the entry.
     """
     entry = _entry(dataset)
     fetch(entry, source=source, folder=folder)
     reader = import_module(entry.module)
     images, labels = reader.load(entry, split, Path(folder), seed)
+    if wrong := _wrong(entry, images, labels):
+        raise DataError(f"{entry.name}: {entry.module}.load returned {wrong}.")
     whole = Split(images, labels.astype(np.int64), np.arange(len(labels)))
     if limit is None:
         return whole
@@ -126,6 +130,20 @@ def load(
             f"{len(labels)}; write a smaller number or null."
         )
     return whole.take(stratified(whole.labels, limit, random_stream(seed, f"subset of {split}")))
+
+
+def _wrong(entry: Entry, images: NDArray[Any], labels: NDArray[Any]) -> str:
+    """Say what is wrong with what a loader returned; nothing if it is as the entry says."""
+    if images.dtype != np.uint8:
+        return f"images of type {images.dtype}; needed are values 0 to 255 of type uint8"
+    if images.ndim != 4 or images.shape[1:] != entry.shape:
+        return f"images of shape {images.shape}; needed is (images, *{entry.shape})"
+    if labels.shape != images.shape[:1]:
+        return f"labels of shape {labels.shape} for {len(images)} images"
+    known = len(entry.classes)
+    if labels.dtype.kind not in "iu" or ((labels < 0) | (labels >= known)).any():
+        return f"labels that are not whole numbers from 0 to {known - 1}"
+    return ""
 
 
 def stratified(labels: NDArray[np.int64], n: int, rng: np.random.Generator) -> NDArray[np.int64]:

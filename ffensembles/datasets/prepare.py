@@ -7,11 +7,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ffensembles.datasets.entries.mnist import ENTRY as MNIST  # every run depends on its scale
 from ffensembles.datasets.labels import blank, label_positions, standardise
 from ffensembles.datasets.loading import load
 from ffensembles.datasets.registry import DATASETS
-
-_STUDY = "mnist"  # the study standardises every data set with MNIST's mean and deviation
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,8 @@ def present(
     entry = DATASETS[name]
     if images.shape[1:] != entry.shape:
         raise ValueError(f"images: found {images.shape[1:]} each, {name} has {entry.shape}.")
-    scale = DATASETS[_STUDY] if standardisation == "mnist" else entry
+    # the study standardises every data set with MNIST's mean and deviation
+    scale = MNIST if standardisation == "mnist" else entry
     mean, std = scale.scale(by_channel=standardisation == "channel")
     x = standardise(images, mean, std)
     if label_value == "dataset":

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, cast
 
-from ffensembles.datasets.registry import Entry
+from ffensembles.datasets.entry import Entry
 from ffensembles.errors import DataError
 from ffensembles.runtime.files import atomic_path, checksum
 
@@ -65,8 +65,8 @@ def _places(entry: Entry, source: str | None, file: str) -> list[str]:
     """Return where to look, in order. A named source comes first, then the public places."""
     named = [f"{source.rstrip('/')}/{entry.name}/{file}"] if source else []
     public = entry.urls
-    if not public:
-        public = import_module(entry.module).mirrors(entry)
+    if not public:  # a loader need know none
+        public = getattr(import_module(entry.module), "mirrors", lambda _: ())(entry)
     return named + [f"{url.rstrip('/')}/{file}" for url in public]
 
 

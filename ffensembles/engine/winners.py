@@ -15,10 +15,12 @@ each in the same order of summation. The largest of these is the winner; among e
 lowest index, as in `torch.max`. The screen only excludes units; it never supplies a value. Where
 many units lie within each other's bounds, as for some negative data in deeper layers, few can be
 excluded. Such *crowded* presentations take the full product and its maximum, as the plain
-algorithm does. A side most of whose presentations are crowded is not screened for some epochs.
-All presentations of one image read the same inputs and differ in label pixels, which screen,
-candidates and full product add one by one. Each presentation is searched by itself; where one of
-an image's is crowded, all are treated as crowded.
+algorithm does. Exact it is up to the rounding of the activation: near 1 float32 sigmoids are equal
+where pre-activations are not. The plain algorithm then takes the first of the equal units, this one
+that with the largest pre-activation. A side most of whose presentations are crowded is not screened
+for some epochs. All presentations of one image read the same inputs and differ in label pixels,
+which screen, candidates and full product add one by one. Each presentation is searched by itself;
+where one of an image's is crowded, all are treated as crowded.
 Which presentations are crowded follows from the numbers and from the directions kept. `state`
 returns these, so that a resumed run takes the same path to the last bit.
 """

@@ -48,13 +48,40 @@ def by_category(
     which: tuple[Iterable[int] | None, int | None],
     coords: dict[str, NDArray[Any]] | None = None,
 ) -> xr.Dataset:
-    """Apply `find` to each category's matrix and label what it returns."""
+    """Apply `find` to each category's matrix and label what it returns.
+
+    Parameters
+    ----------
+    layer
+        As methods take it: `activation` (presentation, neuroid) with labels.
+    find
+        Takes a category's matrix (presentations, units), which has a row at least, and returns
+        arrays by name, `active` among them.
+    dims
+        Their dimensions; `mean` (neuroid) is added.
+    which
+        Labels to look for, and the label of a class that the net was not trained on. For None the
+        layer's attributes `categories` and `held_out` say it, as an opened store has them;
+        without these it is the labels that occur, and no class.
+    coords
+        Coordinates of dimensions other than category and neuroid.
+
+    Returns
+    -------
+    xarray.Dataset
+        Each variable with `category` as a dimension, and `n_presentations` (category). A category
+        without presentations has no active unit, and is missing (NaN) in all else.
+    """
+    categories, unseen = which
+    if categories is None and "categories" in layer.attrs:
+        categories = range(len(layer.attrs["categories"]))
+    unseen = layer.attrs.get("held_out") if unseen is None else unseen
     sizes = {"neuroid": layer.sizes["neuroid"], **{k: len(v) for k, v in (coords or {}).items()}}
     dims = {**dims, "mean": ("neuroid",)}
     found: list[Found] = []
     labels: list[int] = []
     counts: list[int] = []
-    for category, x in matrices(layer, *which):
+    for category, x in matrices(layer, categories, unseen):
         labels.append(category)
         counts.append(len(x))
         if len(x):

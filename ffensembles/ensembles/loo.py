@@ -46,9 +46,10 @@ def loo(
     k
         A unit is active if its mean exceeds k + 1 times the mean of the others; at least 0.
     categories
-        Labels to look for; None takes those that occur.
+        Labels to look for; None takes those of the layer's attributes, or those that occur.
     unseen
-        Label of a class the net was not trained on: all its presentations count.
+        Label of a class the net was not trained on: all its presentations count. None takes that
+        of the layer's attributes, if they name one.
 
     Returns
     -------

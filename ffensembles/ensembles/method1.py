@@ -62,9 +62,10 @@ def method1(
         Whether units whose median is the largest value of X are active; False is the definition
         to the letter. It matters only where values are tied at the top.
     categories
-        Labels to look for; None takes those that occur.
+        Labels to look for; None takes those of the layer's attributes, or those that occur.
     unseen
-        Label of a class the net was not trained on: all its presentations count.
+        Label of a class the net was not trained on: all its presentations count. None takes that
+        of the layer's attributes, if they name one.
 
     Returns
     -------

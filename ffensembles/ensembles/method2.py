@@ -87,9 +87,10 @@ def method2(
         Largest value an activation can have, infinity if there is none; the window is then
         ``2 * epsilon`` wide everywhere. None: see `largest_possible`.
     categories
-        Labels to look for; None takes those that occur.
+        Labels to look for; None takes those of the layer's attributes, or those that occur.
     unseen
-        Label of a class the net was not trained on: all its presentations count.
+        Label of a class the net was not trained on: all its presentations count. None takes that
+        of the layer's attributes, if they name one.
 
     Returns
     -------

@@ -10,6 +10,7 @@ import xarray as xr
 from ffensembles.errors import ConfigError
 from ffensembles.representations.layers import layer_names
 from ffensembles.runtime.keys import Group
+from ffensembles.runtime.text import listed
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,11 @@ def find_ensembles(tree: xr.DataTree, method: str, **parameters: Any) -> xr.Data
         near = difflib.get_close_matches(method, METHODS, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise ConfigError(f"method: found {method!r}, allowed are {', '.join(METHODS)}.{hint}")
+    known = {*METHODS[method].parameters.model_fields, "categories", "unseen"}
+    if wrong := {*parameters} - known:
+        raise ConfigError(
+            f"{method}: has no {listed(sorted(wrong))}; it takes {listed(sorted(known))}."
+        )
     names = tree.attrs.get("categories")
     options = {
         "categories": None if names is None else range(len(names)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -65,10 +65,11 @@ class DynamicsObserver:
         """What a checkpoint and a file of readings must agree with."""
         return self._digest(self.methods)
 
-    def fits(self, settings: str) -> bool:
+    def fits(self, settings: str, read: Iterable[str] | None = None) -> bool:
         """Say whether readings are as this observer's, from the `settings` that their file has.
 
-        Those made before a method had some parameter are, if it has the value of before.
+        Those made before a method had some parameter are, if it has the value of before; those
+        made before there was some method are, too: `read` names the methods of the file.
 
         Examples
         --------
@@ -76,15 +77,19 @@ class DynamicsObserver:
         >>> before = DynamicsObserver(6, 50, {"method2": {}})
         >>> [one.fits(before.identity) for one in (box, gap)]
         [True, False]
+        >>> more = DynamicsObserver(6, 50, {"method2": {"cut": "box"}, "mine": {}})
+        >>> more.fits(box.identity), more.fits(box.identity, ["method2"])
+        (False, True)
         >>> DynamicsObserver(6, 50, {"loo": {"k": 1.0}}).fits(
         ...     DynamicsObserver(6, 50, {"loo": {"k": 1}}).identity)
         True
         """
+        now = {name: self.methods[name] for name in read or self.methods if name in self.methods}
         before = {
             name: {k: v for k, v in own.items() if (k, v) not in _ADDED.get(name, {}).items()}
-            for name, own in self.methods.items()
+            for name, own in now.items()
         }
-        return settings in (self.identity, self._digest(before))
+        return settings in (self._digest(now), self._digest(before))
 
     def _digest(self, methods: Mapping[str, Mapping[str, Any]]) -> str:
         content = [VERSION, self.readings, self.images, _plain(methods)]

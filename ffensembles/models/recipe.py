@@ -163,3 +163,16 @@ class Recipe:
     def but(self, **changes: Any) -> "Recipe":
         """Return the same recipe with some entries changed."""
         return replace(self, **changes)
+
+
+def _check_parameters() -> None:
+    """Raise TypeError where a model has a parameter that a recipe would leave out."""
+    known = {field.name for field in fields(Recipe)}
+    for name, one in spec.MODELS.items():
+        if unknown := sorted({*one.parameters.model_fields} - known):
+            raise TypeError(
+                f"{name}: its parameter {unknown[0]} is no attribute of Recipe; write it there."
+            )
+
+
+_check_parameters()

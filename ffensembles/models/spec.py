@@ -70,6 +70,23 @@ class ModelSpec:
     winner_search: bool = False
     trains_as: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
+    @property
+    def unread(self) -> frozenset[str]:
+        """Keys of a protocol, those of models left out, that change nothing of this model."""
+        keys: set[str] = set()
+        if not self.reads_labels:
+            keys |= {"label_value", "negatives", "held_out_negatives", "unseen_label"}
+        if not self.normalises:
+            keys |= {"normalisation", "normalise_input"}
+        if self.readout:
+            keys |= {"goodness", "prediction"}
+        return frozenset(keys)
+
+    @property
+    def declared(self) -> str:
+        """The module of this specification."""
+        return f"ffensembles.models.specs.{self.name.lower()}"
+
 
 def resolve(step: str) -> Callable[..., Any]:
     """Import a step, given as "module:function".
@@ -98,12 +115,16 @@ def trained_as(model: str, setting: str, value: str) -> str:
 def _registered() -> dict[str, ModelSpec]:
     """Import every module of `models.specs`; return their models by name, in order."""
     package = importlib.import_module("ffensembles.models.specs")
-    modules = (
-        importlib.import_module(f"{package.__name__}.{module.name}")
-        for module in pkgutil.iter_modules(package.__path__)
-    )
-    specs = sorted((module.SPEC for module in modules), key=lambda spec: (spec.order, spec.name))
-    return {spec.name: spec for spec in specs}
+    specs: list[ModelSpec] = []
+    for module in pkgutil.iter_modules(package.__path__):
+        one = importlib.import_module(f"{package.__name__}.{module.name}").SPEC
+        if one.name.lower() != module.name:
+            raise ValueError(
+                f"{package.__name__}.{module.name}: its model is named {one.name!r}; name the file "
+                f"{one.name.lower()}.py."
+            )
+        specs.append(one)
+    return {one.name: one for one in sorted(specs, key=lambda one: (one.order, one.name))}
 
 
 MODELS: dict[str, ModelSpec] = _registered()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MAX_ROWS = 500
 """Rows of a map; more could be told apart neither on a page nor on a screen."""
 
-_LEAST_SHARE = 0.06  # of a map's height, for each class: room for its name
+_LEAST_SHARE = 0.06  # of a map's height, for each class: room for its name; half of it at most
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,8 @@ def sorted_map(
         else x
         for x in found
     ]
-    least = max(1, round(_LEAST_SHARE * max(1, sum(map(len, rows)))))
+    share = min(_LEAST_SHARE, 0.5 / n_classes)
+    least = max(1, round(share * max(1, sum(map(len, rows)))))
     few = [c for c, x in enumerate(rows) if 0 < len(x) < least]
     blank = np.full((1, layer.sizes["neuroid"]), np.nan)
     shown = [

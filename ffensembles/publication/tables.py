@@ -14,6 +14,7 @@ import pandas as pd
 
 from ffensembles.analyses.tidy import over_seeds, whole_numbers, write_frame
 from ffensembles.ensembles import METHODS
+from ffensembles.errors import StoreError
 from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.publication.numbers import (
     SIZE_METHOD,
@@ -178,6 +179,12 @@ def sizes_table(
         As for `accuracy_table`. Published sizes stand beside those of the method and quantile
         that they were measured with.
     """
+    found = sizes.method.unique().tolist()
+    if found and shown.method not in found:
+        raise StoreError(
+            f"sizes: has rows of {', '.join(found)}, none of {shown.method}; runs whose ensembles "
+            "were found before there was this method have none."
+        )
     rows = sizes[(sizes.method == shown.method) & sizes.held_out.isna()]
     if shown.at is not None:
         rows = rows[np.isclose(rows["quantile"].astype(float), shown.at)]

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 """Folder that holds this package."""
 
 
-def library_files(*modules: str, root: str | Path = ROOT) -> list[str]:
+def library_files(*modules: str, own: Collection[str] = (), root: str | Path = ROOT) -> list[str]:
     """Return the project's own files that some of its modules import, themselves included.
 
     Imports are read from the source, wherever they stand in it, and followed. Importing `a.b.c`
@@ -31,6 +32,9 @@ def library_files(*modules: str, root: str | Path = ROOT) -> list[str]:
     ----------
     modules
         Dotted names, such as `ffensembles.training.run`.
+    own
+        Modules that a package finds by `pkgutil`. Where one of them is named, the package's others
+        do not count: what is asked of the package is known.
     root
         Folder that holds the package.
 
@@ -60,8 +64,15 @@ def library_files(*modules: str, root: str | Path = ROOT) -> list[str]:
         parents = [module.rsplit(".", depth)[0] for depth in range(1, module.count("."))]
         waiting += [(parent, False) for parent in parents]
         # what a package hands on does not make its modules depend on each other
-        waiting += [(other, named) for other in _imported(file, module, named)]
+        for other, discovered in _imported(file, module, named):
+            if not discovered or other in own or not _beside(other, own):
+                waiting.append((other, named))
     return sorted({file.relative_to(root).as_posix() for file in found.values()})
+
+
+def _beside(module: str, others: Collection[str]) -> bool:
+    """Say whether a module is in the package of one of the others."""
+    return any(other.rpartition(".")[0] == module.rpartition(".")[0] for other in others)
 
 
 @cache
@@ -73,19 +84,21 @@ def _file(root: Path, module: str) -> Path | None:
 
 
 @cache
-def _imported(file: Path, module: str, named: bool) -> tuple[str, ...]:
+def _imported(file: Path, module: str, named: bool) -> tuple[tuple[str, bool], ...]:
     """Return the modules that a file imports; a name taken from one may itself be a module.
 
-    `named` adds the modules that a package finds by `pkgutil`.
+    `named` adds the modules that a package finds by `pkgutil`. Each stands beside whether it was
+    found so.
     """
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     statements, texts = _read(file)
     found: list[str] = []
+    discovered: list[str] = []
     for node in statements:
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
             if named and file.name == "__init__.py" and "pkgutil" in found:
-                found += [
+                discovered += [
                     f"{package}.{path.stem}"
                     for path in file.parent.glob("*.py")
                     if path.stem != "__init__"
@@ -101,8 +114,9 @@ def _imported(file: Path, module: str, named: bool) -> tuple[str, ...]:
             found.append(later[1])
         elif "pkgutil" in found and _DOTTED.fullmatch(text):  # the package that it looks through
             folder = _top(file, module).joinpath(*text.split("."))
-            found += [text, *(f"{text}.{path.stem}" for path in folder.glob("[!_]*.py"))]
-    return tuple(found)
+            found.append(text)
+            discovered += [f"{text}.{path.stem}" for path in folder.glob("[!_]*.py")]
+    return (*((name, False) for name in found), *((name, True) for name in discovered))
 
 
 @cache

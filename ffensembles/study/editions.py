@@ -9,6 +9,7 @@ from ffensembles.config import Config
 from ffensembles.config.schema import Edition
 from ffensembles.datasets import DATASETS
 from ffensembles.ensembles import METHODS
+from ffensembles.errors import ConfigError
 from ffensembles.extensions import EXTENSIONS
 from ffensembles.models.recipe import MODEL_TITLES
 from ffensembles.plotting.registry import KINDS, Needs
@@ -73,6 +74,12 @@ class Editions:
 
         One that shows a run without a class cannot, where there is no such run.
         """
+        for name in EXTENSIONS:
+            if name not in KINDS:
+                raise ConfigError(
+                    f"{name}: this extension has no kind of figure; write "
+                    f"ffensembles/plotting/kinds/{name}.py."
+                )
         figures = {**self.config.editions[edition].figures, **_OF_EXTENSIONS}
         known = {n: KINDS[one["kind"]].parameters(**one) for n, one in figures.items() if one}
         return {n: one for n, one in known.items() if self._variants(edition, one)}
@@ -147,19 +154,24 @@ class Editions:
         return True
 
     def showing(self, frame: str) -> list[Run]:
-        """Return the runs that a frame is measured on which only figures ask for.
+        """Return the runs that a frame is measured on which only tables and figures ask for.
 
-        They are those of the protocols whose edition has a figure that is drawn from the frame,
-        or from one that is made of it.
+        They are those of the protocols whose edition has a table or a figure that is made from the
+        frame, or from one that is made of it.
         """
         protocols = {
             one.protocol
             for name, one in self.all.items()
-            for figure in self.figures(name)
-            for needed in self.needs(name, figure).frames
+            for needed in self._frames(name)
             if run_frame_of(needed) == run_frame_of(frame)
         }
         return applies(frame, self.grid.select(protocol=protocols))
+
+    def _frames(self, edition: str) -> list[str]:
+        """Return the frames that an edition's tables and figures are made from."""
+        of_tables = [TABLE_KINDS[one.kind].frame for one in self.tables(edition).values()]
+        figures = (self.needs(edition, figure).frames for figure in self.figures(edition))
+        return [*of_tables, *(frame for needed in figures for frame in needed)]
 
     def label(self, edition: str, dataset: str) -> dict[str, Any]:
         """Return what captions call a data set, and the scale at which it was learnt."""

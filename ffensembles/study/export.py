@@ -22,13 +22,13 @@ from typing import Any
 
 from ffensembles.analyses.tidy import read_frame
 from ffensembles.config import load_config
-from ffensembles.datasets import DATASETS
 from ffensembles.errors import FFEnsemblesError, StoreError
 from ffensembles.runs import WHOLE, Run
-from ffensembles.runtime.dependencies import ROOT, library_files
+from ffensembles.runtime.dependencies import ROOT
 from ffensembles.runtime.files import atomic_path, check_beside, checksum, parse_json
 from ffensembles.runtime.text import plural
 from ffensembles.runtime.version import __version__
+from ffensembles.study.code import files_of_run
 from ffensembles.study.crate import CRATE, crate_metadata
 from ffensembles.study.grid import SCOPES, Grid
 from ffensembles.study.paths import PATTERNS
@@ -205,16 +205,16 @@ def _wanted(
 
 
 @cache
-def code_here(dataset: str) -> str:
-    """Return the digest of the code that trains on a data set in this checkout, as jobs have it."""
-    files = library_files("ffensembles.training.run", DATASETS[dataset].module)
+def code_here(dataset: str, model: str) -> str:
+    """Return the digest of the code that trains such a run in this checkout, as jobs have it."""
+    files = files_of_run(dataset, model, "ffensembles.training.run")
     return code_digest(ROOT / path for path in files)
 
 
 def _warn_of_other_code(archive: Path, imported: Mapping[Run, _Archived]) -> None:
     """Say how many runs were trained by other code: this checkout's cache does not keep these."""
     digests = {run: one.metadata.get("code_sha256") for run, one in imported.items()}
-    other = sum(digest != code_here(run.dataset) for run, digest in digests.items())
+    other = sum(digest != code_here(run.dataset, run.model) for run, digest in digests.items())
     if other:
         log.warning(
             "%s: %s by other code than this checkout's. They are used as they are; what a workflow "

@@ -10,7 +10,7 @@ from ffensembles.errors import ConfigError
 from ffensembles.extensions import EXTENSIONS
 from ffensembles.extensions.runs import OfEnsembles
 from ffensembles.publication.tables import Sizes
-from ffensembles.runs import Run
+from ffensembles.runs import Run, is_of
 from ffensembles.study.editions import Editions
 from ffensembles.study.frames import frame_file
 from ffensembles.study.grid import Grid, one_of, whole
@@ -83,7 +83,7 @@ class Extensions:
     def method(self, protocol: str) -> tuple[str, float | None]:
         """Return method and quantile of the first table of sizes of a protocol's edition."""
         for edition in self.config.editions.values():
-            if edition.protocol != protocol:
+            if not is_of(protocol, edition.protocol):
                 continue
             for table in edition.tables.values():
                 if table and table["kind"] == "sizes":

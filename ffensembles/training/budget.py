@@ -313,7 +313,9 @@ def resources(
         `mem_mb`, the host's memory in megabytes; `runtime`, minutes, with a margin.
     """
     images = (shape.train + shape.test) * shape.pixels * (2 * FLOAT + 1)
-    weights = 4 * runs * _Block(recipe, shape, 0, block_size).weights * FLOAT
+    # weights, gradients and Adam's means; two copies of weights and means while they are saved
+    state = 1 + 2 / (len(recipe.widths) if recipe.spec.layerwise else 1)
+    weights = (4 + 2 * state) * runs * _Block(recipe, shape, 0, block_size).weights * FLOAT
     together = runs_per_job(recipe, shape, runs, gpu, block_size)
     needed = math.ceil(runs / together) * seconds(recipe, shape, together, gpu, block_size)
     return {

@@ -74,7 +74,7 @@ def _what_differs(former: str, now: str) -> str:
     """Say what a checkpoint is of, from its origin and the one that was expected."""
     if former.partition(_CODE)[0] == now.partition(_CODE)[0]:
         return "other code: the library has been changed since"
-    return "another recipe, data or engine"
+    return "another recipe, data, engine or kind of device (cpu, cuda)"
 
 
 def origin_of(path: Path) -> str | None:

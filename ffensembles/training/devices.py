@@ -71,7 +71,8 @@ def _claim(indices: Sequence[int]) -> int:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",") if visible else [str(index) for index in sorted(indices)]
     for index in indices:
-        path = Path(tempfile.gettempdir(), f"ffensembles-{os.getuid()}-gpu-{names[index]}.lock")
+        name = names[index].replace("/", "-")  # of a part of a GPU, with older drivers
+        path = Path(tempfile.gettempdir(), f"ffensembles-{os.getuid()}-gpu-{name}.lock")
         claim = path.open("a")
         try:
             fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -396,6 +396,7 @@ class _Job:
         runs, checkpoint = [run for run, _ in block], block[0][1].checkpoint
         state = read_checkpoint(checkpoint, self.identity(runs))
         if state is None:
+            checkpoint.unlink(missing_ok=True)  # or the whole block would be taken for begun
             return
         for start in reversed(range(0, len(block), size)):  # the first, which is the whole's, last
             part = range(len(block))[start : start + size]

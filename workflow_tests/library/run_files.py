@@ -35,7 +35,7 @@ def metadata(one: Run = RUN, recipe: Recipe = RECIPE, **changes: Any) -> dict[st
         "runs_together": 1,
         "weights_sha256": "0" * 64,
         "history_sha256": "0" * 64,
-        "code_sha256": code_here(one.dataset),
+        "code_sha256": code_here(one.dataset, one.model),
         "fingerprint": fingerprint([one.keys], recipe, DATA),
         "provenance": {"ffensembles": "0.1.0", "device": "cpu, 1 threads"},
         **changes,

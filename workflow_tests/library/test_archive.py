@@ -526,14 +526,14 @@ def test_runs_of_another_recipe_are_not_imported(archive: Path, tmp_path: Path, 
 def test_imported_runs_are_in_the_cache(archive: Path, tmp_path: Path):
     there = tmp_path / "there"
     import_runs(archive, there)
-    cache = Cache(there / PATTERNS["cache"], code_here("digits"))
+    cache = Cache(there / PATTERNS["cache"], code_here("digits", "FF"))
     files_of_run = [tmp_path / "taken" / name for name in NAMES]
     assert cache.take(metadata(RUNS[1])["fingerprint"], files_of_run)
     assert not cache.take(metadata(RUNS[1], RECIPE.but(epochs=3))["fingerprint"], files_of_run)
 
 
 def test_runs_of_other_code_are_imported_with_a_word(tmp_path: Path, caplog):
-    for run, code in zip(RUNS[1:], ("b" * 64, code_here("digits")), strict=True):
+    for run, code in zip(RUNS[1:], ("b" * 64, code_here("digits", "FF")), strict=True):
         make_run(folder(tmp_path / "results", run), run, code_sha256=code)
     archive = tmp_path / "runs.zip"
     export_runs(tmp_path / "results", archive)

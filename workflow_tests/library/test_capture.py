@@ -104,11 +104,24 @@ def recipes() -> Iterator[Recipe]:
         elif kind != "each-epoch":
             yield recipe.but(phases="2-1")
     yield recipe_of("FF", **content, normalise_input=False)
+    yield from recipes_later()
+
+
+def recipes_later() -> Iterator[Recipe]:
+    """Return what BP/FF can be compared with, the sum of losses, and permuted labels."""
+    for content in PROTOCOLS.values():
+        base = recipe_of("BPFF", **BASE, **content, negatives="pooled", batch_size=None)
+        objectives = ("mean", "max", "layers", "local")
+        yield from (base.but(objective=objective) for objective in objectives)
+        yield base.but(loss="sum", batch_size=20)
+        yield recipe_of("FF", **BASE, **content, negatives="permuted", batch_size=None, loss="sum")
 
 
 def later(recipe: Recipe) -> list[str]:
     """Say which attributes that were added later a recipe sets."""
     said = [f"l1-{recipe.l1_penalty}"] if recipe.l1_penalty else []
+    said += [recipe.objective] if recipe.objective != "sum" else []
+    said += [f"loss-{recipe.loss}"] if recipe.loss != "mean" else []
     return [*said, f"phases-{recipe.phases}"] if any(recipe.steps_of_phases) else said
 
 

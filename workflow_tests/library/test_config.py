@@ -246,7 +246,7 @@ def test_unknown_model():
 
 def test_unknown_dataset():
     assert of("datasets", ["fashionmnist", "mnits"]).startswith(
-        "config.yaml: datasets[1]: found 'mnits'; allowed: digits, mnist, "
+        "config.yaml: datasets[1]: found 'mnits'; allowed: cifar10, digits, "
     )
     assert of("datasets", ["fashionmnist", "mnits"]).endswith("; did you mean 'mnist'?")
 
@@ -294,7 +294,7 @@ def test_back_propagation_has_no_threshold():
 @pytest.mark.parametrize(
     ("over", "place", "said"),
     [
-        ({"mnsit": {}}, "mnsit", "found 'mnsit'; allowed: digits, "),
+        ({"mnsit": {}}, "mnsit", "found 'mnsit'; allowed: cifar10, digits, "),
         (
             {"mnist": {"FF": {"thetta": 1}}},
             "mnist.FF.thetta",
@@ -357,7 +357,8 @@ def test_seeds_of_some_runs_alone():
     assert seeds(model="BPFF", dataset="fashionmnist", protocol="relu-l2") == {5}
     assert seeds(model="BP", dataset="mnist") == set()
     line = of("own_seeds", [{**entry, "dataset": "minst"}])
-    assert line.startswith("config.yaml: own_seeds[0].dataset: found 'minst'; allowed: digits, ")
+    said = "config.yaml: own_seeds[0].dataset: found 'minst'; allowed: cifar10, digits, "
+    assert line.startswith(said)
     assert line.endswith("did you mean 'mnist'?")
     assert "found all, mnist, BPFF, which own_seeds[0] has" in of("own_seeds", [entry] * 2)
 
@@ -399,7 +400,7 @@ def test_quantiles_that_are_not_computed():
     ("path", "value", "said"),
     [
         ("seed", 15, "found 15; allowed: first, 0, 1, 2,"),
-        ("figures.figure1.dataset", "minst", "found 'minst'; allowed: digits, mnist, "),
+        ("figures.figure1.dataset", "minst", "found 'minst'; allowed: cifar10, digits, "),
         ("figures.figure1.kind", "activty", "found 'activty'; allowed: "),
         ("figures.figure1.quantil", 0.9, "unknown key; allowed: kind, "),
         ("figures.figure1.method", "lo", "found 'lo'; allowed: "),
@@ -485,6 +486,52 @@ def test_a_sweep_is_of_data_sets_there_are(section):
         f"config.yaml: {section}.per_dataset.mnist.FF.epochs: found 0; "
         "allowed: a whole number from 1"
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "model"),
+    [
+        ("FF.theta", 0.3, "BPFF"),
+        ("BP.l1_penalty", 0.1, "FF"),
+        ("normalise_input", False, "BP"),
+        ("goodness", "l1", "BP"),
+        ("negatives", "each-epoch", "BP"),
+    ],
+)
+def test_a_setting_concerns_its_models(key, value, model):
+    own = [key.partition(".")[0]] if "." in key else []
+    line = of("sweep.settings", [{"key": key, "values": [value], "models": [*own, model]}])
+    assert line == (
+        f"config.yaml: sweep.settings[0].models[{len(own)}]: found {model}, of which {key} changes "
+        "nothing. Leave it out."
+    )
+
+
+def test_a_class_left_out_of_permuted_labels_changes_nothing():
+    permuted = {"recipes": {"sigmoid-linf": {"negatives": "permuted"}}}
+    setting = {"key": "held_out_negatives", "values": ["include"], "models": ["FF"]}
+    said = said_of(permuted, {"sweep": {"settings": [setting]}})
+    assert any("changes nothing while negatives is permuted" in line for line in said)
+
+
+def test_a_net_is_read_after_two_epochs_at_least():
+    assert of("training.readings.epochs", 1) == (
+        "config.yaml: training.readings.epochs: found 1; allowed: 0, or a whole number from 2"
+    )
+    assert load_config(WHOLE, {"training": {"readings": {"epochs": 0}}})
+
+
+def test_a_published_edition_keeps_its_protocol():
+    line = of("editions.2023.protocol", "relu-l2")
+    assert line == (
+        "config.yaml: editions.2023.protocol: found 'relu-l2'; allowed: sigmoid-linf, as it was "
+        "published; an edition of your own has another name"
+    )
+
+
+def test_a_quantile_does_not_concern_a_method_without():
+    table = {"kind": "sizes", "method": "loo", "quantile": 0.33}
+    assert load_config(WHOLE, {"editions": {"2023": {"tables": {"mine": table}}}})
 
 
 def test_sweep_and_control_of_one_protocol_train_alike():

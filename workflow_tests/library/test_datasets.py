@@ -21,8 +21,8 @@ from scipy.io import savemat
 from sklearn.datasets import load_digits
 
 from ffensembles.datasets import DATASETS, digits
+from ffensembles.datasets.entry import Entry
 from ffensembles.datasets.loading import fetch, fetch_checked, load
-from ffensembles.datasets.registry import Entry
 from ffensembles.datasets.sources import VARIABLE
 from ffensembles.errors import DataError
 
@@ -250,7 +250,9 @@ def test_the_record_of_a_data_set_is_read_by_nobody(tmp_path: Path):
 
 
 def test_an_unknown_data_set_is_no_other_one():
-    with pytest.raises(DataError, match="mnst: no such data set; there are digits, mnist"):
+    with pytest.raises(
+        DataError, match="mnst: no such data set; there are cifar10, digits, fashionmnist, mnist"
+    ):
         load("mnst", "train")
 
 
@@ -314,3 +316,42 @@ def test_the_real_files(name: str, tmp_path: Path):
     scaled = train.images / 255
     assert scaled.mean() == pytest.approx(DATASETS[name].mean, abs=1e-4)
     assert scaled.std() == pytest.approx(DATASETS[name].std, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "said"),
+    [
+        (np.zeros((2, 1, 28, 28)), [0, 1], "images of type float64; needed are values 0 to 255"),
+        (np.zeros((2, 28, 28), np.uint8), [0, 1], r"images of shape \(2, 28, 28\); needed is"),
+        (np.zeros((2, 3, 28, 28), np.uint8), [0, 1], r"images of shape \(2, 3, 28, 28\)"),
+        (np.zeros((2, 1, 28, 28), np.uint8), [0], r"labels of shape \(1,\) for 2 images"),
+        (np.zeros((2, 1, 28, 28), np.uint8), [0, 10], "not whole numbers from 0 to 9"),
+        (np.zeros((2, 1, 28, 28), np.uint8), [0.0, 0.5], "not whole numbers from 0 to 9"),
+    ],
+)
+def test_what_a_loader_returns_is_checked(
+    monkeypatch: pytest.MonkeyPatch, images: np.ndarray, labels: list[float], said: str
+):
+    monkeypatch.setattr(digits, "load", lambda *given: (images, np.asarray(labels)))
+    with pytest.raises(DataError, match=rf"digits: ffensembles\.datasets\.digits\.load .*{said}"):
+        load("digits", "test")
+
+
+def test_a_loader_need_know_no_public_place(small: tuple[Entry, Path], tmp_path: Path):
+    entry, source = small
+    own = replace(entry, urls=(), loader="digits")  # a module without `mirrors`
+    assert len(fetch(own, source=str(source), folder=tmp_path / "data")) == 4
+    with pytest.raises(DataError, match="could not be downloaded or found"):
+        fetch(own, source=None, folder=tmp_path / "other")
+
+
+def test_colour_images_without_statistics_of_channels_are_told():
+    colour = replace(DATASETS["svhn"], channel_mean=(), channel_std=())
+    with pytest.raises(DataError, match="svhn: its entry gives no channel_mean"):
+        colour.scale(by_channel=True)
+    assert colour.scale() == ((colour.mean,) * 3, (colour.std,) * 3)
+    assert DATASETS["mnist"].scale(by_channel=True) == ((0.1307,), (0.3081,))
+
+
+def test_entries_are_named_like_their_files():
+    assert all(entry.declared.endswith(f".{name}") for name, entry in DATASETS.items())

@@ -10,6 +10,8 @@ import yaml
 from workplace import ROOT
 
 from ffensembles import __version__
+from ffensembles.config import load_config
+from ffensembles.study import Study
 
 PAGES = [
     *sorted(ROOT.glob("*.md")),
@@ -110,3 +112,15 @@ def test_the_site_shows_every_kept_figure_with_its_caption():
         heads = re.findall("^## (.*)", text, re.MULTILINE)
         assert heads[0].startswith("Figure 1")
         assert len(heads) == len(set(heads))
+
+
+def test_the_edition_that_the_page_shows_can_be_made():
+    text = (ROOT / "docs/extend.md").read_text()
+    (block,) = re.findall(r"```yaml\n(editions:.*?)```", text, re.DOTALL)
+    overlay = yaml.safe_load(block)
+    base = yaml.safe_load((ROOT / "config.yaml").read_text())
+    one = Study.of(load_config(base, overlay)).editions
+    shown = overlay["editions"]["mine"]
+    assert {*shown["tables"]} <= {*one.tables("mine")}
+    assert {*shown["figures"]} <= {*one.figures("mine")}
+    assert "activity_mine" in one.targets

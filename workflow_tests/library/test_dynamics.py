@@ -375,3 +375,12 @@ def test_shares_of_a_final_ensemble_never_exceed_one(seed: int):
     assert frame["jaccard"].dropna().between(0, 1).all()
     last = frame[frame.epoch == 4].dropna(subset=["jaccard"])
     assert (last[["jaccard", "kept"]] == 1).all(axis=None)
+
+
+def test_readings_that_were_made_before_there_was_a_method_are_taken(tmp_path: Path):
+    shown = Dynamics(method="method1", quantile=0.95)
+    train(tmp_path, RECIPE.but(epochs=2))
+    later = replace(OBSERVER, methods={**METHODS, "mine": {"a": 1}})
+    assert measure(run_at(tmp_path, later), shown).equals(measure(run_at(tmp_path), shown))
+    other = replace(later, methods={**later.methods, "loo": {"k": 2}})
+    assert measure(run_at(tmp_path, other), shown).empty

@@ -1,8 +1,13 @@
 """What each edition shows, and of which runs."""
 
+from dataclasses import replace
+
+import pytest
 from studies import held_out, small, study
 
-from ffensembles.publication.tables import ENDINGS
+from ffensembles.errors import ConfigError
+from ffensembles.plotting.registry import KINDS
+from ffensembles.publication.tables import ENDINGS, TABLE_KINDS
 from ffensembles.runs import Run
 from ffensembles.study.frames import applies, frame_file, measured, scope_frames
 from ffensembles.study.grid import SCOPES, whole, without
@@ -154,3 +159,21 @@ def test_a_frame_is_of_the_runs_that_it_can_be_measured_on(first):
     assert applies("unseen", first.grid.runs) == without(first.grid.runs)
     assert applies("positive_weights", first.grid.runs) == whole(first.grid.runs)
     assert applies("sizes", first.grid.runs) == list(first.grid.runs)
+
+
+def test_what_a_table_is_made_of_is_measured(monkeypatch, first):
+    """A frame on demand may be asked for by a table alone."""
+    assert first.editions.showing("probes") == []
+    probing = replace(TABLE_KINDS["accuracy"], frame="probes")
+    monkeypatch.setitem(TABLE_KINDS, "accuracy", probing)
+    assert first.editions.showing("probes") == applies("probes", first.grid.runs)
+
+
+def test_an_extension_without_a_figure_is_told(monkeypatch):
+    monkeypatch.delitem(KINDS, "pruning")
+    with pytest.raises(ConfigError, match=r"pruning: .* write ffensembles/plotting/kinds/pruning"):
+        small().editions.every_figure("2023")
+
+
+def test_runs_of_a_variation_have_the_method_of_its_edition(full):
+    assert full.extensions.method("sigmoid-linf--FF.theta-0.3") == ("method1", 0.95)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -169,6 +170,22 @@ def test_gradients_are_the_references(recipe, rows, pixels, seed):
         for kind in {stage_kind(task, "fast"), BatchedStage}:
             (ours,) = first_gradients(kind, [task])
             assert_close(ours, theirs, tolerance)
+
+
+@pytest.mark.parametrize("recipe", [FF, FF.but(negatives="pooled"), BPFF], ids=name_of)
+@pytest.mark.parametrize("bias", [6.0, 12.0])
+def test_saturated_layers_are_the_references(recipe, bias):
+    """In float64, which tells their units apart; in float32 sigmoids of 9 and more are often 1."""
+    task = make_task(recipe.but(batch_size=None))
+    weights = weights_of([task])
+    for layer in range(1, len(recipe.widths) + 1):
+        weights[f"layer{layer}.bias"] += bias
+    (theirs,) = first_gradients(PlainStage, [task], weights=deepcopy(weights))
+    largest = max(float(value.abs().max()) for value in theirs.values())
+    assert 0 < largest < 0.1
+    for kind in {stage_kind(task, "fast"), BatchedStage}:
+        (ours,) = first_gradients(kind, [task], weights=deepcopy(weights))
+        assert_close(ours, theirs, 1e-9 * largest)
 
 
 @pytest.mark.parametrize("kind", [PlainStage, BatchedStage])

@@ -380,3 +380,24 @@ def test_a_method_that_depends_on_the_order_of_presentations_is_found():
 
     with pytest.raises(AssertionError, match="order of presentations"):
         check_method(first_row)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_layer_of_a_store_says_which_class_was_unseen(method: str) -> None:
+    rng = np.random.default_rng(0)
+    layer = make_layer(
+        rng.random((6, 5)).astype(np.float32), [0, 0, 1, 1, 3, 3], [True] * 4 + [False] * 2
+    )
+    root = {"categories": list("abcd"), "held_out": 3}
+    tree = xr.DataTree.from_dict({"/": xr.Dataset(attrs=root), "layer1": layer})
+    found = find_ensembles(tree, method)["layer1"].to_dataset()
+    alone = METHODS[method].find(layer.assign_attrs(root))
+    xr.testing.assert_identical(found, alone)
+    assert alone.n_presentations.values.tolist() == [2, 2, 0, 2]
+    assert METHODS[method].find(layer).n_presentations.values.tolist() == [2, 2, 0]
+
+
+def test_a_parameter_that_a_method_has_not_is_told() -> None:
+    tree = xr.DataTree.from_dict({"layer1": make_layer(np.ones((1, 2)), [0], [True])})
+    with pytest.raises(ConfigError, match=r"loo: has no kk; it takes categories, k and unseen\."):
+        find_ensembles(tree, "loo", kk=2)

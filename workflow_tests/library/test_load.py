@@ -19,12 +19,18 @@ def test_a_run_of_which_frames_alone_are_kept(tmp_path: Path) -> None:
     for read in (
         lambda: kept.weights,
         lambda: kept.representations,
-        lambda: kept.frame("sizes"),
     ):
         with pytest.raises(StoreError, match=r"is not there\. A repository keeps frames alone"):
             read()
     assert kept.ensembles == {}
+    with pytest.raises(StoreError, match=r"has no frame sizes; there are: none\."):
+        kept.frame("sizes")
     (run.folder / "frames").mkdir()
     frame = whole_numbers(pd.DataFrame([{**kept.run, "size": 3.0}]))
     write_frame(frame, run.folder / "frames/sizes.parquet")
     assert kept.frame("sizes")["size"].tolist() == [3.0]
+    (run.folder / "extensions").mkdir()
+    write_frame(frame.assign(size=4.0), run.folder / "extensions/causality.parquet")
+    assert kept.frame("causality")["size"].tolist() == [4.0]
+    with pytest.raises(StoreError, match=r"has no frame size; there are: causality and sizes\."):
+        kept.frame("size")

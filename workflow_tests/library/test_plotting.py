@@ -648,3 +648,10 @@ def test_the_example_is_the_image_nearest_to_the_mean_of_its_class():
 def test_ensembles_of_every_method_can_be_shown():
     assert set(found(activations())) == {"method1", "method2", "loo"}
     assert isinstance(study()["history"], pd.DataFrame)
+
+
+def test_a_map_of_many_classes_stretches_none_that_are_alike():
+    layer = activations(images=100)["layer1"].to_dataset()
+    labels = np.arange(layer.sizes["presentation"]) % 25
+    many = layer.assign_coords(label=("presentation", labels))
+    assert sorted_map(many, 25).stretched == ()

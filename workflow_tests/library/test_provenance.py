@@ -10,6 +10,7 @@ from ffensembles.runs import Run
 from ffensembles.runtime import provenance as module
 from ffensembles.runtime.dependencies import library_files
 from ffensembles.runtime.provenance import provenance
+from ffensembles.study.code import files_of_run
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,12 +19,12 @@ ROOT = Path(__file__).parents[2]
 def project(tmp_path):
     """A function that writes a project's files and finds what modules of it rest on."""
 
-    def rest_on(files, *modules):
+    def rest_on(files, *modules, own=()):
         for name, text in files.items():
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        return library_files(*modules, root=tmp_path)
+        return library_files(*modules, own=own, root=tmp_path)
 
     return rest_on
 
@@ -186,6 +187,39 @@ def test_training_depends_on_every_model():
         assert f"ffensembles/models/specs/{name}.py" in files
         assert f"ffensembles/engine/steps/{name}.py" in files
     assert not any("plotting" in file or "analyses" in file for file in files)
+
+
+def test_of_what_a_registry_finds_only_a_jobs_own_counts(project):
+    files = {
+        "a/__init__.py": "",
+        "a/specs/__init__.py": "",
+        "a/specs/one.py": "STEP = 'a.steps.one:run'",
+        "a/specs/other.py": "STEP = 'a.steps.other:run'",
+        "a/steps/__init__.py": "",
+        "a/steps/one.py": "",
+        "a/steps/other.py": "",
+        "a/registry.py": "import importlib, pkgutil\npackage = importlib.import_module('a.specs')",
+        "a/named.py": "from a import registry\nfrom a.specs.other import STEP",
+    }
+    own = {"own": ["a.specs.one"]}
+    found = project(files, "a.registry", **own)
+    assert "a/specs/one.py" in found
+    assert "a/steps/one.py" in found
+    assert not any("other" in name for name in found)
+    assert "a/steps/other.py" in project(files, "a.named", **own)  # imported by its name
+
+
+def test_a_run_depends_on_its_own_data_set_and_model():
+    files = files_of_run("mnist", "FF", "ffensembles.training.run")
+    entries = {name for name in files if "/entries/" in name or "/specs/" in name}
+    assert {name.rpartition("/")[2] for name in entries} == {"__init__.py", "mnist.py", "ff.py"}
+    assert "ffensembles/datasets/idx.py" in files
+    assert "ffensembles/engine/steps/ff.py" in files
+    assert not {"ffensembles/datasets/svhn.py", "ffensembles/engine/steps/bp.py"} & {*files}
+    scaled = files_of_run("svhn", "BP", "ffensembles.training.run")
+    assert {"ffensembles/datasets/entries/mnist.py", "ffensembles/datasets/svhn.py"} <= {*scaled}
+    every = library_files("ffensembles.training.run", "ffensembles.datasets.idx")
+    assert {*files} < {*every}
 
 
 def test_several_modules_at_once(project):

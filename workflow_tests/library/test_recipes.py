@@ -1,7 +1,7 @@
 """Recipes and the runs that are kept: a key that is added later changes nothing of them."""
 
 from collections.abc import Iterator
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ from run_files import DATA, RECIPE, RUN
 
 from ffensembles.config import load_config
 from ffensembles.config.schema import Mathematics
-from ffensembles.models.recipe import Recipe
+from ffensembles.models.fit import GoodnessFit
+from ffensembles.models.recipe import Recipe, _check_parameters
 from ffensembles.models.spec import MODELS
 from ffensembles.runs import Run
 from ffensembles.study.grid import Grid
@@ -96,3 +97,13 @@ def test_a_later_key_may_be_absent_from_the_configuration_and_means_the_same_the
     found = [group.model_fields[field.name] for group in groups if field.name in group.model_fields]
     assert found
     assert all(one.default == field.default for one in found)
+
+
+def test_a_parameter_that_a_recipe_would_leave_out_is_told(monkeypatch):
+    class Warm(GoodnessFit):
+        temperature: float = 1.0
+
+    warm = replace(MODELS["FF"], name="WARM", parameters=Warm)
+    monkeypatch.setitem(MODELS, "WARM", warm)
+    with pytest.raises(TypeError, match="WARM: its parameter temperature is no attribute of Recip"):
+        _check_parameters()

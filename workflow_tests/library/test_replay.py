@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 from recipes import recipe_of
-from test_capture import BASE, PROTOCOLS, later, tasks_of
+from test_capture import BASE, PROTOCOLS, later, recipes_later, tasks_of
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -110,7 +110,8 @@ def recipes() -> list[Recipe]:
         if not (model == "BP" and kind != "once")
     ]
     phased = [one.but(phases="2-1") for one in every if one.spec.reads_labels]
-    return [*every, *phased, *(one.but(l1_penalty=0.01) for one in every if one.model == "BP")]
+    sparse = [one.but(l1_penalty=0.01) for one in every if one.model == "BP"]
+    return [*every, *phased, *sparse, *recipes_later()]
 
 
 def name_of(recipe: Recipe) -> str:

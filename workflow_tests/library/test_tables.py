@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from ffensembles.analyses.tidy import whole_numbers
+from ffensembles.errors import StoreError
 from ffensembles.publication.editions import look_up
 from ffensembles.publication.tables import (
     TABLE_KINDS,
@@ -163,3 +164,8 @@ def test_files(tmp_path: Path) -> None:
     assert r"5 \%" in text
     rows = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert {row.count("&") for row in rows} == {3}
+
+
+def test_a_method_that_was_not_measured_is_told() -> None:
+    with pytest.raises(StoreError, match="sizes: has rows of method1, method2, none of loo; "):
+        sizes_table(make_sizes(), Sizes(method="loo"))

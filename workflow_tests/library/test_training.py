@@ -35,6 +35,7 @@ from ffensembles.training.run import (
     RunFiles,
     run_block,
     run_training,
+    settings_of,
     take_from_cache,
     train_into_cache,
 )
@@ -659,3 +660,41 @@ def test_read_out_asks_for_its_device_where_training_does(
         read_out(RUN, RECIPE.but(epochs=2), DATA, files_in(tmp_path).weights, tmp_path / "a.zip",
                  threads=1, device="cuda", gpus=1)  # fmt: skip
     assert asked == [("cuda", 1, 1)]
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA"), TrainingError("loss is nan")])
+def test_a_damaged_state_does_not_bring_a_failed_block_back(
+    like_a_gpu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+):
+    """The header of a checkpoint can be read where its content cannot."""
+    runs = [{**RUN, "seed": seed} for seed in (3, 4, 5)]
+    files = [files_in(tmp_path / str(seed)) for seed in (3, 4, 5)]
+    recipe = RECIPE.but(epochs=6)
+    origin = identity(runs, recipe, DATA, settings_of(TRAINING, 1))
+    state = loop.State({"w": np.ones((3, 50))}, {"stage": 0, "epoch": 1, "histories": [[], [], []]})
+    write_checkpoint(files[0].checkpoint, state, origin)
+    content = bytearray(files[0].checkpoint.read_bytes())
+    content[-3] ^= 1
+    files[0].checkpoint.write_bytes(content)
+    real, seeds = loop.train_block, []
+
+    def failing(tasks: Any, *given: Any, **named: Any) -> Any:
+        seeds.append([task.seed for task in tasks])
+        assert len(seeds) < 9, "the block is trained without end"
+        if len(tasks) > 1:
+            raise error
+        return real(tasks, *given, **named)
+
+    monkeypatch.setattr(loop, "train_block", failing)
+    run_block(runs, recipe, DATA, TRAINING, files)
+    assert seeds == [[3, 4, 5], [3], [4], [5]]
+    assert all(one.weights.exists() for one in files)
+
+
+def test_a_gpus_name_with_slashes_names_one_lock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-GPU-1a/1/0")
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    assert devices._claim([0]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == [
+        f"ffensembles-{os.getuid()}-gpu-MIG-GPU-1a-1-0.lock"
+    ]

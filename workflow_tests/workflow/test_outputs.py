@@ -38,7 +38,7 @@ def test_a_run_tells_its_story(finished: Workplace):
     run = json.loads((finished.results / FF / "run.json").read_text())
     assert run["run"] == dict(zip(RUN_KEYS, ["sigmoid-linf", "digits", "FF", None, 0], strict=True))
     assert run["n_train"] == 300
-    assert run["code_sha256"] == code_here("digits")  # as an import compares it
+    assert run["code_sha256"] == code_here("digits", "FF")  # as an import compares it
     assert run["engine"] == "WinnerStage"
     assert 0.1 < run["accuracy"]["network"] <= 1
     assert len(run["accuracy"]["layers"]) == 3

@@ -295,6 +295,9 @@ def _why_not(frame: pd.DataFrame, run: ExtensionRun) -> str:
     """Say why readings are not those of this run as it is configured; nothing if they are."""
     if set(frame["weights_sha256"]) != {read_run(run.files["metadata"])["weights_sha256"]}:
         return "is of another training than the weights beside it and not used."
-    if run.observer is not None and not all(map(run.observer.fits, set(frame["settings"]))):
+    methods = set(frame["method"])
+    if run.observer is not None and not all(
+        run.observer.fits(settings, methods) for settings in set(frame["settings"])
+    ):
         return _OTHER_SETTINGS
     return ""
