@@ -11,7 +11,7 @@ for of, held_out in (("whole", "none"), ("held_out", r"\d+")):
             weights=paths.pattern("weights"),
             activations=paths.pattern("activations"),
             stores=list(methods().values()),
-            code=code(
+            code=code_for_run(
                 *{
                     f.measure.__module__
                     for f in RUN_FRAMES.values()
@@ -45,7 +45,9 @@ rule measure_shuffled:
     # a null: ensembles found with shuffled labels
     input:
         stores=list(methods("shuffled").values()),
-        code=code(*{f.measure.__module__ for f in RUN_FRAMES.values() if f.shuffled}),
+        code=code_for_run(
+            *{f.measure.__module__ for f in RUN_FRAMES.values() if f.shuffled}
+        ),
     output:
         **{
             name: paths.pattern("shuffled_frame", frame=name)
@@ -69,7 +71,7 @@ rule measure_dissimilarities:
     input:
         activations=paths.pattern("activations"),
         stores=[],
-        code=code(RUN_FRAMES["dissimilarities"].measure.__module__),
+        code=code_for_run(RUN_FRAMES["dissimilarities"].measure.__module__),
     output:
         dissimilarities=paths.pattern("frame", frame="dissimilarities"),
     log:

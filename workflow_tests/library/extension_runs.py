@@ -6,7 +6,7 @@ import numpy as np
 
 from ffensembles.datasets import DATASETS
 from ffensembles.datasets.prepare import Presentations
-from ffensembles.extensions.runs import ExtensionRun
+from ffensembles.extensions.runs import ExtensionRun, halves
 from ffensembles.models.network import initial_weights
 from ffensembles.models.recipe import Recipe
 from ffensembles.representations.readout import extract
@@ -49,4 +49,20 @@ def run_of(
             correct=("presentation", np.ones(len(shown.labels), bool))
         )
     run.__dict__.update(weights=weights, activations=tree, test_images=shown)
+    return run
+
+
+def disturbed(run: ExtensionRun) -> ExtensionRun:
+    """Spoil what an extension must not look at: activations of one half, images of the other.
+
+    Units are chosen on the activations of the first half, effects measured on images of the second.
+    """
+    chosen, measured = halves(run.test_images.labels)
+    tree = run.activations
+    for name, layer in tree.children.items():
+        content = layer.to_dataset().copy(deep=True)
+        noise = np.random.default_rng(9).random((len(measured), content.sizes["neuroid"]))
+        content["activation"][measured] = noise.astype(np.float32)
+        tree[name] = content
+    run.test_images.x[chosen] = 0
     return run

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 import xarray as xr
-from extension_runs import KEYS, WIDTHS, run_of
+from extension_runs import KEYS, WIDTHS, disturbed, run_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -206,3 +206,10 @@ def test_a_run_without_any_ensemble_is_told():
     frame = frame[frame.condition == "ensemble"].assign(own_loss=np.nan, others_loss=np.nan)
     assert results(frame).empty
     assert verdict(results(frame)) == []
+
+
+@pytest.mark.parametrize(("model", "protocol"), NETS)
+def test_units_are_chosen_on_one_half_and_effects_measured_on_the_other(model, protocol):
+    given = Causality(method="loo", draws=2)
+    whole = measure(run_of(model, protocol), given)
+    pd.testing.assert_frame_equal(measure(disturbed(run_of(model, protocol)), given), whole)

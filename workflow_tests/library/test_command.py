@@ -77,3 +77,10 @@ def test_the_console_command_is_this_one():
     assert 'ffensembles = "ffensembles.study.command:main"' in text
     for installed in entry_points(group="console_scripts", name="ffensembles"):
         assert installed.load() is command.main
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_says_what_it_takes(name, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main([name, "--help"])
+    assert "usage: " in capsys.readouterr().out

@@ -20,7 +20,7 @@ import pytest
 from scipy.io import savemat
 from sklearn.datasets import load_digits
 
-from ffensembles.datasets import DATASETS, digits
+from ffensembles.datasets import DATASETS, digits, entries, registry
 from ffensembles.datasets.entry import Entry
 from ffensembles.datasets.loading import fetch, fetch_checked, load
 from ffensembles.datasets.sources import VARIABLE
@@ -353,5 +353,13 @@ def test_colour_images_without_statistics_of_channels_are_told():
     assert DATASETS["mnist"].scale(by_channel=True) == ((0.1307,), (0.3081,))
 
 
-def test_entries_are_named_like_their_files():
-    assert all(entry.declared.endswith(f".{name}") for name, entry in DATASETS.items())
+def test_an_entry_and_its_file_have_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    text = Path(entries.__path__[0], "digits.py").read_text()
+    (tmp_path / "other.py").write_text(text)
+    monkeypatch.setattr(entries, "__path__", [*entries.__path__, str(tmp_path)])
+    with pytest.raises(ValueError, match="entry is named 'digits'; give the file and the entry on"):
+        registry._registered()
+    (tmp_path / "other.py").write_text(text.replace('name="digits"', 'name="other"'))
+    monkeypatch.delitem(sys.modules, f"{entries.__name__}.other")
+    assert {*registry._registered()} == {*DATASETS, "other"}
+    monkeypatch.delitem(sys.modules, f"{entries.__name__}.other")

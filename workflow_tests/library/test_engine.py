@@ -27,7 +27,7 @@ from ffensembles.models.network import hidden, initial_weights, predict
 from ffensembles.models.plain import PlainStage, Task
 from ffensembles.models.recipe import Recipe
 from ffensembles.training import devices, loop
-from ffensembles.training.evaluation import TestImages
+from ffensembles.training.evaluation import TestImages, accuracy
 
 N_LABELS = 4
 FF = recipe_of("FF", widths=(13, 11, 7), epochs=6, negatives="once")
@@ -105,13 +105,15 @@ def make_task(
     pixels: int = 30,
     seed: int = 0,
     dtype: torch.dtype = torch.float64,
+    channels: int = 1,
 ) -> Task:
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(rows, pixels, generator=g, dtype=dtype)
-    x[:, :N_LABELS] = 0
+    positions = pixels // channels * torch.arange(channels)[:, None] + torch.arange(N_LABELS)
+    x[:, positions.flatten()] = 0
     labels = torch.randint(0, N_LABELS, (rows,), generator=g)
     on = torch.rand(rows, generator=g, dtype=dtype) + 1.5
-    return Task(recipe, 3, x, labels, on, torch.arange(N_LABELS)[None])
+    return Task(recipe, 3, x, labels, on, positions)
 
 
 def images_of_test(task: Task) -> TestImages:
@@ -170,6 +172,36 @@ def test_gradients_are_the_references(recipe, rows, pixels, seed):
         for kind in {stage_kind(task, "fast"), BatchedStage}:
             (ours,) = first_gradients(kind, [task])
             assert_close(ours, theirs, tolerance)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        FF,
+        FF.but(negatives="pooled"),
+        FF.but(negatives="pooled", **RELU_L2, batch_size=57),
+        BPFF.but(negatives="each-epoch"),
+        BPFF.but(negatives="pooled", **RELU_L2),
+        BP,
+    ],
+    ids=name_of,
+)
+@pytest.mark.parametrize("layer", [1, None])
+def test_labels_in_every_channel_have_the_references_gradients(recipe, layer):
+    task = make_task(recipe, channels=3)
+    of = layer if recipe.spec.layerwise else None
+    (theirs,) = first_gradients(PlainStage, [task], of)
+    for kind in {stage_kind(task, "fast"), BatchedStage}:
+        (ours,) = first_gradients(kind, [task], of)
+        assert_close(ours, theirs, 1e-10)
+
+
+def test_accuracy_does_not_depend_on_blocks():
+    for recipe in (FF, BP):
+        task = make_task(recipe)
+        weights = {name: stacked[0] for name, stacked in weights_of([task]).items()}
+        whole = accuracy(weights, task, images_of_test(task), None)
+        assert accuracy(weights, task, images_of_test(task), None, block=7) == whole
 
 
 @pytest.mark.parametrize("recipe", [FF, FF.but(negatives="pooled"), BPFF], ids=name_of)
@@ -396,10 +428,9 @@ def test_a_stopped_run_goes_on_to_the_same_bits(recipe, epochs_done):
         return left[0] < 0
 
     settings_ = loop.Settings(record_every=2)
-    try:
-        resumed = loop.train(task, settings_, images_of_test(task), save=saved.append, stop=stop)
-    except loop.Stopped:
-        resumed = loop.train(task, settings_, images_of_test(task), state=saved[-1])
+    with pytest.raises(loop.Stopped):
+        loop.train(task, settings_, images_of_test(task), save=saved.append, stop=stop)
+    resumed = loop.train(task, settings_, images_of_test(task), state=saved[-1])
     for name, weight in whole.weights.items():
         assert np.array_equal(weight, resumed.weights[name])
     untimed = [[{**row, "seconds": 0} for row in run.history] for run in (whole, resumed)]

@@ -11,11 +11,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from synthetic import activations
 
 from ffensembles.ensembles import METHODS, check_method, ensemble_sizes, find_ensembles, matrices
 from ffensembles.ensembles.loo import loo
 from ffensembles.ensembles.method1 import method1
 from ffensembles.ensembles.method2 import method2, recut
+from ffensembles.ensembles.shuffle import shuffled
 from ffensembles.errors import ConfigError
 from ffensembles.representations.store import open_tree, save_tree
 
@@ -401,3 +403,16 @@ def test_a_parameter_that_a_method_has_not_is_told() -> None:
     tree = xr.DataTree.from_dict({"layer1": make_layer(np.ones((1, 2)), [0], [True])})
     with pytest.raises(ConfigError, match=r"loo: has no kk; it takes categories, k and unseen\."):
         find_ensembles(tree, "loo", kk=2)
+
+
+def test_the_null_permutes_labels_of_correct_images_alike_in_every_layer() -> None:
+    tree = activations(lost=(1,))
+    null, other = shuffled(tree, 3), shuffled(tree, 4)
+    own, right = (tree["layer1"][name].values for name in ("label", "correct"))
+    drawn = [null[name]["label"].values for name in null.children]
+    assert all((one == drawn[0]).all() for one in drawn)
+    assert (drawn[0][~right] == own[~right]).all()
+    assert sorted(drawn[0][right]) == sorted(own[right])
+    assert (drawn[0][right] != own[right]).mean() > 0.5
+    assert (other["layer1"]["label"].values != drawn[0]).any()
+    np.testing.assert_array_equal(null["layer2"].activation, tree["layer2"].activation)

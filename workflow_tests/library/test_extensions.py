@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ffensembles.analyses.tidy import read_frame, with_keys
 from ffensembles.config import load_config
 from ffensembles.datasets import DATASETS
-from ffensembles.errors import ConfigError
+from ffensembles.errors import ConfigError, StoreError
 from ffensembles.extensions import EXTENSIONS
 from ffensembles.extensions.kinds.dimension import BY_RUN, SLOPES
 from ffensembles.extensions.kinds.microstructure import LARGER
@@ -32,7 +32,7 @@ from ffensembles.extensions.results import (
     found_by,
     results_table,
 )
-from ffensembles.extensions.runs import halves, some_of_each
+from ffensembles.extensions.runs import aligned, halves, some_of_each
 from ffensembles.plotting.captions import DatasetLabel
 from ffensembles.plotting.registry import KINDS, Shown
 from ffensembles.plotting.saving import save_figure
@@ -463,3 +463,13 @@ def test_the_caption_of_causality_tells_a_lost_class_from_an_empty_ensemble():
     assert "ensembles have 3 to 7 units." in caption
     assert "2 of 6 ensembles are missing, their class having no unit in any layer." in caption
     assert "1 of 6 ensembles are empty and do not count." in caption
+
+
+def test_activations_of_other_images_are_told():
+    run = run_of("FF")
+    run.__dict__["files"] = {"activations": "activations.zarr.zip"}
+    assert aligned(run).tolist() == run.test_images.labels.tolist()
+    other = replace(run.test_images, stimulus_id=run.test_images.stimulus_id[::-1].copy())
+    run.__dict__["test_images"] = other
+    with pytest.raises(StoreError, match="is not of the test images that are configured"):
+        aligned(run)

@@ -15,6 +15,7 @@ from ffensembles.datasets.labels import (
     pooled_negatives,
     standardise,
 )
+from ffensembles.datasets.prepare import present
 from ffensembles.runtime.random import random_stream
 
 
@@ -140,3 +141,19 @@ def test_a_stream_depends_on_seed_purpose_and_index_alone():
     }
     assert len(others) == 4
     assert first(0, "weights") == 6465559029600296246  # and not on the version of anything
+
+
+def test_what_a_net_reads_of_colour_images_by_hand():
+    images = np.zeros((2, 3, 32, 32), np.uint8)
+    images[0, 1, 5, 6] = 255
+    given = "svhn", images, np.array([3, 4]), np.arange(2)
+    one = present(*given, "channel", label_value="image")
+    assert one.x[0, 1024 + 5 * 32 + 6] == pytest.approx((1 - 0.4438) / 0.2010)
+    assert one.x[0, 2048 + 40] == pytest.approx(-0.4728 / 0.1970)
+    assert not one.x[:, one.positions.ravel()].any()
+    assert one.on == pytest.approx([(1 - 0.4438) / 0.2010, -0.4438 / 0.2010])
+    for kind, mean, std in (("channel", 0.4377, 0.1980), ("mnist", 0.1307, 0.3081),
+                            ("own", 0.4514, 0.1993)):  # fmt: skip
+        assert present(*given, kind).on == pytest.approx([(1 - mean) / std] * 2)
+    blank = present(*given, "own", labelled=False)
+    assert blank.x[1] == pytest.approx(-0.4514 / 0.1993)  # label pixels are as the others

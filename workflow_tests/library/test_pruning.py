@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from extension_runs import KEYS, WIDTHS, run_of
+from extension_runs import KEYS, WIDTHS, disturbed, run_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -139,3 +139,11 @@ def test_results_and_verdict_by_hand():
     assert "above random units" in said
     larger = frame[~(frame.parameters_fraction <= 0.01)]
     assert "No net has at most 1 % of the parameters." in verdict(results(larger))[0]
+
+
+@pytest.mark.parametrize(("model", "protocol"), NETS)
+def test_units_are_chosen_on_one_half_and_accuracy_measured_on_the_other(model, protocol):
+    given = Pruning(method="loo", strongest=[1, 12], draws=2, timings=1)
+    runs = run_of(model, protocol), disturbed(run_of(model, protocol))
+    whole, other = (measure(run, given).drop(columns="seconds") for run in runs)
+    pd.testing.assert_frame_equal(other, whole)

@@ -41,6 +41,7 @@ def test_the_page_is_made_from_this_study_and_its_nulls(finished: Workplace, jud
     assert digits.verdict["sparse_ff"] != "not run"
     assert digits.null_untrained.notna()["sparse_ff"]
     assert digits.null_shuffled.notna()["sparse_ff"]
+    assert digits.null_shuffled["sparse_ff"] != digits.value["sparse_ff"]
     assert digits.null_untrained.notna()["unseen_sparse_1"]
     assert "# Does edition 2023 reproduce?" in (folder / "reproduction.md").read_text()
     untrained = pd.read_csv(place.results / "tidy/untrained/positive_weights.csv")

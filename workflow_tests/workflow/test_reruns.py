@@ -272,3 +272,14 @@ def test_temporary_activations_go_and_are_read_anew_from_the_weights(fresh: Work
     assert done.returncode == 0, done.stdout[-3000:]
     assert (fresh.results / "figures/2023/figure1.pdf").exists()
     assert not list(fresh.results.rglob("activations.zarr.zip"))
+
+
+def test_a_new_data_set_measures_no_run_again(finished: Workplace, tmp_path: Path):
+    place = finished.copy(tmp_path / "copy")
+    entries = place.folder / "ffensembles/datasets/entries"
+    text = (entries / "digits.py").read_text()
+    (entries / "mine.py").write_text(text.replace('name="digits"', 'name="mine"'))
+    jobs = place.jobs("all")
+    assert "make_report" in jobs  # the new file is seen
+    of_runs = {"measure_whole", "measure_held_out", "measure_dissimilarities", "measure_probes"}
+    assert not (PER_RUN | of_runs) & jobs.keys()
