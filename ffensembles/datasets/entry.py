@@ -13,6 +13,8 @@ class Entry:
     ----------
     name, title
         Key in the configuration and in paths; name in print.
+    order
+        Its place in lists and tables, smallest first.
     classes
         Names of the classes, in the order of their labels.
     shape
@@ -38,6 +40,7 @@ class Entry:
 
     name: str
     title: str
+    order: int
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
     images: tuple[int, int]

@@ -84,7 +84,8 @@ def fetch_checked(
     """
     entry = _entry(dataset)
     fetch(entry, source=source, folder=folder)
-    write_json(record, {key: value for key, value in asdict(entry).items() if key != "loader"})
+    unsaid = ("loader", "order")  # of the library, not of the data
+    write_json(record, {key: value for key, value in asdict(entry).items() if key not in unsaid})
 
 
 def load(

@@ -246,7 +246,7 @@ def test_unknown_model():
 
 def test_unknown_dataset():
     assert of("datasets", ["fashionmnist", "mnits"]).startswith(
-        "config.yaml: datasets[1]: found 'mnits'; allowed: cifar10, digits, "
+        "config.yaml: datasets[1]: found 'mnits'; allowed: digits, mnist, "
     )
     assert of("datasets", ["fashionmnist", "mnits"]).endswith("; did you mean 'mnist'?")
 
@@ -294,7 +294,7 @@ def test_back_propagation_has_no_threshold():
 @pytest.mark.parametrize(
     ("over", "place", "said"),
     [
-        ({"mnsit": {}}, "mnsit", "found 'mnsit'; allowed: cifar10, digits, "),
+        ({"mnsit": {}}, "mnsit", "found 'mnsit'; allowed: digits, mnist, "),
         (
             {"mnist": {"FF": {"thetta": 1}}},
             "mnist.FF.thetta",
@@ -357,7 +357,7 @@ def test_seeds_of_some_runs_alone():
     assert seeds(model="BPFF", dataset="fashionmnist", protocol="relu-l2") == {5}
     assert seeds(model="BP", dataset="mnist") == set()
     line = of("own_seeds", [{**entry, "dataset": "minst"}])
-    said = "config.yaml: own_seeds[0].dataset: found 'minst'; allowed: cifar10, digits, "
+    said = "config.yaml: own_seeds[0].dataset: found 'minst'; allowed: digits, mnist, "
     assert line.startswith(said)
     assert line.endswith("did you mean 'mnist'?")
     assert "found all, mnist, BPFF, which own_seeds[0] has" in of("own_seeds", [entry] * 2)
@@ -400,7 +400,7 @@ def test_quantiles_that_are_not_computed():
     ("path", "value", "said"),
     [
         ("seed", 15, "found 15; allowed: first, 0, 1, 2,"),
-        ("figures.figure1.dataset", "minst", "found 'minst'; allowed: cifar10, digits, "),
+        ("figures.figure1.dataset", "minst", "found 'minst'; allowed: digits, mnist, "),
         ("figures.figure1.kind", "activty", "found 'activty'; allowed: "),
         ("figures.figure1.quantil", 0.9, "unknown key; allowed: kind, "),
         ("figures.figure1.method", "lo", "found 'lo'; allowed: "),

@@ -251,7 +251,7 @@ def test_the_record_of_a_data_set_is_read_by_nobody(tmp_path: Path):
 
 def test_an_unknown_data_set_is_no_other_one():
     with pytest.raises(
-        DataError, match="mnst: no such data set; there are cifar10, digits, fashionmnist, mnist"
+        DataError, match="mnst: no such data set; there are digits, mnist, fashionmnist"
     ):
         load("mnst", "train")
 

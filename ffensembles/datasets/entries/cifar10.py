@@ -5,6 +5,7 @@ from ffensembles.datasets.entry import Entry
 ENTRY = Entry(
     name="cifar10",
     title="CIFAR10",
+    order=3,
     classes=(
         "airplane",
         "automobile",

@@ -5,6 +5,7 @@ from ffensembles.datasets.entry import Entry
 ENTRY = Entry(
     name="digits",
     title="Digits",
+    order=0,
     classes=tuple("0123456789"),
     shape=(1, 28, 28),
     images=(1437, 360),

@@ -5,6 +5,7 @@ from ffensembles.datasets.entry import Entry
 ENTRY = Entry(
     name="fashionmnist",
     title="FashionMNIST",
+    order=2,
     classes=(
         "T-shirt/top",
         "Trouser",

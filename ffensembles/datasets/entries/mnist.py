@@ -5,6 +5,7 @@ from ffensembles.datasets.entry import Entry
 ENTRY = Entry(
     name="mnist",
     title="MNIST",
+    order=1,
     classes=tuple("0123456789"),
     shape=(1, 28, 28),
     images=(60_000, 10_000),

@@ -5,6 +5,7 @@ from ffensembles.datasets.entry import Entry
 ENTRY = Entry(
     name="svhn",
     title="SVHN",
+    order=4,
     classes=tuple("0123456789"),
     shape=(3, 32, 32),
     images=(73_257, 26_032),
