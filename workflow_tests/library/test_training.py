@@ -698,3 +698,18 @@ def test_a_gpus_name_with_slashes_names_one_lock(monkeypatch: pytest.MonkeyPatch
     assert [path.name for path in tmp_path.iterdir()] == [
         f"ffensembles-{os.getuid()}-gpu-MIG-GPU-1a-1-0.lock"
     ]
+
+
+def test_a_state_of_another_kind_of_device_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    settings = settings_of(TRAINING, 1)
+    origins = {
+        device: identity([RUN], RECIPE, DATA, replace(settings, device=device))
+        for device in ("cpu", "cuda:0", "cuda:1")
+    }
+    path = tmp_path / "checkpoint.safetensors"
+    write_checkpoint(path, loop.State({"w": np.ones(3)}, {"epoch": 1}), origins["cuda:1"])
+    assert read_checkpoint(path, origins["cuda:0"]) is not None
+    assert read_checkpoint(path, origins["cpu"]) is None
+    assert f"{path}: is of another recipe, data, engine or kind of device (cpu, " in caplog.text
