@@ -4,21 +4,15 @@ import importlib
 import pkgutil
 
 from ffensembles.datasets.entry import Entry
+from ffensembles.runtime.declared import declared
 
 
 def _registered() -> dict[str, Entry]:
     """Import every module of `datasets.entries`; return their entries by name, in order."""
     package = importlib.import_module("ffensembles.datasets.entries")
-    found: list[Entry] = []
-    for module in pkgutil.iter_modules(package.__path__):
-        entry = importlib.import_module(f"{package.__name__}.{module.name}").ENTRY
-        if entry.name != module.name:
-            raise ValueError(
-                f"{package.__name__}.{module.name}: its entry is named {entry.name!r}; give the "
-                "file and the entry one name."
-            )
-        found.append(entry)
-    return {one.name: one for one in sorted(found, key=lambda one: (one.order, one.name))}
+    names = (module.name for module in pkgutil.iter_modules(package.__path__))
+    modules = (importlib.import_module(f"{package.__name__}.{name}") for name in names)
+    return declared(modules, "ENTRY")
 
 
 DATASETS: dict[str, Entry] = _registered()

@@ -104,14 +104,9 @@ def find_ensembles(tree: xr.DataTree, method: str, **parameters: Any) -> xr.Data
         raise ConfigError(
             f"{method}: has no {listed(sorted(wrong))}; it takes {listed(sorted(known))}."
         )
-    names = tree.attrs.get("categories")
-    options = {
-        "categories": None if names is None else range(len(names)),
-        "unseen": tree.attrs.get("held_out"),
-        **parameters,
-    }
     layers = {
-        name: METHODS[method].find(tree[name].to_dataset(), **options) for name in layer_names(tree)
+        name: METHODS[method].find(tree[name].to_dataset().assign_attrs(tree.attrs), **parameters)
+        for name in layer_names(tree)
     }
     attrs = {**tree.attrs, "method": method, "parameters": dict(parameters)}
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=attrs), **layers})

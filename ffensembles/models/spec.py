@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ffensembles.models.fit import Fit
+from ffensembles.runtime.declared import declared
 
 
 @dataclass(frozen=True)
@@ -115,16 +116,9 @@ def trained_as(model: str, setting: str, value: str) -> str:
 def _registered() -> dict[str, ModelSpec]:
     """Import every module of `models.specs`; return their models by name, in order."""
     package = importlib.import_module("ffensembles.models.specs")
-    specs: list[ModelSpec] = []
-    for module in pkgutil.iter_modules(package.__path__):
-        one = importlib.import_module(f"{package.__name__}.{module.name}").SPEC
-        if one.name.lower() != module.name:
-            raise ValueError(
-                f"{package.__name__}.{module.name}: its model is named {one.name!r}; name the file "
-                f"{one.name.lower()}.py."
-            )
-        specs.append(one)
-    return {one.name: one for one in sorted(specs, key=lambda one: (one.order, one.name))}
+    names = (module.name for module in pkgutil.iter_modules(package.__path__))
+    modules = (importlib.import_module(f"{package.__name__}.{name}") for name in names)
+    return declared(modules, "SPEC")
 
 
 MODELS: dict[str, ModelSpec] = _registered()

@@ -357,7 +357,9 @@ def test_an_entry_and_its_file_have_one_name(tmp_path: Path, monkeypatch: pytest
     text = Path(entries.__path__[0], "digits.py").read_text()
     (tmp_path / "other.py").write_text(text)
     monkeypatch.setattr(entries, "__path__", [*entries.__path__, str(tmp_path)])
-    with pytest.raises(ValueError, match="entry is named 'digits'; give the file and the entry on"):
+    with pytest.raises(
+        ValueError, match="declares 'digits'; give the file and what it declares one"
+    ):
         registry._registered()
     (tmp_path / "other.py").write_text(text.replace('name="digits"', 'name="other"'))
     monkeypatch.delitem(sys.modules, f"{entries.__name__}.other")

@@ -16,8 +16,8 @@ N_LABELS = 4
 def slope(z: torch.Tensor, positive: bool) -> torch.Tensor:
     """Return the slope of softplus(theta - g) for positive data, softplus(g - theta) else."""
     g = torch.sigmoid(z)
-    pull = -torch.sigmoid(0.5 - g) if positive else torch.sigmoid(g - 0.5)
-    return pull * g * (1 - g)
+    dloss_dgoodness = -torch.sigmoid(0.5 - g) if positive else torch.sigmoid(g - 0.5)
+    return dloss_dgoodness * g * (1 - g)
 
 
 def loss_by_definition(z: torch.Tensor, positive: bool) -> torch.Tensor:
