@@ -289,6 +289,45 @@ def test_a_class_without_a_dimension_counts_in_no_comparison(frame: pd.DataFrame
     assert ratio["value"].item() == pytest.approx(means["FF"] / means["BP"])
 
 
+def test_a_layer_in_which_most_classes_have_no_dimension_has_no_mean(frame: pd.DataFrame):
+    """Of two classes with images one is half of them; of four it is not."""
+    more = [frame.assign(category=frame["category"] + 3 * copy) for copy in (0, 1)]
+    both = pd.concat(more, ignore_index=True)
+    left = both["category"].eq(1) | both["layer"].eq(0) | both["model"].eq("BP")
+    found = kind.results(both.assign(resolved=both["resolved"] & left))
+    main = found[found["quantity"] == "dimension, neighbours 2 and 4"].set_index(["model", "layer"])
+    assert np.isnan(main.loc[("FF", 1), "value"])
+    assert main.loc[("FF", 1), "n_runs"] == 0
+    assert main.loc[[("FF", 0), ("BP", 1)], "n_runs"].eq(2).all()
+
+
+def test_a_slope_is_told_where_classes_differ_by_half_of_its_step():
+    """Sizes of 10 to 21 units are 1.0 doublings of 1 + units apart, 100 to 110 .14 of one."""
+    rng = np.random.default_rng(0)
+    rows = [
+        {
+            **{"protocol": "p", "dataset": "d", "model": model, "held_out": None, "seed": seed},
+            **{"layer": layer, "category": category, "order": 4, "main": True, "resolved": True},
+            **{"dimension": 2 + rng.random(), "se": 0.1, "shuffled": 9.0, "radius": 1.0},
+            **{"n_presentations": 50, "silent": 0, "duplicates": 0},
+            **{"size": first + category * step, "sparsity": 0.5 + 0.01 * category},
+        }
+        for model, first, step in (("FF", 10, 1.1), ("BP", 100, 1.0))
+        for seed in range(5)
+        for layer in (1, 2)
+        for category in range(11)
+    ]
+    found = kind.results(pd.DataFrame(rows))
+    by_model = found[found["quantity"].isin(kind.SLOPES.values())].groupby("model")["quantity"]
+    assert {model: set(names) for model, names in by_model} == {
+        "FF": set(kind.SLOPES.values()),
+        "BP": {kind.SLOPES["sparsity_tenths"]},
+    }
+    alike = pd.DataFrame(rows).assign(size=lambda one: one["size"].where(one["seed"] > 0, 10))
+    told = set(kind.results(alike)["quantity"])
+    assert kind.SLOPES["doublings"] not in told  # one run in which all are alike is enough
+
+
 def test_one_run_is_measured_and_has_no_interval(frame: pd.DataFrame):
     found = kind.results(frame[(frame.model == "FF") & (frame.seed == 0)])
     assert found["low"].isna().all()

@@ -1,5 +1,7 @@
 """Intrinsic dimension of each class in each layer, beside the size and sparsity of ensembles."""
 
+from __future__ import annotations
+
 from itertools import combinations
 from typing import Any, Literal
 
@@ -8,7 +10,7 @@ import pandas as pd
 
 from ffensembles.analyses.sparsity import hoyer
 from ffensembles.analyses.statistics import contrasts, student
-from ffensembles.analyses.tidy import whole_numbers
+from ffensembles.analyses.tidy import RUN_KEYS, whole_numbers
 from ffensembles.ensembles import ensemble_sizes
 from ffensembles.extensions.across import clear_in, span, spans
 from ffensembles.extensions.classes import IMAGES, ClassMatrix, class_matrices
@@ -52,6 +54,8 @@ SLOPES = {
 }
 """Variables of the mixed model: what their slopes are in words."""
 BY_RUN = "; slopes of single runs"
+SPREAD = 0.5
+"""Steps that the classes of a layer differ by, at least, where a slope for each step is told."""
 LEFT_OUT = f"classes whose distances are less than {RESOLVED} times rounding, share"
 EQUAL = "images equal to another one or silent, share"
 SHUFFLED = "each unit shuffled over images"
@@ -134,7 +138,7 @@ def results(frame: pd.DataFrame) -> pd.DataFrame:
     if frame.empty:
         return as_results([])
     main = frame[frame["main"]]
-    known = _resolved(main)
+    known = mostly_known(_resolved(main))
     parts = []
     for order in sorted(map(int, known["order"].unique())):
         rows, quantity = known[known["order"] == order], f"{DIMENSION} {order} and {2 * order}"
@@ -144,8 +148,9 @@ def results(frame: pd.DataFrame) -> pd.DataFrame:
     two_nn = frame[(frame["order"] == 1) & ~frame["main"]]
     parts.append(
         estimates(
-            _resolved(two_nn), "dimension", TWO_NN, control=SHUFFLED, control_value="shuffled"
-        )
+            mostly_known(_resolved(two_nn)), "dimension", TWO_NN, control=SHUFFLED,
+            control_value="shuffled",
+        )  # fmt: skip
     )
     lost = main[main["n_presentations"] > 0].assign(
         hidden=lambda rows: (~rows["resolved"] & rows["radius"].notna()).astype(float),
@@ -162,6 +167,18 @@ def results(frame: pd.DataFrame) -> pd.DataFrame:
 def _resolved(rows: pd.DataFrame) -> pd.DataFrame:
     """Leave out dimensions at distances that rounding may have made."""
     return rows.assign(dimension=rows["dimension"].where(rows["resolved"]))
+
+
+def mostly_known(rows: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the dimensions of a run's layer where most of its classes have none.
+
+    A mean over the few that are left would be no mean of the layer. Classes without an image do not
+    count.
+    """
+    asked = rows.assign(known=rows["dimension"].notna(), asked=rows["n_presentations"] > 0)
+    places = asked.groupby([*RUN_KEYS, "layer", "order"], dropna=False)
+    known, asked_of = (places[name].transform("sum") for name in ("known", "asked"))
+    return rows.assign(dimension=rows["dimension"].where(2 * known >= asked_of))
 
 
 def _ratios(rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -190,7 +207,11 @@ def _ratios(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _slopes(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return rows of results: slopes of the mixed model, and those of single runs."""
+    """Return rows of results: slopes of the mixed model, and those of single runs.
+
+    Where the classes of a layer hardly differ in a variable, its slope would be an extrapolation,
+    and is not among the rows.
+    """
     rows = rows[rows["layer"] != IMAGES].assign(
         log_dimension=lambda one: np.log2(one["dimension"]),
         doublings=lambda one: np.log2(1 + one["size"]),
@@ -199,7 +220,10 @@ def _slopes(rows: pd.DataFrame) -> list[dict[str, Any]]:
     found = []
     by = ["protocol", "dataset", "model"]
     for key, group in rows.groupby(by, sort=False):
+        spread = _spread(group.dropna(subset=["log_dimension"]))
         for name, slope in mixed_slopes(group, "log_dimension", list(SLOPES)).items():
+            if not spread[name] >= SPREAD:
+                continue
             head = {**dict(zip(by, key, strict=True)), "layer": pd.NA, "control": ""}
             head["n_runs"] = len(slope.by_run)
             found += [
@@ -210,6 +234,16 @@ def _slopes(rows: pd.DataFrame) -> list[dict[str, Any]]:
                 },
             ]
     return found
+
+
+def _spread(rows: pd.DataFrame) -> pd.Series[float]:
+    """Return how much each variable differs over the classes of a layer.
+
+    Of a run it is that of the layer in which it differs most; of several, of the run in which it
+    differs least.
+    """
+    layers = rows.groupby(["seed", "layer"])[list(SLOPES)]
+    return (layers.max() - layers.min()).groupby("seed").max().min()
 
 
 def _numbers(slope: Slope) -> dict[str, float]:
@@ -322,7 +356,9 @@ extension(
         "neighbours of each image (TwoNN: the first two), correctly classified images, means over "
         "classes with a control. Ratios of models: over the classes that each run of both has; p "
         "is of the difference (Welch). Slopes: linear mixed model over classes with a level for "
-        "each layer, runs as groups; classes of a run count as independent."
+        "each layer, runs as groups; classes of a run count as independent. A slope is told "
+        "where the classes of some layer differ by at least half of its step in every run; a "
+        "run's layer counts where at least half of its classes have a dimension."
     ),
     minutes=20,
     memory=4000,

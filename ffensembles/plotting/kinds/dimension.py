@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ffensembles.extensions.classes import IMAGES
+from ffensembles.extensions.kinds.dimension import mostly_known
 from ffensembles.extensions.results import found_by
 from ffensembles.plotting.captions import escape, n_of_runs, paragraph
 from ffensembles.plotting.models import (
@@ -147,10 +148,10 @@ def _against(axes: Axes, main: pd.DataFrame, column: str, models: list[str]) -> 
 
 def _over_classes(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Average over the classes of a run; missing where most of them have no dimension."""
-    classes = rows.groupby([*by, "model", "seed"])
-    means = classes[["dimension", "shuffled"]].mean()
-    enough = classes["dimension"].count() >= classes["category"].nunique() / 2
-    return means.where(enough).reset_index()
+    counted = mostly_known(rows)
+    counted = counted.dropna(subset="dimension")
+    means = counted.groupby([*by, "model", "seed"])[["dimension", "shuffled"]].mean()
+    return means.reset_index()
 
 
 def _null_handle() -> Line2D:
