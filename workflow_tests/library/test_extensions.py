@@ -278,6 +278,13 @@ def test_a_figure_of_nothing_is_drawn(name):
     assert kind.caption(shown, kind.parameters()).startswith("**")
 
 
+def line_ends(kind, shown, rows) -> list[float]:
+    """Return to how many stimulated units each line of causality's panel B goes."""
+    figure = kind.draw(replace(shown, frames={"causality": rows}), kind.parameters())
+    axes = [one for one in figure.axes if one.get_xlabel() == "Units stimulated"]
+    return [line.get_xdata().max() for one in axes for line in one.lines if len(line.get_xdata())]
+
+
 @pytest.mark.parametrize("name", ["causality", "pruning"])
 def test_a_figure_and_a_table_of_every_model(name, tmp_path):
     one = EXTENSIONS[name]
@@ -318,7 +325,13 @@ def test_a_figure_and_a_table_of_every_model(name, tmp_path):
     assert f": {of_ff.value.iloc[0]:.2f} in FF" in short  # layer 1's, or the net's
     paragraphs = [line for line in text.splitlines() if line.startswith("- ")]
     assert [line.split(" on ")[0] for line in paragraphs] == ["- FF", "- BP"]
-    if name == "causality":  # a model in which nothing could be stimulated
+    if name == "causality":
+        drawn = line_ends(kind, shown, whole)
+        few = whole["category"].eq(0) | whole["units"].le(1) | whole["experiment"].eq("silence")
+        assert max(drawn) > 1
+        # of the ensembles of one class alone nothing is drawn
+        assert max(line_ends(kind, shown, whole[few])) <= 1
+        # a model in which nothing could be stimulated
         some = whole[(whole.experiment != "stimulate") | (whole.model == "FF")]
         assert kind.draw(replace(shown, frames={name: some}), kind.parameters()).axes
 

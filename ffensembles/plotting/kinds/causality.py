@@ -112,19 +112,27 @@ def _stimulated(part: SubFigure, rows: pd.DataFrame, models: list[str]) -> None:
             axes.set_ylim(-0.03, 1.03)
             count_axis(axes, float(rows["units"].max()), "x")
         if images == "blank":
-            line[0].set_ylabel("Share of images")
+            line[0].set_ylabel("Share with the class's pattern")
 
 
 def _curve(axes: Axes, rows: pd.DataFrame, model: str, condition: str, style: Any) -> None:
-    """Draw the mean over runs at each power of two; classes with fewer units no longer count."""
+    """Draw the mean over runs at each power of two; classes with fewer units no longer count.
+
+    A line ends where fewer than half of the ensembles, or a single one of several runs, are left:
+    from there it would show which classes have large ensembles.
+    """
     here = rows[(rows.model == model) & rows.condition.isin([condition, _start(condition)])]
     here = here[(here.condition == condition) | (here.units == 0)]
     units = here["units"].astype(int)
     doubled = here[(units & (units - 1)) == 0]
+    known = doubled.dropna(subset="identified").groupby("units")["seed"].agg(["size", "nunique"])
+    left = (2 * known["size"] >= known["size"].max()) & (
+        known["nunique"] >= min(2, known["nunique"].max())
+    )
     per_run = _per_run(doubled, "identified", ["units"])
-    if per_run.empty:
+    means = per_run.groupby("units")["identified"].mean().loc[known.index[left]]
+    if means.empty:
         return
-    means = per_run.groupby("units")["identified"].mean()
     axes.plot(
         means.index.to_numpy(dtype=float), means.to_numpy(dtype=float), linestyle=style,
         color=colour_of(model), marker=marker_of(model) if condition == "ensemble" else None,
@@ -140,7 +148,7 @@ def _start(condition: str) -> str:
 def _line_handles() -> list[Any]:
     from matplotlib.lines import Line2D
 
-    names = {"ensemble": "ensemble", "random": "random units (B)"}
+    names = {"ensemble": "ensemble (B)", "random": "random units (B)"}
     return [
         Line2D([], [], color=INK, linestyle=style, label=names[name])
         for name, style in _LINES.items()
@@ -181,10 +189,12 @@ def caption(shown: Shown, parameters: CausalityFigure) -> str:
         if len(sizes)
         else "",
         "*B*: units of a class's ensemble in layer 1 are clamped to their mean activation for the "
-        "class, strongest first, on a blank image or on images of other classes; how often the "
-        "activations of a layer above correlate most with the mean activations of that class. "
+        "class, strongest first, on a blank image (one for each class) or on images of other "
+        "classes; how often the activations of a layer above correlate most with the mean "
+        "activations of that class. "
         "Broken lines: as many random units at the same activations. At 0: without "
-        "stimulation. Lines are means over runs, of the classes whose ensemble has as many units.",
+        "stimulation. Lines are means over runs, of the classes whose ensemble has as many units; "
+        "they end where fewer than half of the ensembles, or one run alone, have.",
         f"{int(lost.sum()):,} of {len(ensembles):,} ensembles are missing, their class having no "
         "unit in any layer."
         if lost.any()

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _CURVES: dict[str, tuple[str, dict[str, Any]]] = {
     "accuracy": ("accuracy", {"color": BLUE}),
     "jaccard": ("ensembles: Jaccard index with the final ones", {"color": ORANGE}),
-    "jaccard_chance": ("the same by chance", {"color": GREY, "linestyle": (0, (1, 2))}),
+    "jaccard_chance": ("Jaccard index by chance", {"color": GREY, "linestyle": (0, (1, 2))}),
     "formed": ("classes with an ensemble", {"color": GREEN}),
     "sparsity": ("Hoyer sparsity", {"color": PURPLE}),
 }
