@@ -100,6 +100,15 @@ class TrainedRun:
             them. `shuffled-sizes` and `shuffled-sharing` where labels were shuffled (the null). Of
             extensions `causality`, `pruning` and so on where they were measured.
 
+        Returns
+        -------
+        pandas.DataFrame
+            Columns and their units are described where the frame is made: in
+            `ffensembles.analyses` (`weights_frame`, say), those of an extension in its module in
+            `ffensembles.extensions.kinds`. `layer` counts hidden layers from 1; layer 0 is the
+            images themselves (`dimension`, `microstructure`, `dissimilarities`, `probes`), and in
+            the frame of accuracies across runs the whole net.
+
         Raises
         ------
         StoreError

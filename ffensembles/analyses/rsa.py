@@ -67,6 +67,11 @@ def spearman(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 
     Missing where fewer than three pairs remain, or either is constant.
 
+    Parameters
+    ----------
+    one, other
+        Dissimilarities of the same pairs of conditions in the same order, (pairs,).
+
     Examples
     --------
     >>> spearman(np.array([0.1, 0.5, 0.9, np.nan]), np.array([1, 2, 3, 4.0]))

@@ -159,6 +159,11 @@ def welch(one: ArrayLike, other: ArrayLike) -> tuple[float, float, float]:
 def mann_whitney(one: ArrayLike, other: ArrayLike) -> tuple[float, float]:
     """Return how often a run of one sample is above a run of the other, by ranks.
 
+    Parameters
+    ----------
+    one, other
+        A value of each run, (runs,) and (other runs,).
+
     Returns
     -------
     tuple[float, float]
@@ -189,7 +194,12 @@ def hedges_g(one: ArrayLike, other: ArrayLike) -> Effect:
     """Return Hedges' g of mean(one) - mean(other): the difference in pooled deviations.
 
     The interval is the normal one with the variance of Hedges & Olkin (1985, ch. 5):
-    (n + m) / (n m) + g^2 / (2 (n + m)).
+    (n + m) / (n m) + g^2 / (2 (n + m)). Missing with fewer than two values on a side.
+
+    Parameters
+    ----------
+    one, other
+        A value of each run, (runs,) and (other runs,).
 
     Examples
     --------
@@ -217,6 +227,11 @@ def ratio_of_means(one: ArrayLike, other: ArrayLike) -> Effect:
     Hedges, Gurevitch & Curtis 1999), with Welch's degrees of freedom. Missing unless both means
     are positive.
 
+    Parameters
+    ----------
+    one, other
+        A value of each run, (runs,) and (other runs,).
+
     Examples
     --------
     >>> round(ratio_of_means([2, 4, 6], [1, 2, 3]).value, 3)
@@ -239,7 +254,9 @@ def ratio_of_means(one: ArrayLike, other: ArrayLike) -> Effect:
 
 
 def holm(p: Iterable[float]) -> NDArray[np.float64]:
-    """Correct p values for their number by Holm's method; missing ones stay and do not count.
+    """Correct p values (tests,) for their number by Holm's method (1979).
+
+    Missing ones stay and do not count.
 
     Examples
     --------

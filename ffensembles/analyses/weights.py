@@ -18,6 +18,11 @@ def weights_by_unit(weights: Weights) -> pd.DataFrame:
     Biases and the readout of BP are no synapses between hidden units and do not count; a weight
     of exactly 0 is neither positive nor negative (Tosato et al. 2023, sec. 4.5 and A.2).
 
+    Parameters
+    ----------
+    weights
+        Matrices by name, `layer1.weight` (units, inputs) and so on.
+
     Returns
     -------
     pandas.DataFrame
@@ -46,6 +51,11 @@ def weights_by_unit(weights: Weights) -> pd.DataFrame:
 
 def weights_frame(weights: Weights) -> pd.DataFrame:
     """Return the fraction of positive weights of each layer, and how many units stand out.
+
+    Parameters
+    ----------
+    weights
+        Matrices by name, `layer1.weight` (units, inputs) and so on.
 
     Returns
     -------

@@ -238,7 +238,17 @@ def _cut_off(
 def density_and_rank(
     mean: NDArray[np.floating], epsilon: float, upper_bound: float = 1.0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return `rho` and `n_h` of `method2` for each of the means (n,), in n log n steps."""
+    """Return `rho` and `n_h` of `method2` for each unit, both (units,), in n log n steps.
+
+    Parameters
+    ----------
+    mean
+        Mean activation of each unit, (units,).
+    epsilon
+        Half the width in which units count as near, in units of activation.
+    upper_bound
+        Largest value that activations can have; no unit can lie beyond it.
+    """
     mean = np.asarray(mean, dtype=np.float64)
     ordered = np.sort(mean)
     near = np.searchsorted(ordered, mean + epsilon, side="right")

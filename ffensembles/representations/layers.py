@@ -19,6 +19,15 @@ def matrices(
 
     X holds the correctly classified presentations; all of them for the `unseen` category, which
     the net could not learn to name, and where `layer` has no coordinate `correct`.
+
+    Parameters
+    ----------
+    layer
+        `activation` (presentation, neuroid), coordinate `label` and, if known, `correct`.
+    categories
+        Labels of the classes; None for those that `layer` has, ascending.
+    unseen
+        Label of the class that the net was not trained on.
     """
     labels = layer["label"].values
     correct = layer["correct"].values if "correct" in layer.coords else np.ones(len(labels), bool)

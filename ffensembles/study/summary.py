@@ -47,7 +47,8 @@ def cautions(study: Study) -> list[str]:
     """Say which runs are not to be relied on: classes lost, layers dead, too few seeds.
 
     A class is lost where no test image of it is classified correctly: it has no ensemble. A layer
-    is dead where no unit ever exceeds `training.dead_floor`.
+    is dead where no unit ever exceeds `training.dead_floor`. Of no run at all nothing is said but
+    that.
     """
     runs: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for run in study.grid.runs:
@@ -55,6 +56,8 @@ def cautions(study: Study) -> list[str]:
         if path.exists():
             kind = run.protocol, run.dataset, run.model
             runs.setdefault(kind, []).append(read_run(path))
+    if not runs:
+        return [f"no run is finished in {study.config.results}"]
     lines = [line for kind, ones in runs.items() for line in _of_kind(kind, ones)]
     alone = [
         _title(kind)

@@ -354,7 +354,7 @@ def test_a_figure_shows_runs_and_says_what_is_missing(frame: pd.DataFrame):
     caption = one.caption(
         Shown("dimension", "2025", labels, frames={"dimension": few}), one.parameters()
     )
-    assert re.search(r"adds to them \(layer 1 of FF on digits has 0 of \d+\)\.", caption)
+    assert re.search(r"adds to them \(0 of \d+ are left in layer 1 of FF on digits\)\.", caption)
     main = frame[frame.main & (frame.layer == 1) & (frame.category == 0)]
     assert "4 silent" in one.caption(
         Shown("dimension", "2025", labels, frames={"dimension": main}), one.parameters()

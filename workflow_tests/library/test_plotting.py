@@ -582,9 +582,14 @@ def test_sparsity_quotes_the_later_edition():
                  published=partial(published, protocol="relu-l2"))  # fmt: skip
     caption = KINDS["sparsity"].caption(seen, of)
     assert "(the study: 0.9, 0.899 to 0.901)" in caption
-    assert "from Public notebooks, where their conditions are fitted, inferred and printed." in (
-        caption
-    )
+    keys = rows.groupby(["dataset", "model", "layer"]).groups
+    sources = [published("sparsity", *key, protocol="relu-l2") for key in keys]
+    known = [one.known for one in sources if one]
+    assert {*known} == {"printed", "fitted", "inferred"}
+    assert (
+        f"The study's values: Public notebooks; the settings of {len(known) - known.count('printed')} "
+        f"of {len(known)} are not printed beside them but follow from the order of a listing."
+    ) in caption
 
 
 def test_models_have_one_look_everywhere():

@@ -1,7 +1,8 @@
 """Causality: what silencing or stimulating a class's ensemble does.
 
 Units are chosen, and mean activations are taken, on one half of the test images; accuracies and
-responses are measured on the other half.
+responses are measured on the first images of each class in the other half, as many as are
+configured.
 """
 
 from __future__ import annotations
@@ -355,6 +356,7 @@ extension(
     needs=("weights", "metadata", "activations", "data"),
     question="Does a class depend on its ensemble, and does the ensemble bring up the class?",
     results=results, verdict=verdict, summary=summary,
-    note="Random units are outside of the ensemble and as many. Units are chosen on one half of "
-    "the test images, effects measured on the other.",
+    note="Random units are as many as the ensemble has, from outside of it. Units are chosen on "
+    "one half of the test images, effects are measured on the first images of each class in the "
+    "other (`images`, `other_images`), the same in every run.",
 )(measure)  # fmt: skip

@@ -146,11 +146,9 @@ def results(frame: pd.DataFrame) -> pd.DataFrame:
             estimates(rows, "dimension", quantity, control=SHUFFLED, control_value="shuffled")
         )
     two_nn = frame[(frame["order"] == 1) & ~frame["main"]]
+    nearest = mostly_known(_resolved(two_nn))
     parts.append(
-        estimates(
-            mostly_known(_resolved(two_nn)), "dimension", TWO_NN, control=SHUFFLED,
-            control_value="shuffled",
-        )  # fmt: skip
+        estimates(nearest, "dimension", TWO_NN, control=SHUFFLED, control_value="shuffled")
     )
     lost = main[main["n_presentations"] > 0].assign(
         hidden=lambda rows: (~rows["resolved"] & rows["radius"].notna()).astype(float),

@@ -228,7 +228,8 @@ def _mostly_missing(main: pd.DataFrame, shown: Shown) -> str:
         if 2 * known < len(rows):
             title = escape(shown.labels[str(dataset)].title)
             where = "images" if layer == IMAGES else f"layer {layer}"
-            said.append(f"{where} of {title_of(str(model))} on {title} has {known} of {len(rows)}")
+            of = f"{where} of {title_of(str(model))} on {title}"
+            said.append(f"{known} of {len(rows)} are left in {of}")
     return f" ({listed(said)})" if said else ""
 
 

@@ -55,14 +55,16 @@ def draw(shown: Shown, parameters: PruningFigure) -> Figure:
     for line, (dataset, label) in zip(grid, labels.items(), strict=True):
         rows = frame[frame.dataset == dataset]
         for axes, model in zip(line, models, strict=False):
-            _accuracies(axes, rows[rows.model == model], colour_of(model))
-            axes.set_title(plain(f"{label.title}, {title_of(model)}"))
+            of_model = rows[rows.model == model]
+            _accuracies(axes, of_model, colour_of(model))
+            n = of_model["seed"].nunique()
+            axes.set_title(plain(f"{label.title}\n{title_of(model)} (n = {n})"))
             axes.set_xlabel("Share of parameters kept")
             axes.set_ylim(0, 1.02)
         line[0].set_ylabel("Accuracy")
         for model in models:
             _times(line[-1], rows[rows.model == model], colour_of(model), title_of(model))
-        line[-1].set_title("Time to predict an image")
+        line[-1].set_title(plain(f"{label.title}\nTime to predict an image"))
         line[-1].set_xlabel("Share of parameters kept")
         line[-1].set_ylabel("Microseconds")
         if line[-1].get_legend_handles_labels()[0]:
@@ -72,7 +74,7 @@ def draw(shown: Shown, parameters: PruningFigure) -> Figure:
 
 
 def _accuracies(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
-    """Draw accuracy against the share of parameters, a line for each rule, points for runs."""
+    """Draw accuracy against the share of parameters, a line for each rule, thin ones for runs."""
     if rows.empty:
         note(axes, "no runs")
         axes.set_xticks([])
@@ -81,10 +83,11 @@ def _accuracies(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
     axes.axhline(full, color=GREY, linewidth=0.6)
     for rule, look in _LOOKS.items():
         here = rows[(rows.rule == rule) & rows.strongest.notna()]
-        means = _means(here, "accuracy")
-        axes.plot(
-            means.index, means, color=colour if rule == "ensemble" else INK, linewidth=1.0, **look
-        )
+        means, tint = _means(here, "accuracy"), colour if rule == "ensemble" else INK
+        for _, run in here.sort_values("parameters_fraction").groupby("seed"):
+            one = {**look, "marker": None, "color": tint, "linewidth": 0.5, "alpha": 0.4}
+            axes.plot(run["parameters_fraction"], run["accuracy"], **one)
+        axes.plot(means.index, means, color=tint, linewidth=1.0, **look)
     union = rows[(rows.rule == "ensemble") & rows.strongest.isna()]
     axes.plot(
         union.parameters_fraction, union.accuracy, "*", color=colour, markersize=7,
@@ -118,7 +121,7 @@ def _handles() -> list[Any]:
         Line2D([], [], color=INK, label=names[rule], **look) for rule, look in _LOOKS.items()
     ]
     star = Line2D([], [], color=INK, marker="*", markersize=7, linestyle="", label="all ensembles")
-    return [*handles, star]
+    return [*handles, star, Line2D([], [], color=GREY, linewidth=0.6, label="whole net")]
 
 
 def _rows(shown: Shown) -> pd.DataFrame:
@@ -138,8 +141,9 @@ def caption(shown: Shown, parameters: PruningFigure) -> str:
         "Accuracy of nets from which all hidden units are removed but the strongest of each class "
         f"in each layer ({', '.join(map(str, levels))} of each class), against the share of "
         "parameters that stay; controls keep as many units in each layer. Nothing is trained "
-        "again. Stars: the union of all ensembles, one for each run; grey: the whole net. Lines "
-        f"are means over {n_of_runs(runs, {})} per model and data set.",
+        "again. Accuracy is that on some images of each class, the same in every run, and so not "
+        "quite that of all test images. Stars: the union of all ensembles, one for each run. Thin "
+        f"lines are runs, {n_of_runs(runs, {})} per model and data set, thick lines their means.",
         "*Right*: time to predict an image in a batch, the least of several timings, of the nets "
         "of the strongest units and of the whole net.",
         found_by(rows),

@@ -29,8 +29,12 @@ from ffensembles.runtime.keys import Field, Group
 from ffensembles.runtime.text import listed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from ffensembles.publication.published import Published
 
 
 class Sparsity(Group):
@@ -115,11 +119,21 @@ def caption(shown: Shown, parameters: Sparsity) -> str:
         else "",
         "Means of A:" if means else "There are no runs.",
         *means,
-        f"The study's values are from {listed(sorted({one.source for one in sources}))}, where "
-        f"their conditions are {listed(sorted({one.known for one in sources}))}."
+        f"The study's values: {listed(sorted({one.source for one in sources}))}{_known(sources)}."
         if sources
         else "",
         differences(shown, models),
+    )
+
+
+def _known(sources: Sequence[Published]) -> str:
+    """Say of how many values the settings are not printed beside them."""
+    inferred = sum(one.known != "printed" for one in sources)
+    if not inferred:
+        return ""
+    return (
+        f"; the settings of {inferred} of {len(sources)} are not printed beside them but follow from "
+        "the order of a listing"
     )
 
 
