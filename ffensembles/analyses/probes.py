@@ -173,7 +173,7 @@ def _probes(results: RunResults) -> pd.DataFrame:
     held_out = results.run["held_out"]
     frames = []
     for net, layers in results.unlabelled.items():
-        frame = probe_frame(layers, results.labels, held_out)
+        frame = probe_frame(layers, results.labels, held_out, seed=int(results.run["seed"]))
         frame.insert(0, "net", net)
         frame["net"] = frame["net"].where(frame["layer"] != PIXELS, PIXELS_NET)
         frames.append(frame)

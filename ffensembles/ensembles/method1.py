@@ -41,7 +41,9 @@ def method1(
     (Tosato et al. 2023, sec. 3.4). Two things follow from that definition alone:
 
     * *A floor.* Where activations barely depend on the presentation, the ``(1 - q) * n`` units
-      with the highest medians pass, whatever the layer does. It is returned as `floor`.
+      with the highest medians pass, whatever the layer does. It is returned as `floor`. Where
+      activations are stored in fewer digits than they differ by, medians tie with the threshold,
+      and fewer pass.
     * *A ceiling.* An active unit holds at least half of its values above the threshold, so at
       most ``2 * (1 - q) * n`` units pass. Where more than ``1 - q`` of the values have run into
       a sigmoid's 1, the threshold is 1 and no median exceeds it.

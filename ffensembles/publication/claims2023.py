@@ -79,7 +79,7 @@ def _unseen_sparse(frames: Frames, dataset: str, protocol: str, layer: int) -> M
     rows = rows if rows.empty else rows[rows["unseen"].astype(bool)]
     if rows.empty:
         return None
-    floor = floor_of(frames, dataset)
+    floor = floor_of(frames, dataset, protocol=protocol)
     found = one_sample(per_run(rows, "size"), floor)
     told = not np.isnan([found.low, floor]).any()
     holds = found.low > 0 and found.high < floor if told else None

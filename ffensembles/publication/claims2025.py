@@ -293,6 +293,7 @@ CLAIMS_2025: tuple[Claim, ...] = (
         _bimodality,
         "positive_weights",
         NO_LABELS,
+        trained="weights of single units are not measured there",
     ),
     Claim(
         "balanced_bp",

@@ -125,10 +125,12 @@ def select(
     return frame[kept]
 
 
-def floor_of(frames: Frames, dataset: str, quantile: float = SIZE_QUANTILE) -> float:
+def floor_of(
+    frames: Frames, dataset: str, quantile: float = SIZE_QUANTILE, protocol: str = PROTOCOL
+) -> float:
     """Return Method 1's floor in FF's first layer, in units; missing if it was not run."""
-    rows = select(frames, "sizes", dataset=dataset, model="FF", layer=1, method=SIZE_METHOD,
-                  quantile=quantile)  # fmt: skip
+    rows = select(frames, "sizes", protocol, dataset=dataset, model="FF", layer=1,
+                  method=SIZE_METHOD, quantile=quantile)  # fmt: skip
     return float("nan") if rows.empty else float(rows["floor"].iloc[0])
 
 

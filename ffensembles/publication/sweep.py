@@ -119,12 +119,13 @@ def sweep_frame(
     ]
     known = [rows[key].astype(object).where(rows[key].notna(), None) for key in keys]
     numbers = [
-        published(quantity, dataset, model, layer)
+        published(quantity, dataset, model, layer, base)
         for quantity, dataset, model, layer in zip(rows["quantity"], *known, strict=True)
     ]
     rows["published"] = [np.nan if number is None else number.value for number in numbers]
     rows["tolerance"] = [
-        np.nan if number is None else tolerance(number.quantity, number.value) for number in numbers
+        np.nan if number is None else tolerance(number.quantity, number.value, number.edition)
+        for number in numbers
     ]
     rows = rows.dropna(subset="published")
     rows["distance"] = (rows.ours - rows.published).abs() / rows.pop("tolerance")

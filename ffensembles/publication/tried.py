@@ -168,8 +168,9 @@ def scored(
             off = (np.abs(ours - number.value) / allowed).clip(max=FARTHEST)
             runs = measured.assign(**at, n_train=n_train or images, control=measured is varied)
             within = [reproduced(number, value) for value in ours]
-            parts.append(runs.assign(distance=off, within=within))
-    rows = pd.concat(parts, ignore_index=True)
+            parts.append(runs.assign(number=str(number), distance=off, within=within))
+    # a run that two sweeps have is one run
+    rows = pd.concat(parts, ignore_index=True).drop_duplicates([*_RUN, "number"])
     grouped = rows.groupby(_RUN, sort=False, dropna=False)
     runs = grouped.agg(
         distance=("distance", "sum"), known=("distance", "count"), within=("within", "sum")

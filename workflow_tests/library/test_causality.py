@@ -1,5 +1,7 @@
 """Silencing and stimulating units: properties that must hold, and nets worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,6 +102,10 @@ def test_a_blank_image_is_black_and_carries_no_label():
     assert (x[:, 10:] == images.x.min()).all()
     net, images = net_of("BP", "relu-l2")
     assert (blank(net, images) == images.x.min()).all()
+    # channels that are standardised each by itself have each its black
+    channels = torch.tensor([[0, 1], [4, 5]])
+    colour = replace(images, x=torch.tensor([[1.0, 2, 3, 4, -1, -2, -3, -4]]))
+    assert blank(replace(net, positions=channels), colour).tolist() == [[1.0] * 4 + [-4.0] * 4]
 
 
 def found_layer(active, mean):

@@ -269,6 +269,14 @@ def test_an_unseen_class_is_tested_in_each_layer_and_on_untrained_nets() -> None
     row = tell(frames, "unseen_sparse_3", "fashionmnist")
     assert (row.value, row.null_untrained) == (1.5, 5)
     assert "layer 3" in row.statement
+    # the same may hold of untrained nets, beside the floor of theirs
+    sizes = sizes_of({"FF": [2.0]}).assign(dataset="fashionmnist")
+    null = unseen_of([0.3] * 4, [4.0, 4.5, 4.2, 4.4], layer=3).assign(protocol=UNTRAINED)
+    deep = unseen_of([-0.1] * 4, [1.0, 2.0, 1.0, 1.0], layer=3)
+    both = {"unseen": deep, "untrained_unseen": null, "sizes": sizes,
+            "untrained_sizes": sizes.assign(protocol=UNTRAINED)}  # fmt: skip
+    row = tell(both, "unseen_sparse_3", "fashionmnist")
+    assert (row.verdict, row.as_untrained) == ("holds", True)
     assert tell(frames, "unseen_weaker_1", "fashionmnist").verdict == "not run"
 
 

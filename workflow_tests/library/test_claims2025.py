@@ -98,7 +98,7 @@ def control(accuracy: list[float], sparsity: list[float], protocol: str = CONTRO
 
 def test_the_learning_rates_control() -> None:
     frames = {
-        "accuracy": accuracy_of({"FF": [0.85, 0.86, 0.60], "BP": [0.89, 0.895, 0.9]}),
+        "accuracy": accuracy_of({"FF": [0.856, 0.86, 0.60], "BP": [0.89, 0.895, 0.9]}),
         "sparsity": sparsity_of({"FF": [0.83, 0.84, 0.85], "BP": [0.33, 0.34, 0.35]}),
         **control([0.875, 0.876, 0.874], [0.94, 0.95, 0.96]),
     }
@@ -106,16 +106,19 @@ def test_the_learning_rates_control() -> None:
     assert row.value == pytest.approx(-0.11)
     assert row.verdict == "does not hold"
     assert "BP is the sparser" in row.note
-    assert "accuracy FF 0.770, BP 0.875" in row.note
+    assert "accuracy FF 0.772, BP 0.875" in row.note
     assert "no learning rate" in row.note
-    # .85 with .874 and .86 with .875 or .876; nothing is near .60
+    # .856 with .874 and .86 with .875 or .876; nothing is near .60
     row = tell(frames, "same_accuracy_1")
     assert (row.n, row.n_of) == (4, "runs (2 FF, 2 BP)")
     assert (row.low, row.high) == pytest.approx(welch([0.83, 0.84], [0.96, 0.94])[:2])
     turned = {name: rows[::-1].reset_index(drop=True) for name, rows in frames.items()}
     assert tell(turned, "same_accuracy_1").equals(row)
     assert row.value == pytest.approx(np.mean([0.83 - 0.96, 0.84 - 0.94]))
-    assert "2 of 3 FF runs matched within 0.03" in row.note
+    assert "2 of 3 FF runs matched within 0.02" in row.note
+    # a run .03 away is as near as edition 2023 asks for, and too far in this one
+    off = {**frames, **control([0.88, 0.89, 0.892], [0.94, 0.95, 0.96])}
+    assert tell(off, "same_accuracy_1").n_of == "runs (1 FF, 1 BP)"
     # another key's variations are no control of the learning rate, other rates are
     other = control([0.85] * 3, [0.1] * 3, f"{PROTOCOL_2025}--BP.penalty-0.1")
     more = {name: pd.concat([frames[name], other[name]]) for name in other}
@@ -140,7 +143,7 @@ def test_the_learning_rates_control() -> None:
     near = {**far, **control([0.99, 0.982], [0.9, 0.91])}
     near |= {name: pd.concat([near[name], epochs[name]]) for name in epochs}
     row = tell(near, "same_accuracy_1")
-    assert "2 of 2 FF runs with 9 epochs matched within 0.03" in row.note
+    assert "2 of 2 FF runs with 9 epochs matched within 0.02" in row.note
     assert row.value == pytest.approx(np.mean([0.7 - 0.91, 0.75 - 0.9]))
     assert tell({"sparsity": frames["sparsity"]}, "same_rate_1").verdict == "not run"
     assert tell({"sparsity": frames["sparsity"]}, "same_accuracy_1").verdict == "not run"
@@ -345,7 +348,7 @@ def test_where_the_study_has_no_run_the_controls_base_is_compared() -> None:
     base = f"{PROTOCOL_2025}--base"
     frames = {
         "control_accuracy": pd.concat(
-            [bp["control_accuracy"], accuracy_of({"FF": [0.85, 0.86]}, protocol=base)]
+            [bp["control_accuracy"], accuracy_of({"FF": [0.856, 0.86]}, protocol=base)]
         ),
         "control_sparsity": pd.concat(
             [bp["control_sparsity"], sparsity_of({"FF": [0.83, 0.85]}, protocol=base)]

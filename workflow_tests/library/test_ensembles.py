@@ -416,3 +416,14 @@ def test_the_null_permutes_labels_of_correct_images_alike_in_every_layer() -> No
     assert (drawn[0][right] != own[right]).mean() > 0.5
     assert (other["layer1"]["label"].values != drawn[0]).any()
     np.testing.assert_array_equal(null["layer2"].activation, tree["layer2"].activation)
+
+
+def test_the_null_of_a_class_left_out_is_one_of_all_its_images() -> None:
+    """None of them is classified correctly, and all of them count."""
+    labels = [0] * 20 + [1] * 20 + [2] * 20
+    layer = make_layer(np.random.default_rng(0).random((60, 4)), labels, [True] * 40 + [False] * 20)
+    tree = xr.DataTree.from_dict({"/": xr.Dataset(attrs={"held_out": 2}), "layer1": layer})
+    null = shuffled(tree, 0)["layer1"].to_dataset()
+    assert (null["label"].values[40:] != 2).sum() > 5
+    found = METHODS["loo"].find(null.assign_attrs(held_out=2))
+    assert found.n_presentations.values.tolist() == [20, 20, 20]

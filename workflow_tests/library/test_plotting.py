@@ -586,9 +586,10 @@ def test_sparsity_quotes_the_later_edition():
     sources = [published("sparsity", *key, protocol="relu-l2") for key in keys]
     known = [one.known for one in sources if one]
     assert {*known} == {"printed", "fitted", "inferred"}
+    inferred = len(known) - known.count("printed")
     assert (
-        f"The study's values: Public notebooks; the settings of {len(known) - known.count('printed')} "
-        f"of {len(known)} are not printed beside them but follow from the order of a listing."
+        f"The study's values: Public notebooks; the settings of {inferred} of {len(known)} are not "
+        "printed beside them but follow from the order of a listing."
     ) in caption
 
 

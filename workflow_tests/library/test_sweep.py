@@ -10,6 +10,7 @@ from ffensembles.analyses.similarity import similarity_frame
 from ffensembles.config import load_config
 from ffensembles.errors import ConfigError
 from ffensembles.plotting.sweep import caption_sweep, draw_sweep
+from ffensembles.publication.numbers import published
 from ffensembles.publication.sweep import distances, sweep_frame
 from ffensembles.runs import Run
 from ffensembles.study.grid import Grid, whole, without
@@ -279,6 +280,16 @@ def test_scores_by_hand(frame):
     assert rows.loc[("FF.theta", "ensemble_size"), "distance"].item() == pytest.approx(2.7 / 0.54)
     assert rows.loc["FF.theta", "value"].tolist() == ["0.4"] * 3
     assert rows.loc["FF.theta", "published"].tolist() == [0.93, 2.7, 0.63]
+
+
+def test_a_sweep_of_the_later_protocol_is_scored_by_the_later_edition():
+    accuracy = keyed("relu-l2", layer=0, accuracy=0.96, n_train=6000).assign(model="BP")
+    sizes = sizes_by("relu-l2", "loo", [3.0]).assign(quantile=np.nan)
+    weights = keyed("relu-l2", layer=1, positive=0.5)
+    (row,) = sweep_frame(accuracy, sizes, weights, {}, "relu-l2").to_dict("records")
+    number = published("accuracy", "mnist", "BP", protocol="relu-l2")
+    assert row["published"] == number.value == pytest.approx(0.98, abs=0.005)
+    assert row["distance"] == pytest.approx((number.value - 0.96) / 0.02)
 
 
 def test_a_setting_that_makes_another_model_is_scored_as_that_model(scored):

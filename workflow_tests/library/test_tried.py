@@ -206,6 +206,9 @@ def test_every_run_has_its_distance_to_the_publication() -> None:
     assert runs[(*tenth, "", "", "FF", 0)] == pytest.approx([60 / 7, 1])
     assert runs[(*tenth, "FF.epochs", "200", "FF", 0)] == pytest.approx([61 / 7, 1])
     assert len(runs) == 4
+    # a run that two sweeps have is one run
+    twice = [sweep.assign(around="negatives=pooled")] * 2
+    pd.testing.assert_frame_equal(scored(frames, twice), scores)
     assert scored({}).empty
     # a sweep's runs that differ in nothing stand apart from those judged
     again = sweep_of(base=[5.5, 5.5]).assign(n_train=60_000, around="")

@@ -249,11 +249,15 @@ def _standardised(x: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def blank(net: Net, images: Images) -> Any:
-    """Return one image in which nothing is seen, as the net reads it: black, no label lit."""
+    """Return one image in which nothing is seen, as the net reads it: black, no label lit.
+
+    Black is the least value of each channel, since channels may be standardised each by itself.
+    """
     x = images.x[:1].clone()
     label_pixels = net.positions.flatten()
     kept = x[:, label_pixels]
-    x[:] = images.x.min()
+    darkest = images.x.unflatten(1, (len(net.positions), -1)).amin((0, 2))
+    x[:] = darkest.repeat_interleave(x.shape[1] // len(darkest))
     if net.recipe.spec.reads_labels:
         x[:, label_pixels] = kept
     return x

@@ -109,7 +109,7 @@ def _by_scale(one: ClassMatrix, parameters: Dimension, seed: int) -> list[dict[s
     rng = random_stream(seed, "dimension", 1000 * one.layer + one.category)
     points = distinct(one.x)
     real = dimension_by_scale(points.x, parameters.largest, parameters.subsamples, rng)
-    null = distinct(shuffled_units(one.x, rng))
+    null = distinct(shuffled_units(points.x, rng))
     null_by = dimension_by_scale(null.x, parameters.largest, 0, rng)
     shuffled = dict(zip(null_by.orders.tolist(), null_by.dimension, strict=True))
     rounding = rounding_of_distances(points.x, one.mantissa_bits)

@@ -132,8 +132,8 @@ def _known(sources: Sequence[Published]) -> str:
     if not inferred:
         return ""
     return (
-        f"; the settings of {inferred} of {len(sources)} are not printed beside them but follow from "
-        "the order of a listing"
+        f"; the settings of {inferred} of {len(sources)} are not printed beside them but follow "
+        "from the order of a listing"
     )
 
 
