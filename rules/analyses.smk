@@ -58,6 +58,9 @@ rule measure_shuffled:
         paths.pattern("run_log", stage="analyses-shuffled"),
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=grow(2000),
+        runtime=grow(20),
     params:
         methods=list(methods()),
     message:

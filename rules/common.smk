@@ -9,7 +9,7 @@ ROOT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(ROOT))
 
 from ffensembles.analyses import RUN_FRAMES
-from ffensembles.config import load_config
+from ffensembles.config import load_merged
 from ffensembles.datasets import DATASETS
 from ffensembles.errors import ConfigError
 from ffensembles.extensions import EXTENSIONS
@@ -39,11 +39,17 @@ from ffensembles.study.variations import configured, cuts, setting_texts
 from ffensembles.training.budget import GPUS, resources, shape_of
 from ffensembles.training.metadata import fingerprint
 
+def configuration_files():
+    """Return the files that the configuration was read from: config.yaml, then its overlays."""
+    *overlays, base = map(os.path.abspath, workflow.configfiles)
+    return [min(path, os.path.relpath(path), key=len) for path in (base, *overlays)]
+
+
 importable(ROOT)  # by jobs too, whether or not the library is installed where they run
 
 try:
     check_surroundings()
-    study = Study.of(load_config(config))
+    study = Study.of(load_merged(config, configuration_files()))
 except ConfigError as error:
     sys.exit(str(error))
 
@@ -329,12 +335,6 @@ def captioned(path, category, **labels):
     return report(
         path, caption=str(caption.absolute()), category=category, labels=labels
     )
-
-
-def configuration_files():
-    """Return the files that the configuration was read from: config.yaml, then its overlays."""
-    *overlays, base = map(os.path.abspath, workflow.configfiles)
-    return [min(path, os.path.relpath(path), key=len) for path in (base, *overlays)]
 
 
 def in_words(name):

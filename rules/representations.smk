@@ -17,7 +17,7 @@ rule read_activations:
     benchmark:
         paths.pattern("run_benchmark", stage="representations")
     conda:
-        "../envs/training.yaml"
+        training_environment
     threads: 1
     resources:
         mem_mb=grow(3000),

@@ -4,7 +4,7 @@
 `study.yaml` is laid over it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ffensembles.config.checks import (
     cross_checked,
     for_dataset,
     merged,
+    seeds_of,
     setting_text,
     varied,
 )
@@ -27,7 +28,10 @@ from ffensembles.runtime.keys import Group
 
 Source = Mapping[str, Any] | str | Path
 
-__all__ = ["OF_CUT", "Config", "for_dataset", "load_config", "merged", "setting_text", "varied"]
+__all__ = [
+    "OF_CUT", "Config", "for_dataset", "load_config", "load_merged", "merged", "seeds_of",
+    "setting_text", "varied",
+]  # fmt: skip
 
 
 def load_config(source: Source, *overlays: Source, name: str = "config.yaml") -> Config:
@@ -60,6 +64,21 @@ def load_config(source: Source, *overlays: Source, name: str = "config.yaml") ->
     if problems:
         raise ConfigError("\n".join(f"{_origin(one.path, layers)}: {one}" for one in problems))
     return config
+
+
+def load_merged(content: Mapping[str, Any], files: Sequence[str | Path]) -> Config:
+    """Read what Snakemake laid together from files and its command line, and check all of it.
+
+    Raises
+    ------
+    ConfigError
+        As `load_config`. A problem is said of the file that it is in.
+    """
+    try:
+        return load_config(content, name="--config")
+    except ConfigError:
+        load_config(*files)  # tells which file has a problem
+        raise
 
 
 def _read(source: Source, name: str) -> tuple[str, Mapping[str, Any]]:

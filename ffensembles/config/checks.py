@@ -2,9 +2,9 @@
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from itertools import combinations, product
+from itertools import chain, combinations, product
 from typing import Any
 
 from pydantic import ValidationError
@@ -62,6 +62,17 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         else:  # no key to lay over anything: what is there stays
             result[key] = below
     return result
+
+
+def seeds_of(
+    seeds: list[int], own_seeds: Iterable[OwnSeeds], protocol: str, dataset: str, model: str
+) -> list[int]:
+    """Return the seeds of runs on all classes: of the first of `own_seeds` that names them."""
+    run = {"protocol": protocol, "dataset": dataset, "model": model}
+    for entry in own_seeds:
+        if all(getattr(entry, key) in ("all", value) for key, value in run.items()):
+            return entry.seeds
+    return seeds
 
 
 def for_dataset(protocol: Protocol, dataset: str) -> Any:
@@ -201,6 +212,7 @@ def _held_out(
     datasets: list[str],
     models: list[str],
     seeds: list[int],
+    own_seeds: list[OwnSeeds],
 ) -> Iterator[Problem]:
     seen: dict[tuple[Any, ...], int] = {}
     for place, entry in enumerate(held_out):
@@ -220,12 +232,11 @@ def _held_out(
         for label in classes:
             if label >= n_classes:
                 yield wrong((*path, "classes"), label, _labels(entry.dataset, n_classes))
-        chosen = seeds if entry.seeds == "all" else entry.seeds
-        for seed in chosen:
-            if seed not in seeds:
-                yield wrong((*path, "seeds"), seed, seeds)
-        runs = product(protocols, [entry.model], [entry.dataset], classes, chosen)
-        for run in runs:
+        own = {p: seeds_of(seeds, own_seeds, p, entry.dataset, entry.model) for p in protocols}
+        known = sorted({*chain(*own.values())})
+        chosen = known if entry.seeds == "all" else entry.seeds
+        yield from (wrong((*path, "seeds"), one, known) for one in chosen if one not in known)
+        for run in product(protocols, [entry.model], [entry.dataset], classes, chosen):
             if seen.setdefault(run, place) != place:
                 yield Problem(
                     path,

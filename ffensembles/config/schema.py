@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, create_model
+from pydantic import AfterValidator, BeforeValidator, create_model
 
 from ffensembles.ensembles import METHODS
 from ffensembles.extensions import EXTENSIONS
@@ -36,6 +36,21 @@ else:
     ExtensionName = Literal[tuple(EXTENSIONS)]
 
 
+def _without_nulls(value: Any) -> Any:
+    """Leave out null: an overlay takes away what the file below it has, and cannot with `{}`."""
+    if value is None:
+        return {}
+    if isinstance(value, dict):
+        return {key: one for key, one in value.items() if one is not None}
+    return value
+
+
+PerDataset = Annotated[
+    dict[str, dict[str, Any]],
+    BeforeValidator(_without_nulls, json_schema_input_type=dict[str, dict[str, Any] | None] | None),
+]
+
+
 class OwnSeeds(Group):
     """Seeds of some runs on all classes, where they are not those of all."""
 
@@ -57,7 +72,7 @@ class HeldOut(Group):
         description="labels of the classes to leave out, one run each; or all of them"
     )
     seeds: Literal["all"] | Annotated[list[Seed], Some, Unique] = Field(
-        description="seeds of these runs, among `seeds`; or all of them"
+        description="seeds of these runs, among those of the runs on all classes; or all of them"
     )
 
 
@@ -164,8 +179,8 @@ else:
 class Protocol(Mathematics):
     """A protocol: its mathematics, and where single data sets differ."""
 
-    per_dataset: dict[str, dict[str, Any]] = Field(
-        description="for single data sets, other values of any key above"
+    per_dataset: PerDataset = Field(
+        description="for single data sets, other values of any key above; null: none"
     )
 
 
@@ -251,8 +266,9 @@ class Sweep(Group):
         description="data sets of these runs, of the study's; or all"
     )
     seeds: Annotated[list[Seed], Some, Unique] = Field(description="one run of each per seed")
-    per_dataset: dict[str, dict[str, Any]] = Field(
-        description="for single data sets, other values of any key of the recipe, in every run here"
+    per_dataset: PerDataset = Field(
+        description="for single data sets, other values of any key of the recipe, in every run "
+        "here; null: none"
     )
     settings: list[Setting] = Field(description="what is varied")
 

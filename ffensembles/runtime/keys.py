@@ -4,6 +4,7 @@ Every package that has parameters of its own describes them with these, beside t
 are for.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -78,10 +79,13 @@ def _unique(values: list[Any]) -> list[Any]:
 
 
 def _plain_path(text: str) -> str:
-    """Refuse what Snakemake takes for a wildcard, and what only a shell would replace."""
+    """Refuse what Snakemake takes for a wildcard, and what only a shell would replace.
+
+    What is left is written as Snakemake compares paths: without `./`, `//` or a `/` at the end.
+    """
     if set(text) & set("{}$") or text.startswith("~") or not text.strip():
         raise ValueError
-    return text
+    return os.path.normpath(text)
 
 
 Number = Annotated[float, BeforeValidator(_number)]

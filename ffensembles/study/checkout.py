@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 _STAMP = Path(".snakemake") / "ffensembles-dated-alike"
@@ -14,7 +15,7 @@ def date_alike(root: Path, places: Sequence[str]) -> None:
     A checkout dates files in no particular order, and a workflow takes a result that is older than
     its input for outdated. Files that are new or changed since keep their date. Nothing is done
     where results are not in a git checkout, or where this commit's files in the same places were
-    dated before.
+    dated before. Files whose date cannot be set keep theirs.
     """
     commit = _git(root, "rev-parse", "HEAD")
     stamp, mine = Path.cwd() / _STAMP, " ".join([commit or "", *places])
@@ -31,10 +32,12 @@ def date_alike(root: Path, places: Sequence[str]) -> None:
     for name in filter(None, tracked.split("\0")):
         path = root / name
         if name not in changed and path.is_file():
-            os.utime(path, (when, when))
-    stamp.parent.mkdir(exist_ok=True)
+            with suppress(OSError):  # of another user, or on a file system that is read alone
+                os.utime(path, (when, when))
     of_commit = [line for line in dated if line.startswith(f"{commit} ")]
-    stamp.write_text("\n".join([*of_commit, mine]))
+    with suppress(OSError):
+        stamp.parent.mkdir(exist_ok=True)
+        stamp.write_text("\n".join([*of_commit, mine]))
 
 
 def _git(root: Path, *words: str) -> str | None:

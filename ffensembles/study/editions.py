@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import chain
 from typing import Any
 
 from ffensembles.config import Config
@@ -17,7 +18,7 @@ from ffensembles.plotting.style import FIGURE_ENDINGS
 from ffensembles.publication.tables import ENDINGS, TABLE_KINDS
 from ffensembles.runs import Run
 from ffensembles.study.frames import applies, in_scope, run_frame_of
-from ffensembles.study.grid import Grid, one_of, whole
+from ffensembles.study.grid import SECTIONS, Grid, one_of, whole
 from ffensembles.study.paths import Paths
 
 _OF_EXTENSIONS = {name: {"kind": name} for name in EXTENSIONS}
@@ -166,6 +167,15 @@ class Editions:
             if run_frame_of(needed) == run_frame_of(frame)
         }
         return applies(frame, self.grid.select(protocol=protocols))
+
+    @cached_property
+    def trained(self) -> tuple[Run, ...]:
+        """The runs that `all` trains: the study's own, and those that its figures need beside."""
+        needed = [frame for name in self.all for frame in self._frames(name)]
+        sections = {EXTENSIONS[frame].section for frame in needed if frame in EXTENSIONS}
+        sections |= {in_scope(frame)[0].removesuffix("/") for frame in needed}
+        beside = [self.grid.of_section(name) for name in SECTIONS if name in sections]
+        return tuple(dict.fromkeys([*self.grid.runs, *chain(*beside)]))
 
     def _frames(self, edition: str) -> list[str]:
         """Return the frames that an edition's tables and figures are made from."""

@@ -7,7 +7,7 @@ from functools import cache, cached_property
 from itertools import chain
 from typing import Any
 
-from ffensembles.config import Config, for_dataset, merged, varied
+from ffensembles.config import Config, for_dataset, merged, seeds_of, varied
 from ffensembles.config.schema import Sweep
 from ffensembles.datasets import DATASETS
 from ffensembles.errors import ConfigError
@@ -17,6 +17,10 @@ from ffensembles.study.variations import Variation, base_of, settings, untrained
 
 SCOPES = ("", "untrained/", "shuffled/", "sweep/", "control/")
 """What tidy frames are of: the study's runs, untrained nets, labels shuffled, sweep, control."""
+
+
+SECTIONS = ("sweep", "control", "sleep_wake")
+"""Sections of the configuration that have runs of their own."""
 
 
 class Grid:
@@ -49,11 +53,7 @@ class Grid:
 
     def seeds(self, protocol: str, dataset: str, model: str) -> list[int]:
         """Return the seeds of the runs on all classes: of the first entry that names them."""
-        run = {"protocol": protocol, "dataset": dataset, "model": model}
-        for entry in self.config.own_seeds:
-            if all(getattr(entry, key) in ("all", value) for key, value in run.items()):
-                return entry.seeds
-        return self.config.seeds
+        return seeds_of(self.config.seeds, self.config.own_seeds, protocol, dataset, model)
 
     def select(self, **keys: Any) -> list[Run]:
         """Return the runs with these keys; each is a value or a collection of values.
@@ -76,7 +76,7 @@ class Grid:
         config = self.config
         models = tuple(config.models)
         found = {untrained(p): Variation(p, {}, models, trained=False) for p in config.protocols}
-        for sweep in (config.sweep, config.control, config.sleep_wake):
+        for sweep in (getattr(config, section) for section in SECTIONS):
             if sweep is not None and sweep.protocol in config.protocols:
                 found |= dict([base_of(sweep)] if sweep.per_dataset else [])
                 found |= {name: one for name, one in settings(sweep).items() if not one.of_cut}
@@ -207,7 +207,10 @@ class Grid:
     def _without(
         self, protocol: str, name: str, seeds: Collection[int] | None = None
     ) -> Iterator[Run]:
-        """Yield a protocol's runs that are trained without one class, under a name."""
+        """Yield a protocol's runs that are trained without one class, under a name.
+
+        A seed counts under the protocols that have a run with it on all classes.
+        """
         for entry in self.config.held_out:
             if entry.protocols != "all" and protocol not in entry.protocols:
                 continue
@@ -215,7 +218,7 @@ class Grid:
             own = self.seeds(protocol, entry.dataset, entry.model)
             for label in range(n_classes) if entry.classes == "all" else entry.classes:
                 for seed in own if entry.seeds == "all" else entry.seeds:
-                    if seeds is None or seed in seeds:
+                    if seed in own and (seeds is None or seed in seeds):
                         yield Run(name, entry.dataset, entry.model, label, seed)
 
     def _varied(
@@ -247,25 +250,29 @@ class Grid:
         """Return the seeds of the runs that share a job with one, as a path names them: `0-1-2`.
 
         Runs of a block differ only in their seed. Which seeds share a block depends on the seeds
-        alone, so that a new seed changes no block but its own.
+        alone, so that a new seed changes no block but its own. The study's own runs share none with
+        those of a sweep, which may not be asked for.
         """
         size = self.config.training.runs_per_job
-        seeds = sorted(
-            seed
-            for seed in self._seeds_alike[replace(run, seed=0)]
-            if seed // size == run.seed // size
-        )
+        alike = self._seeds_alike[run in self._own, replace(run, seed=0)]
+        seeds = sorted(seed for seed in alike if seed // size == run.seed // size)
         return "-".join(map(str, seeds))
 
     @cached_property
-    def _seeds_alike(self) -> dict[Run, set[int]]:
-        """The seeds of all runs, of any scope, that are alike but for it; keys: with seed 0."""
-        config = self.config
-        sweeps = (config.sweep, config.control, config.sleep_wake)
-        beside = [run for sweep in sweeps for run in self.of_sweep(sweep)]
-        found: dict[Run, set[int]] = {}
+    def _own(self) -> frozenset[Run]:
+        """The study's own runs."""
+        return frozenset(self.runs)
+
+    @cached_property
+    def _seeds_alike(self) -> dict[tuple[bool, Run], set[int]]:
+        """The seeds of all runs, of any scope, that are alike but for it.
+
+        Keys: whether they are the study's own, and the run with seed 0.
+        """
+        beside = [run for section in SECTIONS for run in self.of_section(section)]
+        found: dict[tuple[bool, Run], set[int]] = {}
         for run in (*self.runs, *beside, *self._untrained()):
-            found.setdefault(replace(run, seed=0), set()).add(run.seed)
+            found.setdefault((run in self._own, replace(run, seed=0)), set()).add(run.seed)
         return found
 
     def block_runs(self, wildcards: Any) -> list[Run]:

@@ -21,6 +21,7 @@ from ffensembles.runs import Run
 from ffensembles.runtime.files import read_json
 from ffensembles.runtime.text import printable
 from ffensembles.study import Study
+from ffensembles.study.grid import SECTIONS
 
 State = Literal["done", "running", "failed", "interrupted", "waiting"]
 Kind = tuple[str, str, str]
@@ -45,7 +46,8 @@ class Training:
     run
         The run.
     state
-        `done`: weights and metadata are there; `running`: the log or a checkpoint is fresh;
+        `done`: weights and metadata are there, or of a study whose results are kept without
+        weights the metadata; `running`: the log or a checkpoint is fresh;
         `failed`: the log ends with an error; `interrupted`: without one; `waiting`: no log.
     log
         The log's path: the job's, where several runs share one.
@@ -71,8 +73,22 @@ class Training:
 
 
 def look(study: Study, now: float | None = None) -> list[Training]:
-    """Say of every run how its training stands at a time (seconds since 1970; None: now)."""
-    return [_training(study, run, time.time() if now is None else now) for run in study.grid.runs]
+    """Say of every run how its training stands at a time (seconds since 1970; None: now).
+
+    The runs are those that `all` trains, and those of every section of the configuration (`sweep`,
+    say) of which a training has begun.
+    """
+    now = time.time() if now is None else now
+    trainings = {run: _training(study, run, now) for run in study.editions.trained}
+    for section in SECTIONS:
+        beside = {
+            run: _training(study, run, now)
+            for run in study.grid.of_section(section)
+            if run not in trainings
+        }
+        if any(one.state != "waiting" for one in beside.values()):
+            trainings |= beside
+    return list(trainings.values())
 
 
 def seconds_each(trainings: Sequence[Training]) -> dict[Kind, float]:
@@ -161,7 +177,8 @@ def _command(overlays: Sequence[str]) -> list[str]:
 def _training(study: Study, run: Run, now: float) -> Training:
     paths = study.paths
     metadata = Path(paths.one("metadata", run))
-    if metadata.exists() and Path(paths.one("weights", run)).exists():
+    kept = study.config.keep or Path(paths.one("weights", run)).exists()
+    if metadata.exists() and kept:
         return Training(run, "done", seconds=_seconds(metadata))
     seeds = study.grid.block(run)
     logs = [paths.one("run_log", run, stage="training"), paths.one("block_log", run, seeds=seeds)]

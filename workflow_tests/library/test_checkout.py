@@ -58,6 +58,24 @@ def test_every_folder_of_kept_results_is_dated(tmp_path, monkeypatch):
         assert (tmp_path / folder / "kept").stat().st_mtime == 5000
 
 
+def test_a_folder_that_cannot_be_written_is_left_as_it_is(tmp_path, monkeypatch):
+    """Such as another user's: whoever reads results there is not told of dates."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("Operation not permitted")
+
+    (tmp_path / "kept").write_text("a result")
+    for words in (["init"], ["add", "."], ["commit", "-m", "kept"]):
+        git(tmp_path, *words)
+    before = (tmp_path / "kept").stat().st_mtime
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(checkout.os, "utime", refuse)
+    monkeypatch.setattr(checkout.Path, "mkdir", refuse)
+    date_alike(tmp_path, ["kept"])
+    assert (tmp_path / "kept").stat().st_mtime == before
+    assert not (tmp_path / ".snakemake").exists()
+
+
 def test_nothing_is_dated_where_git_does_not_say_what_has_changed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     git(tmp_path, "init")

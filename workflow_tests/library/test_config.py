@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ffensembles.config import Config, load_config, merged
+from ffensembles.config import Config, load_config, load_merged, merged
 from ffensembles.config.describe import keys
 from ffensembles.datasets import DATASETS
 from ffensembles.errors import ConfigError
@@ -593,6 +593,48 @@ def test_a_problem_is_said_of_the_file_it_is_in(tmp_path):
     lines = str(caught.value).splitlines()
     assert any(line.startswith(f"{overlay}: training.device:") for line in lines)
     assert any(line.startswith(f"{FILE}: {TABLES}.table2.quantile:") for line in lines)
+
+
+def test_a_problem_of_what_snakemake_merged_is_said_of_the_file_it_is_in(tmp_path):
+    overlay = tmp_path / "study.yaml"
+    overlay.write_text("training: {device: gpu}")
+    whole = merged(WHOLE, {"training": {"device": "gpu"}})
+    with pytest.raises(ConfigError, match=rf"^{overlay}: training\.device: found 'gpu'"):
+        load_merged(whole, [FILE, overlay])
+    overlay.write_text("training: {device: cpu}")
+    with pytest.raises(ConfigError, match=r"^--config: training\.device: found 'gpu'"):
+        load_merged(whole, [FILE, overlay])
+    assert load_merged(WHOLE, [FILE, overlay]).training.device == WHOLE["training"]["device"]
+
+
+def test_null_takes_away_what_single_data_sets_have(tmp_path):
+    """An empty group lays nothing over what is there, as Snakemake has it."""
+    control = WHOLE["control"]["per_dataset"]
+    assert control
+    assert load_config(WHOLE, {"control": {"per_dataset": {}}}).control.per_dataset == control
+    assert load_config(WHOLE, {"control": {"per_dataset": None}}).control.per_dataset == {}
+    name, *others = control
+    left = load_config(WHOLE, {"control": {"per_dataset": {name: None}}}).control.per_dataset
+    assert left == {other: control[other] for other in others}
+    later = load_config(WHOLE, {"recipes": {"relu-l2": {"per_dataset": None}}}).recipes["relu-l2"]
+    assert later.per_dataset == {}
+
+
+def test_a_class_is_left_out_with_seeds_that_the_runs_on_all_classes_have():
+    entry = {"protocols": "all", "model": "FF", "dataset": "mnist", "classes": [0], "seeds": [20]}
+    own = {"protocol": "sigmoid-linf", "dataset": "all", "model": "FF", "seeds": [20, 21]}
+    changes = {"own_seeds": [own], "held_out": [entry]}
+    grid = Grid(load_config(WHOLE, changes))
+    assert [run.name for run in grid.runs if run.held_out == 0] == [
+        "sigmoid-linf/mnist/FF/held-out-0/seed-20"
+    ]  # the other protocol has no such seed
+    with pytest.raises(ConfigError, match=r"held_out\[0\]\.seeds: found 20; allowed: 0, 1,"):
+        load_config(WHOLE, {**changes, "own_seeds": []})
+
+
+@pytest.mark.parametrize("written", ["results/mine/", "./results/mine", "results//mine"])
+def test_a_folder_is_written_in_one_way(written):
+    assert load_config(WHOLE, {"results": written}).results == "results/mine"
 
 
 def test_numbers_of_the_command_line_are_numbers_although_snakemake_gives_text():

@@ -124,3 +124,7 @@ def test_the_edition_that_the_page_shows_can_be_made():
     assert {*shown["tables"]} <= {*one.tables("mine")}
     assert {*shown["figures"]} <= {*one.figures("mine")}
     assert "activity_mine" in one.targets
+    rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    named = {*re.findall(r"^ *(?:rule|checkpoint) (\w+):", rules, re.MULTILINE)}
+    assert len(named) > 20
+    assert not {*shown["tables"], *shown["figures"]} & named  # a rule's name is refused

@@ -8,7 +8,7 @@ from studies import FILE, FIRST, RUN, UNSEEN, held_out, small, study
 
 from ffensembles.models.recipe import Recipe
 from ffensembles.runs import Run
-from ffensembles.study.grid import SCOPES, whole, without
+from ffensembles.study.grid import SCOPES, SECTIONS, whole, without
 
 
 def test_the_study_is_the_grid_and_the_held_out_classes(first, full):
@@ -224,6 +224,15 @@ def test_every_run_of_every_scope_has_a_block(full):
     assert any(run.protocol.endswith("--base") for run in beside)
     for run in beside:
         assert str(run.seed) in grid.block(run).split("-")
+
+
+def test_the_studys_own_runs_share_no_job_with_those_of_a_section():
+    """Control and sweep have seeds 0 to 2, which nobody who asks for the study has asked for."""
+    one = study(seeds=[3, 4], own_seeds=[], held_out=[], training={"runs_per_job": 5})
+    blocks = {one.grid.block(run) for run in one.grid.runs}
+    assert blocks == {"3-4"}
+    beside = {run for section in SECTIONS for run in one.grid.of_section(section)}
+    assert {one.grid.block(run) for run in beside - {*one.grid.runs}} & {"0-1", "0-1-2"}
 
 
 def test_the_later_protocol_is_as_published():

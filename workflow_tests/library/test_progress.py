@@ -314,6 +314,28 @@ def test_report(tmp_path):
     ]
 
 
+def test_runs_beside_the_study_count_where_all_trains_them_or_they_have_begun(tmp_path):
+    """The control is part of `all` through a figure, and the sweep is a target of its own."""
+    protocols = ["sigmoid-linf", "relu-l2"]
+    study = new_study(tmp_path, protocols=protocols, models=["FF", "BP"])
+    own, control = set(study.grid.runs), set(study.grid.of_section("control"))
+    assert {one.run for one in look(study, NOW)} == own | control
+    assert control - own
+    sweep = set(study.grid.of_section("sweep")) - own - control
+    finish(study, min(sweep, key=lambda run: run.name), seconds=10)
+    trainings = look(study, NOW)
+    assert {one.run for one in trainings} == own | control | sweep
+    assert sum(one.state == "done" for one in trainings) == 1
+
+
+def test_kept_results_are_done_without_weights(tmp_path):
+    for keep in (False, True):
+        study = new_study(tmp_path, keep=keep)
+        put(study.paths.one("metadata", study.grid.runs[0]), json.dumps({"seconds": 10}))
+        states = [one.state for one in look(study, NOW)]
+        assert states.count("done") == keep
+
+
 def test_report_of_a_study_not_begun(tmp_path):
     study = new_study(tmp_path)
     lines = report(study, look(study, NOW), "snakemake").split("\n")
