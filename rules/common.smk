@@ -39,6 +39,7 @@ from ffensembles.study.variations import configured, cuts, setting_texts
 from ffensembles.training.budget import GPUS, resources, shape_of
 from ffensembles.training.metadata import fingerprint
 
+
 def configuration_files():
     """Return the files that the configuration was read from: config.yaml, then its overlays."""
     *overlays, base = map(os.path.abspath, workflow.configfiles)

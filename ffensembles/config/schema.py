@@ -123,9 +123,12 @@ class Training(Group):
         description="runs, different in their seed alone, that share a job"
     )
     checkpoint_minutes: Positive = Field(description="minutes between two saved states")
-    record_every: Count = Field(description="epochs between two rows of a history")
+    record_every: Count = Field(
+        description="epochs between two rows of a history, of trainings from now on"
+    )
     dead_floor: Annotated[Number, Ge(0)] = Field(
-        description="a layer no unit of which ever exceeds this activation is reported as dead"
+        description="a layer no unit of which ever exceeds this activation is reported as dead; "
+        "of trainings from now on"
     )
     readings: Readings = Field(
         default_factory=Readings, description="readings of nets while they train"
