@@ -185,7 +185,8 @@ def _sentences(rows: pd.DataFrame, at: str) -> str:
     """Return the differences of all layers, their sample and what they mean."""
     known = rows.dropna(subset="value").to_dict("records")
     if not known:
-        return f"{at}: not run."
+        why = dict.fromkeys(filter(None, (_note(row) for row in rows.to_dict("records"))))
+        return f"{at}: {'; '.join(why) or 'not run'}."
     layers = ", ".join(f"{_layer(row)} {_difference(row)}" for row in known)
     sample = " or ".join(dict.fromkeys(sample_text(row) for row in known))
     notes = dict.fromkeys(_note(row) for row in known)

@@ -328,6 +328,8 @@ def test_the_learning_rates_verdict_in_words() -> None:
     assert "(6 runs (3 FF, 3 BP at FF's rate); accuracy FF 0.855, BP 0.875)" in sparse
     assert "BP is the sparser in every layer: the published difference does not hold" in sparse
     assert "At the same accuracy, the sparsity" in sparse
+    apart = words({**frames, **control([0.9] * 3, [0.94, 0.95, 0.96])})
+    assert "At the same accuracy: 0 of 3 FF runs matched within 0.02 in accuracy." in apart
     dense = words({**frames, **control([0.875, 0.876, 0.874], [0.34, 0.35, 0.36])})
     assert "FF is the sparser in every layer: the published difference holds here, too." in dense
     unclear = words({**frames, **control([0.875, 0.876, 0.874], [0.70, 0.84, 0.99])})

@@ -112,7 +112,7 @@ def _stimulated(part: SubFigure, rows: pd.DataFrame, models: list[str]) -> None:
             axes.set_ylim(-0.03, 1.03)
             count_axis(axes, float(rows["units"].max()), "x")
         if images == "blank":
-            line[0].set_ylabel("Share with the class's pattern")
+            line[0].set_ylabel("Share with the\nclass's pattern")
 
 
 def _curve(axes: Axes, rows: pd.DataFrame, model: str, condition: str, style: Any) -> None:
