@@ -232,8 +232,8 @@ def _held_out(
         for label in classes:
             if label >= n_classes:
                 yield wrong((*path, "classes"), label, _labels(entry.dataset, n_classes))
-        own = {p: seeds_of(seeds, own_seeds, p, entry.dataset, entry.model) for p in protocols}
-        known = sorted({*chain(*own.values())})
+        own = [seeds_of(seeds, own_seeds, p, entry.dataset, entry.model) for p in protocols]
+        known = sorted({*seeds, *chain(*own)})
         chosen = known if entry.seeds == "all" else entry.seeds
         yield from (wrong((*path, "seeds"), one, known) for one in chosen if one not in known)
         for run in product(protocols, [entry.model], [entry.dataset], classes, chosen):

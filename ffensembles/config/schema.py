@@ -72,7 +72,8 @@ class HeldOut(Group):
         description="labels of the classes to leave out, one run each; or all of them"
     )
     seeds: Literal["all"] | Annotated[list[Seed], Some, Unique] = Field(
-        description="seeds of these runs, among those of the runs on all classes; or all of them"
+        description="seeds of these runs, among `seeds` or those of the runs on all classes; or "
+        "all of the latter"
     )
 
 

@@ -207,10 +207,7 @@ class Grid:
     def _without(
         self, protocol: str, name: str, seeds: Collection[int] | None = None
     ) -> Iterator[Run]:
-        """Yield a protocol's runs that are trained without one class, under a name.
-
-        A seed counts under the protocols that have a run with it on all classes.
-        """
+        """Yield a protocol's runs that are trained without one class, under a name."""
         for entry in self.config.held_out:
             if entry.protocols != "all" and protocol not in entry.protocols:
                 continue
@@ -218,7 +215,7 @@ class Grid:
             own = self.seeds(protocol, entry.dataset, entry.model)
             for label in range(n_classes) if entry.classes == "all" else entry.classes:
                 for seed in own if entry.seeds == "all" else entry.seeds:
-                    if seed in own and (seeds is None or seed in seeds):
+                    if seeds is None or seed in seeds:
                         yield Run(name, entry.dataset, entry.model, label, seed)
 
     def _varied(

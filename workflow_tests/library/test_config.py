@@ -623,11 +623,11 @@ def test_null_takes_away_what_single_data_sets_have(tmp_path):
 def test_a_class_is_left_out_with_seeds_that_the_runs_on_all_classes_have():
     entry = {"protocols": "all", "model": "FF", "dataset": "mnist", "classes": [0], "seeds": [20]}
     own = {"protocol": "sigmoid-linf", "dataset": "all", "model": "FF", "seeds": [20, 21]}
-    changes = {"own_seeds": [own], "held_out": [entry]}
+    changes = {"own_seeds": [own], "held_out": [{**entry, "protocols": ["sigmoid-linf"]}]}
     grid = Grid(load_config(WHOLE, changes))
     assert [run.name for run in grid.runs if run.held_out == 0] == [
         "sigmoid-linf/mnist/FF/held-out-0/seed-20"
-    ]  # the other protocol has no such seed
+    ]
     with pytest.raises(ConfigError, match=r"held_out\[0\]\.seeds: found 20; allowed: 0, 1,"):
         load_config(WHOLE, {**changes, "own_seeds": []})
 
