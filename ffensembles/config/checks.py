@@ -265,7 +265,7 @@ def _editions(
         if known is not None and edition.protocol != known.protocol:
             text = f"{known.protocol}, as it was published; an edition of your own has another name"
             yield wrong((*path, "protocol"), edition.protocol, text)
-        of_protocol = _seeds_of(edition.protocol, seeds, own_seeds)
+        of_protocol = _seeds_of_any_run(edition.protocol, seeds, own_seeds)
         if edition.seed != "first" and edition.seed not in of_protocol:
             yield wrong((*path, "seed"), edition.seed, ["first", *of_protocol])
         depth = _depth(edition.protocol, datasets, recipes)
@@ -285,7 +285,7 @@ def _editions(
                     yield from _parameters(shown, where, datasets, ensembles, depth)
 
 
-def _seeds_of(protocol: str, seeds: list[int], own_seeds: list[OwnSeeds]) -> list[int]:
+def _seeds_of_any_run(protocol: str, seeds: list[int], own_seeds: list[OwnSeeds]) -> list[int]:
     """Return the seeds that any run of a protocol on all classes has."""
     entries = [entry for entry in own_seeds if entry.protocol in (protocol, "all")]
     of_all = any(entry.dataset == entry.model == "all" for entry in entries)

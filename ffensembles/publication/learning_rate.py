@@ -184,13 +184,12 @@ def in_words(claims: pd.DataFrame, titles: Mapping[str, str]) -> str:
 def _sentences(rows: pd.DataFrame, at: str) -> str:
     """Return the differences of all layers, their sample and what they mean."""
     known = rows.dropna(subset="value").to_dict("records")
+    notes = dict.fromkeys(_note(row) for row in known or rows.to_dict("records"))
+    note = "; ".join(filter(None, notes))
     if not known:
-        why = dict.fromkeys(filter(None, (_note(row) for row in rows.to_dict("records"))))
-        return f"{at}: {'; '.join(why) or 'not run'}."
+        return f"{at}: {note or 'not run'}."
     layers = ", ".join(f"{_layer(row)} {_difference(row)}" for row in known)
     sample = " or ".join(dict.fromkeys(sample_text(row) for row in known))
-    notes = dict.fromkeys(_note(row) for row in known)
-    note = "; ".join(filter(None, notes))
     return (
         f"{at}, the sparsity of FF less that of BP is, by layer: {layers} ({sample}"
         f"{f'; {note}' if note else ''}). {_verdict(known)}"

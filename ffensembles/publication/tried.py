@@ -155,7 +155,7 @@ def scored(
         if number.quantity in _OF_CONTROL and not number.bound and "--" not in number.protocol
     ]
     parts = []
-    for number in numbers:
+    for place, number in enumerate(numbers):
         own = _by_seed(frames, _OF_CONTROL[number.quantity], number)
         own = own.assign(**dict.fromkeys(_SETTING, ""))
         (control, _), *swept = _trials(number, frames, by_images(sweeps))
@@ -168,7 +168,7 @@ def scored(
             off = (np.abs(ours - number.value) / allowed).clip(max=FARTHEST)
             runs = measured.assign(**at, n_train=n_train or images, control=measured is varied)
             within = [reproduced(number, value) for value in ours]
-            parts.append(runs.assign(number=str(number), distance=off, within=within))
+            parts.append(runs.assign(number=place, distance=off, within=within))
     # a run that two sweeps have is one run
     rows = pd.concat(parts, ignore_index=True).drop_duplicates([*_RUN, "number"])
     grouped = rows.groupby(_RUN, sort=False, dropna=False)

@@ -18,7 +18,7 @@ from ffensembles.plotting.style import FIGURE_ENDINGS
 from ffensembles.publication.tables import ENDINGS, TABLE_KINDS
 from ffensembles.runs import Run
 from ffensembles.study.frames import applies, in_scope, run_frame_of
-from ffensembles.study.grid import SECTIONS, Grid, one_of, whole
+from ffensembles.study.grid import Grid, one_of, whole
 from ffensembles.study.paths import Paths
 
 _OF_EXTENSIONS = {name: {"kind": name} for name in EXTENSIONS}
@@ -146,10 +146,8 @@ class Editions:
     def _has_frames(self, needs: Needs, edition: str, dataset: str) -> bool:
         """Say whether a data set has a run that each frame which a figure needs is made of."""
         protocol = self.config.editions[edition].protocol
-        for scope, frame in map(in_scope, needs.frames):
-            section = EXTENSIONS[frame].section if frame in EXTENSIONS else ""
-            of = self.grid.of_section(section) if section else self.grid.scope(scope)
-            runs = applies(frame, of)
+        for needed in needs.frames:
+            runs = applies(in_scope(needed)[1], self._runs_of(needed))
             if not any(run.dataset == dataset and run.of(protocol) for run in runs):
                 return False
         return True
@@ -171,11 +169,15 @@ class Editions:
     @cached_property
     def trained(self) -> tuple[Run, ...]:
         """The runs that `all` trains: the study's own, and those that its figures need beside."""
-        needed = [frame for name in self.all for frame in self._frames(name)]
-        sections = {EXTENSIONS[frame].section for frame in needed if frame in EXTENSIONS}
-        sections |= {in_scope(frame)[0].removesuffix("/") for frame in needed}
-        beside = [self.grid.of_section(name) for name in SECTIONS if name in sections]
-        return tuple(dict.fromkeys([*self.grid.runs, *chain(*beside)]))
+        needed = dict.fromkeys(frame for name in self.all for frame in self._frames(name))
+        beside = chain(*map(self._runs_of, needed))
+        return tuple(dict.fromkeys([*self.grid.runs, *beside]))
+
+    def _runs_of(self, needed: str) -> tuple[Run, ...]:
+        """Return the runs that a frame which a table or a figure needs may be of."""
+        scope, frame = in_scope(needed)
+        section = EXTENSIONS[frame].section if frame in EXTENSIONS else ""
+        return self.grid.of_section(section) if section else self.grid.scope(scope)
 
     def _frames(self, edition: str) -> list[str]:
         """Return the frames that an edition's tables and figures are made from."""

@@ -148,8 +148,7 @@ def _against(axes: Axes, main: pd.DataFrame, column: str, models: list[str]) -> 
 
 def _over_classes(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Average over the classes of a run; missing where most of them have no dimension."""
-    counted = mostly_known(rows)
-    counted = counted.dropna(subset="dimension")
+    counted = mostly_known(rows).dropna(subset="dimension")
     means = counted.groupby([*by, "model", "seed"])[["dimension", "shuffled"]].mean()
     return means.reset_index()
 
