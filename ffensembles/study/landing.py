@@ -33,11 +33,7 @@ def landing(study: Study, opening: str) -> str:
             "of runs); below it the published value.",
             _list_table([list(table.columns), *table.to_numpy().tolist()]),
         ]
-    found = cautions(study) or ["No class was lost and no layer is dead."]
-    scale = study.config.images.train_images
-    if scale is not None:
-        found.append(f"Only {scale:,} training images were used: published values are of all.")
-    parts += _section("What to be wary of", [f"- {one}" for one in found])
+    parts += _section("What to be wary of", [f"- {one}" for one in cautions(study)])
     parts += _section(
         "What is here",
         [

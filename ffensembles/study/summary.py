@@ -44,11 +44,10 @@ def accuracies(study: Study) -> dict[str, pd.DataFrame]:
 
 
 def cautions(study: Study) -> list[str]:
-    """Say which runs are not to be relied on: classes lost, layers dead, too few seeds.
+    """Say what to be wary of: classes lost, layers dead, too few seeds, few training images.
 
     A class is lost where no test image of it is classified correctly: it has no ensemble. A layer
-    is dead where no unit ever exceeds `training.dead_floor`. Of no run at all nothing is said but
-    that.
+    is dead where no unit ever exceeds `training.dead_floor`. Where there is nothing, that is said.
     """
     runs: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for run in study.grid.runs:
@@ -56,8 +55,6 @@ def cautions(study: Study) -> list[str]:
         if path.exists():
             kind = run.protocol, run.dataset, run.model
             runs.setdefault(kind, []).append(read_run(path))
-    if not runs:
-        return [f"no run is finished in {study.config.results}"]
     lines = [line for kind, ones in runs.items() for line in _of_kind(kind, ones)]
     alone = [
         _title(kind)
@@ -66,6 +63,13 @@ def cautions(study: Study) -> list[str]:
     ]
     if alone:
         lines.append(f"one seed alone, so the spread between runs is unknown: {', '.join(alone)}")
+    if not runs:
+        lines = [f"no run is finished in {study.config.results}"]
+    elif not lines:
+        lines = ["nothing: no class was lost, no layer is dead, and there are several seeds"]
+    scale = study.config.images.train_images
+    if scale is not None:
+        lines.append(f"only {scale:,} training images were used; published values are of all")
     return lines
 
 
@@ -99,9 +103,7 @@ def summary(study: Study, files: Sequence[str] = ()) -> str:
     for edition, table in accuracies(study).items():
         lines += ["", f"Accuracy on test images, edition {edition}: mean ± s.e. (runs)"]
         lines += table.to_string(index=False).splitlines()
-    found = cautions(study)
-    lines += ["", "Be wary of:" if found else "No class was lost and no layer is dead."]
-    lines += [f"  {line}" for line in found]
+    lines += ["", "What to be wary of:", *(f"  {line}" for line in cautions(study))]
     places = {
         "Report": Path(paths.one("report")),
         "Tables": Path(paths.results, "tables"),

@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -165,10 +166,22 @@ def test_the_last_screen_tells_accuracies_cautions_and_places(
     assert "0.550 ± 0.0500 (2)" in said
     assert "FF on Digits (sigmoid-linf): lost classes in 1 of 3 runs (2)" in said
     assert "dead layers in 1 of 3 runs (3)" in said
+    assert "one seed alone" not in said
     assert f"Frames:  {study.config.results}/tidy" in said
     assert "ffensembles status config.yaml tiny.yaml" in said
     assert "Report:" not in said  # it was not made
     assert len(said.splitlines()) < 40
+
+
+def test_a_sound_study_says_so_and_a_small_one_how_small(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+):
+    assert summaries.cautions(study) == [f"no run is finished in {study.config.results}"]
+    with_metadata(study, monkeypatch, {}, {}, {"lost_classes": [4]})  # which it never saw
+    assert [line.partition(":")[0] for line in summaries.cautions(study)] == ["nothing"]
+    images = study.config.images.model_copy(update={"train_images": 300})
+    small = replace(study, config=study.config.model_copy(update={"images": images}))
+    assert summaries.cautions(small)[1].startswith("only 300 training images")
 
 
 def test_a_study_without_accuracies_has_no_last_screen(

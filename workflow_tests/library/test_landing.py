@@ -35,7 +35,7 @@ def test_the_first_page_says_what_was_run_and_the_main_numbers(study: Study):
     assert "What was run" in page
     assert "FF 2 runs, BP/FF 2 runs, BP 2 runs" in page
     assert "0.550 ± 0.0500 (2)" in page
-    assert "Only 300 training images were used" in page
+    assert "only 300 training images were used" in page
     assert page.count("<tr>") == 1 + 3 * 2  # this study's row and the published one of each model
 
 

@@ -210,7 +210,7 @@ def caption(shown: Shown, parameters: Dimension) -> str:
         "repeated representations.",
         f"{hidden:,} of {len(counted):,} dimensions are missing since distances are less than 10 "
         "times what the store's rounding adds to them"
-        f"{_mostly_missing(main, shown)}."
+        f"{_mostly_missing(counted, shown)}."
         if hidden
         else "",
         f"{few:,} of {len(counted):,} are missing since the class has too few images."
@@ -219,10 +219,10 @@ def caption(shown: Shown, parameters: Dimension) -> str:
     )
 
 
-def _mostly_missing(main: pd.DataFrame, shown: Shown) -> str:
+def _mostly_missing(counted: pd.DataFrame, shown: Shown) -> str:
     """Say in which layers most classes of a model have no dimension, with how many have one."""
-    said = []
-    for (dataset, model, layer), rows in main.groupby(["dataset", "model", "layer"], sort=False):
+    said, by = [], ["dataset", "model", "layer"]
+    for (dataset, model, layer), rows in counted.groupby(by, sort=False):
         known = int(rows["dimension"].count())
         if 2 * known < len(rows):
             title = escape(shown.labels[str(dataset)].title)
