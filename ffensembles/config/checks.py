@@ -232,6 +232,9 @@ def _held_out(
         for label in classes:
             if label >= n_classes:
                 yield wrong((*path, "classes"), label, _labels(entry.dataset, n_classes))
+        if n_classes < 3:
+            said = f"found {entry.dataset}, without a class of which no wrong label is left"
+            yield Problem((*path, "dataset"), f"{said}; allowed: a data set of 3 classes or more")
         own = [seeds_of(seeds, own_seeds, p, entry.dataset, entry.model) for p in protocols]
         known = sorted({*seeds, *chain(*own)})
         chosen = known if entry.seeds == "all" else entry.seeds
@@ -468,9 +471,10 @@ def _fixed(setting: Setting, mathematics: Any, ensembles: Any) -> str:
     of_box = [f"{OF_CUT}max_rho", f"{OF_CUT}max_n_h"]
     if setting.key in of_box and ensembles.method2.cut == "gap":
         return f"{OF_CUT}cut is gap"
-    if setting.key == "held_out_negatives" and mathematics.negatives == "permuted":
-        return "negatives is permuted"
     for model in setting.models:
+        negatives = getattr(getattr(mathematics, model), "negatives", None) or mathematics.negatives
+        if setting.key == "held_out_negatives" and negatives == "permuted":
+            return f"{model}.negatives is permuted"
         own = getattr(getattr(mathematics, model), setting.key, None)
         if own is not None:
             return f"{model}.{setting.key} is {own}"

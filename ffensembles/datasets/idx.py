@@ -1,4 +1,8 @@
-"""MNIST and FashionMNIST, read by torchvision."""
+"""MNIST and FashionMNIST, their files read by torchvision.
+
+Its classes of data sets are not used: they prefer tensors that older versions left in a folder
+`processed`, which nothing has checked, to the files that have been.
+"""
 
 import gzip
 import logging
@@ -21,11 +25,13 @@ def load(
     entry: Entry, split: str, folder: Path, seed: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return images (n, 1, 28, 28) and labels of one split from checked files."""
-    kind = getattr(torchvision_datasets(), entry.title)
+    idx, of_split = torchvision_datasets().mnist, "train" if split == "train" else "t10k"
     try:
-        for file in entry.files:
-            _unpack(folder / entry.folder / file)
-        whole = kind(str(folder), train=split == "train", download=False)
+        images, labels = (
+            _unpack(folder / entry.folder / f"{of_split}-{file}-ubyte.gz")
+            for file in ("images-idx3", "labels-idx1")
+        )
+        pixels, categories = idx.read_image_file(str(images)), idx.read_label_file(str(labels))
     except (
         RuntimeError,
         OSError,
@@ -37,11 +43,11 @@ def load(
             f"{folder / entry.folder}: {entry.title} cannot be read ({error}); "
             "delete this folder and start the same command again."
         ) from error
-    return whole.data.numpy()[:, None], whole.targets.numpy()
+    return pixels.numpy()[:, None], categories.numpy()
 
 
-def _unpack(archive: Path) -> None:
-    """Unpack a file beside itself, as torchvision needs it, unless the same content stands there.
+def _unpack(archive: Path) -> Path:
+    """Unpack a file beside itself, unless the same content stands there; return where it is.
 
     gzip ends with CRC-32 and size of the content; the archive itself has been checked.
     """
@@ -50,10 +56,11 @@ def _unpack(archive: Path) -> None:
     if unpacked.exists():
         content = unpacked.read_bytes()
         if (zlib.crc32(content), len(content)) == expected:
-            return
+            return unpacked
         log.warning("%s: has changed since it was unpacked; unpacking it again", unpacked)
     with gzip.open(archive) as packed, atomic_path(unpacked, "`data.folder`") as temporary:
         temporary.write_bytes(packed.read())
+    return unpacked
 
 
 def mirrors(entry: Entry) -> tuple[str, ...]:

@@ -42,20 +42,6 @@ def blank(x: NDArray[np.float32], positions: NDArray[np.int64]) -> NDArray[np.fl
     return x
 
 
-def embed(
-    x: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    values: NDArray[np.float32] | float,
-    positions: NDArray[np.int64],
-) -> NDArray[np.float32]:
-    """Return a copy in which each image's label pixels stand at its value; label -1 lights none."""
-    x, lit = x.copy(), np.flatnonzero(labels >= 0)
-    on = np.broadcast_to(np.asarray(values, dtype=x.dtype), labels.shape)[lit]
-    for channel in positions:
-        x[lit, channel[labels[lit]]] = on
-    return x
-
-
 def negative_labels(
     labels: NDArray[np.int64],
     n_classes: int,

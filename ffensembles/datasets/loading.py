@@ -34,10 +34,6 @@ class Split:
     labels: NDArray[np.int64]
     stimulus_id: NDArray[np.int64]
 
-    def without(self, category: int | None) -> "Split":
-        """Return the split without one class; the whole of it for None."""
-        return self if category is None else self.take(np.flatnonzero(self.labels != category))
-
     def take(self, index: NDArray[np.int64]) -> "Split":
         """Return some of the images."""
         return replace(

@@ -33,14 +33,20 @@ def obtain(entry: Entry, file: str, source: str | None, folder: Path) -> Path:
         Naming the file, what was found where, and what to do.
     """
     path, expected = folder / entry.folder / file, entry.files[file]
-    if path.exists():
-        found = checksum(path, "md5")
-        if found == expected:
-            return path
-        log.warning(
-            "%s: md5 is %s, the official one is %s; fetching it again", path, found, expected
-        )
-        path.unlink(missing_ok=True)
+    try:
+        if path.exists():
+            found = checksum(path, "md5")
+            if found == expected:
+                return path
+            log.warning(
+                "%s: md5 is %s, the official one is %s; fetching it again", path, found, expected
+            )
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read or replaced ({error.strerror}); remove it, or name another "
+            "folder in data.folder of the configuration."
+        ) from error
     source = source or os.environ.get(VARIABLE)
     if source and not _is_url(source) and Path(source).is_file():
         raise DataError(

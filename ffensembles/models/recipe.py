@@ -62,7 +62,7 @@ class Recipe:
     normalise_input
         Whether the first layer's input is divided by its norm too.
     label_value
-        Value of the label pixel: maximum of the whole training set, or of each image.
+        Value of the label pixel: that of a white pixel (`dataset`), or the maximum of each image.
     prediction
         `goodness`: arg max over labels of the goodness summed over layers; `softmax`: arg max of
         the softmax over labels of each layer's goodness, summed over layers.

@@ -153,3 +153,4 @@ def _put(source: Path, target: Path) -> None:
         temporary.unlink()
         shutil.copyfile(source, temporary)
     temporary.replace(target)
+    temporary.unlink(missing_ok=True)  # still there where both were names of one file

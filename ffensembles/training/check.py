@@ -51,6 +51,10 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
         "activation": "sigmoid", "goodness": "linf", "normalisation": "linf", "negatives": "once",
         "theta": 0.5,
     },
+    "sigmoid-linf, pooled": {
+        "activation": "sigmoid", "goodness": "linf", "normalisation": "linf",
+        "negatives": "pooled", "theta": 0.5,
+    },
     "relu-l2": {
         "activation": "relu", "goodness": "l2", "normalisation": "l2", "negatives": "pooled",
         "theta": 3.0,

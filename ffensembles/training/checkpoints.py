@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -30,13 +31,13 @@ def identity(
     """Return what a checkpoint must agree with: the runs, and what computes them.
 
     Each engine, and each kind of device, keeps a memory of its own. `code` is the digest of the
-    code that trains (`Cache.code`): a run of half old and half new code is neither's. What is read
-    meanwhile is no part of it, since no weight depends on that.
+    code that trains (`Cache.code`): a run of half old and half new code, or of two versions of
+    torch, is neither's. What is read meanwhile is no part of it, since no weight depends on that.
     """
     kind = settings.device.partition(":")[0]
     text = canonical(fingerprint(runs, recipe, data))  # first: `runs_of` reads it
     made_by = "" if code is None else f"{_CODE}{code}"
-    return f"{text} {settings.engine} {kind} {loop.MEMORY}{made_by}"
+    return f"{text} {settings.engine} {kind} {loop.MEMORY} torch {torch.__version__}{made_by}"
 
 
 def write_checkpoint(path: Path, state: loop.State, origin: str) -> None:
@@ -74,7 +75,7 @@ def _what_differs(former: str, now: str) -> str:
     """Say what a checkpoint is of, from its origin and the one that was expected."""
     if former.partition(_CODE)[0] == now.partition(_CODE)[0]:
         return "other code: the library has been changed since"
-    return "another recipe, data, engine or kind of device (cpu, cuda)"
+    return "another recipe, data, engine, kind of device (cpu, cuda) or version of torch"
 
 
 def origin_of(path: Path) -> str | None:

@@ -86,7 +86,7 @@ def dead_layers(
         x = embed(x, task.labels[:_SAMPLE], task.label_value[:_SAMPLE], task.positions)
     with torch.inference_mode():
         largest = [float(h.max()) for h in hidden(weights, task.recipe, x)]
-    dead = [layer for layer, value in enumerate(largest, 1) if value < floor]
+    dead = [layer for layer, value in enumerate(largest, 1) if not value > floor]  # nor does NaN
     words = [
         f"layer {layer} is dead: no unit exceeds {floor} (largest: {largest[layer - 1]:.2g})"
         for layer in dead

@@ -36,7 +36,8 @@ HISTORY_COLUMNS = (
     "accuracy",
     "seconds",
 )
-"""Columns of a run's history; layer 0 is the whole net."""
+"""Columns of a run's history; layer 0 is the whole net. Where steps learn from one kind of data
+alone (`phases`), the loss is that of the data that the epoch's steps learnt from."""
 
 MEMORY = 2
 """Version of the stages' states; increased whenever older states no longer fit."""
@@ -368,6 +369,12 @@ class _Training:
             log.info("readings took %.2f s of %.2f", self.readings.seconds, self.elapsed())
         for run, (task, history) in enumerate(zip(self.tasks, self.histories, strict=True)):
             weights = self.own(run)
+            if not all(bool(w.isfinite().all()) for w in weights.values()):  # of the last step
+                raise TrainingError(
+                    f"{place(task, self.layers[-1])}, seed {task.seed}: weights are not finite "
+                    f"after epoch {self.recipe.epochs}; try a learning rate below "
+                    f"{self.recipe.learning_rate}."
+                )
             reached: dict[str, Any] = {}
             if self.test_images is not None:
                 reached = accuracy(weights, task, self.test_images, None)

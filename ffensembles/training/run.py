@@ -278,6 +278,8 @@ class _Job:
         self.observer, self.must_cache = observer, must_cache
         self.recipe, self.data, self.held_out = recipe, data, run["held_out"]
         self.settings, self.cache, self.device = settings, cache, torch.device(settings.device)
+        self.began_on = devices.describe(self.device)  # asked while it is there
+        self.lost = ""
         images = prepare(run["dataset"], "train", data, **recipe.images).without(self.held_out)
         test = prepare(run["dataset"], "test", data, **recipe.images)
         self.n_train, self.n_test = len(images.labels), len(test.labels)
@@ -301,7 +303,7 @@ class _Job:
         """Continue on the CPU what a GPU began, with the same engine and from its checkpoints."""
         engine: loop.Engine = "plain" if self.settings.engine == "plain" else "batched"
         self.settings = replace(self.settings, engine=engine, device="cpu")
-        self.device = torch.device("cpu")
+        self.lost, self.device = self.began_on, torch.device("cpu")
         self._load()
 
     def task(self, seed: int) -> Task:
@@ -373,6 +375,14 @@ class _Job:
             if 0 < len(rest) < len(begun) and self.identity(begun) == origin:
                 state = read_checkpoint(checkpoint, origin)
                 if state is not None:
+                    here = [dict(run) for run, _ in every]
+                    others = [str(run["seed"]) for run in begun if run not in here]
+                    if others:
+                        log.warning(
+                            "%s: seeds %s, which were begun together with this job's, are not of "
+                            "it now; if another job trains them, it starts from the beginning",
+                            checkpoint, ", ".join(others),
+                        )  # fmt: skip
                     runs = [dict(run) for run, _ in rest]
                     part = state.of_runs([begun.index(run) for run in runs])
                     write_checkpoint(rest[0][1].checkpoint, part, self.identity(runs))
@@ -406,6 +416,8 @@ class _Job:
     def write(self, run: Mapping[str, Any], files: RunFiles, trained: loop.Trained) -> None:
         """Write a run's weights, history and metadata."""
         device = devices.describe(self.device)
+        if self.lost:
+            device += f"; until it was lost, {self.lost}"
         origins = provenance(recipe=self.recipe.as_json(), run=run, device=device)
         # as one text: safetensors would write several in any order, and the same run other bytes
         metadata = {"provenance": json.dumps(origins)}

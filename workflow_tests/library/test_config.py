@@ -508,10 +508,13 @@ def test_a_setting_concerns_its_models(key, value, model):
 
 
 def test_a_class_left_out_of_permuted_labels_changes_nothing():
-    permuted = {"recipes": {"sigmoid-linf": {"negatives": "permuted"}}}
+    permuted = {"recipes": {"sigmoid-linf": {"FF": {"negatives": "permuted"}}}}
+    sweep = {"protocols": ["sigmoid-linf"], "control": {"settings": []}}
     setting = {"key": "held_out_negatives", "values": ["include"], "models": ["FF"]}
-    said = said_of(permuted, {"sweep": {"settings": [setting]}})
-    assert any("changes nothing while negatives is permuted" in line for line in said)
+    said = said_of(permuted, sweep | {"sweep": {"settings": [setting]}})
+    assert any("changes nothing while FF.negatives is permuted" in line for line in said)
+    of_other = {"sweep": {"settings": [setting | {"models": ["BPFF"]}]}}
+    assert load_config(WHOLE, permuted, sweep | of_other)
 
 
 def test_a_net_is_read_after_two_epochs_at_least():

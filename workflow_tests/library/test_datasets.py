@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy.io import savemat
 from sklearn.datasets import load_digits
 
@@ -117,13 +118,6 @@ def test_a_part_of_a_data_set_keeps_its_proportions():
         load("digits", "train", limit=9999)
 
 
-def test_a_class_can_be_left_out():
-    split = load("digits", "train", limit=200)
-    assert 3 not in split.without(3).labels
-    assert len(split.without(3).labels) == 200 - (split.labels == 3).sum()
-    assert split.without(None) is split
-
-
 def test_files_come_from_a_local_folder(small: tuple[Entry, Path], tmp_path: Path):
     entry, source = small
     train = load(entry, "train", source=str(source), folder=tmp_path / "data")
@@ -215,6 +209,29 @@ def test_a_changed_unpacked_file_is_unpacked_again(
     again = load(entry, "train", folder=tmp_path / "data")
     assert np.array_equal(first.images, again.images)
     assert f"{unpacked}: has changed since it was unpacked" in caplog.text
+
+
+def test_what_an_older_torchvision_left_is_not_read(small: tuple[Entry, Path], tmp_path: Path):
+    entry, source = small
+    left = tmp_path / "data" / "MNIST" / "processed"
+    left.mkdir(parents=True)
+    for name in ("training.pt", "test.pt"):  # which no checksum knows
+        torch.save((torch.zeros(7, 28, 28, dtype=torch.uint8), torch.zeros(7)), left / name)
+    test = load(entry, "test", source=str(source), folder=tmp_path / "data")
+    assert test.images.shape == (20, 1, 28, 28)
+    assert test.images.any()
+
+
+def test_a_folder_in_place_of_a_file_in_the_data_folder_is_told(
+    small: tuple[Entry, Path], tmp_path: Path
+):
+    entry, source = small
+    path = tmp_path / "data" / "MNIST" / "raw" / "train-images-idx3-ubyte.gz"
+    path.mkdir(parents=True)
+    with pytest.raises(
+        DataError, match=r"idx3-ubyte\.gz: cannot be read or replaced .*data\.folder"
+    ):
+        fetch(entry, source=str(source), folder=tmp_path / "data")
 
 
 def test_a_source_that_is_a_file_is_told(small: tuple[Entry, Path], tmp_path: Path):

@@ -4,18 +4,19 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ffensembles.datasets.labels import (
     blank,
-    embed,
     label_positions,
     negative_labels,
     pooled_negatives,
     standardise,
 )
 from ffensembles.datasets.prepare import present
+from ffensembles.models.network import embed
 from ffensembles.runtime.random import random_stream
 
 
@@ -32,10 +33,11 @@ def test_a_colour_images_label_stands_in_the_first_row_of_every_channel():
 def test_embedding_by_hand():
     x = np.arange(12, dtype=np.float32).reshape(2, 6)
     positions = np.array([[0, 1, 2]])
-    lit = embed(blank(x, positions), np.array([2, -1]), np.array([9.0, 9.0]), positions)
+    blanked = blank(x, positions)
+    lit = embed(*map(torch.from_numpy, (blanked, np.array([2, -1]), np.float32([9, 9]), positions)))
     assert lit.tolist() == [[0, 0, 9, 3, 4, 5], [0, 0, 0, 9, 10, 11]]
-    assert x[0, 0] == 0
-    assert x[1, 0] == 6  # the original is left as it was
+    assert not blanked[0, :3].any()  # which is left as it was
+    assert x[1, 0] == 6
 
 
 @given(st.integers(0, 10**6), st.integers(1, 20), st.integers(1, 3))
@@ -44,7 +46,8 @@ def test_embedding_changes_label_pixels_only(seed, n, channels):
     positions = label_positions((channels, 4, 5), 4)
     x = rng.normal(size=(n, channels * 20)).astype(np.float32)
     labels = rng.integers(-1, 4, n)
-    lit = embed(blank(x, positions), labels, 7.0, positions)
+    given = blank(x, positions), labels, np.full(n, 7, np.float32), positions
+    lit = embed(*map(torch.from_numpy, given)).numpy()
     others = np.setdiff1d(np.arange(x.shape[1]), positions)
     assert np.array_equal(lit[:, others], x[:, others])
     assert ((lit[:, positions.ravel()] == 7).sum(1) == channels * (labels >= 0)).all()

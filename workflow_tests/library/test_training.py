@@ -20,6 +20,7 @@ from recipes import recipe_of
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
+from ffensembles.datasets.prepare import prepare
 from ffensembles.engine import stages
 from ffensembles.engine.batched import BatchedStage
 from ffensembles.errors import StoreError, TrainingError
@@ -30,6 +31,7 @@ from ffensembles.training import cache as caching
 from ffensembles.training import devices, loop
 from ffensembles.training.cache import Cache
 from ffensembles.training.checkpoints import identity, read_checkpoint, write_checkpoint
+from ffensembles.training.evaluation import dead_layers
 from ffensembles.training.metadata import fingerprint
 from ffensembles.training.run import (
     RunFiles,
@@ -248,6 +250,9 @@ def test_a_checkpoint_of_an_engine_that_remembers_other_things_is_another(
     settings = loop.Settings()
     now = identity([RUN], RECIPE, DATA, settings)
     assert identity([RUN], RECIPE, DATA, settings) == now
+    with monkeypatch.context() as newer:
+        newer.setattr(torch, "__version__", "99.0")
+        assert identity([RUN], RECIPE, DATA, settings) != now
     monkeypatch.setattr(loop, "MEMORY", loop.MEMORY + 1)
     assert identity([RUN], RECIPE, DATA, settings) != now
 
@@ -384,6 +389,8 @@ def test_a_lost_gpu_is_continued_on_the_cpu(
     assert "Training continues on the CPU, slower" in caplog.text
     assert steps.count((2, 3, 1)) == 3
     assert (2, 2, 1) not in steps  # nothing was trained again
+    told = json.loads(files_in(tmp_path / "lost" / "3").metadata.read_text())["provenance"]
+    assert "; until it was lost, cpu" in told["device"]
     for one, other in zip(whole, continued, strict=True):
         for name, weight in one.items():
             np.testing.assert_allclose(other[name], weight, atol=2e-5)
@@ -403,6 +410,39 @@ def test_one_sick_run_does_not_take_the_others_along(
     with pytest.raises(TrainingError, match=r"FF layer 1, seed 4: the loss is nan in epoch 3"):
         train_three(tmp_path)
     assert [p.parent.name for p in sorted(tmp_path.rglob("run.json"))] == ["3", "5"]
+
+
+def test_weights_that_the_last_step_made_infinite_are_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    real = BatchedStage.epoch
+
+    def overflow(self: BatchedStage, index: int) -> Any:
+        seen = real(self, index)
+        if index == 2:
+            self.weights["layer2.weight"][0, 0, 0] = torch.inf
+        return seen
+
+    monkeypatch.setattr(loop, "stage_kind", lambda task, kind: BatchedStage)
+    monkeypatch.setattr(BatchedStage, "epoch", overflow)
+    with pytest.raises(TrainingError, match=r"seed 3: weights are not finite after epoch 3; try"):
+        train(tmp_path, RECIPE.but(epochs=3), seed=3)
+    assert not files_in(tmp_path).weights.exists()
+
+
+@pytest.mark.parametrize(("bias", "dead"), [(0.0, [1, 2]), (1e-9, []), (torch.nan, [1, 2])])
+def test_a_layer_at_its_floor_is_dead(bias: float, dead: list[int]):
+    recipe = RECIPE.but(widths=(4, 3), activation="relu", normalise_input=False)
+    task = devices.task(
+        prepare("digits", "train", DATA, **recipe.images), recipe, 0, None, torch.device("cpu")
+    )
+    weights = {
+        "layer1.weight": torch.zeros(4, 784), "layer1.bias": torch.full((4,), bias),
+        "layer2.weight": torch.zeros(3, 4), "layer2.bias": torch.full((3,), bias),
+    }  # fmt: skip
+    found, words = dead_layers(weights, task, 0.0)
+    assert found == dead
+    assert len(words) == len(dead)
 
 
 @pytest.mark.slow
@@ -427,7 +467,10 @@ def test_a_stopped_block_is_continued_as_a_block(
 
 
 def test_runs_that_are_not_asked_for_any_more_leave_the_others_their_state(
-    like_a_gpu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    like_a_gpu: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ):
     real, epochs = BatchedStage.epoch, []
 
@@ -443,6 +486,7 @@ def test_runs_that_are_not_asked_for_any_more_leave_the_others_their_state(
             train_seeds(tmp_path / "shrunk", 3, 4, 5)
         begun = len(epochs)
         fewer = train_seeds(tmp_path / "shrunk", 3, 5)
+    assert "seeds 4, which were begun together with this job's, are not of it now" in caplog.text
     third = [(3, index, 2) for index in range(6)]
     assert epochs[begun:] == [(2, 4, 2), (2, 5, 2), *third]
     for one, other in zip(fewer, train_seeds(tmp_path / "whole", 3, 5), strict=True):
@@ -535,6 +579,10 @@ def test_a_cached_run_that_cannot_be_read_now_is_not_deleted(
     cache = Cache(tmp_path / "cache", "0" * 64)
     known = fingerprint([RUN], BLOCK_RECIPE, DATA)
     target = tmp_path / "elsewhere/weights.safetensors"
+    for _ in range(2):  # the second time it stands there already, as a link to the same file
+        assert cache.take(known, [target])
+        assert [path.name for path in target.parent.iterdir()] == [target.name]
+    target.unlink()
 
     def stale(*given: Any) -> str:
         raise OSError(errno.ESTALE, "Stale file handle")
@@ -712,4 +760,4 @@ def test_a_state_of_another_kind_of_device_is_told(
     write_checkpoint(path, loop.State({"w": np.ones(3)}, {"epoch": 1}), origins["cuda:1"])
     assert read_checkpoint(path, origins["cuda:0"]) is not None
     assert read_checkpoint(path, origins["cpu"]) is None
-    assert f"{path}: is of another recipe, data, engine or kind of device (cpu, " in caplog.text
+    assert f"{path}: is of another recipe, data, engine, kind of device (cpu, " in caplog.text
