@@ -98,7 +98,7 @@ def test_a_check_that_fails_is_a_finding(
     [
         (1.0, True, "ok", "same bits"),
         (1.0 + 1e-6, True, "ok", "from those without"),
-        (1.0, False, "slow", "refused 4 times"),
+        (1.0, False, "slow", "refused 6 times"),
         (1.1, True, "wrong", "differ by 1.0e-01"),
         (float("nan"), True, "wrong", "differ by nan"),
     ],
