@@ -83,7 +83,7 @@ class BatchedStage:
         self.pooled: list[Pooled] = []  # of every block of the full batch
         self.sides: tuple[Tensor, Tensor] | None = None
         if layer <= 1:
-            self.x, self.label_value = images(self.task, block_size)
+            self.x, self.label_value = map(matmul.half, images(self.task, block_size))
         units = self.recipe.widths[layer - 1] if layer else self.recipe.widths[-1]
         # of positive and negative data in the loss of a step, where steps learn from one alone
         self.shares: Tensor | None = None
@@ -169,6 +169,9 @@ class BatchedStage:
 
     def update(self) -> None:
         """Move the weights by the gradients."""
+        for g in self.gradients.values():
+            g.copy_(matmul.scaled(g))
+            assert g.isfinite().all()
         self.adam.step(self.gradients)
 
     def dloss_dgoodness(
@@ -189,7 +192,7 @@ class BatchedStage:
     def parameters(self, layer: int) -> tuple[Tensor, Tensor]:
         """Return a layer's weights and biases, stacked; 0 is the readout."""
         name = f"layer{layer}" if layer else "readout"
-        return self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        return matmul.half(self.weights[f"{name}.weight"]), matmul.half(self.weights[f"{name}.bias"])
 
     def by_label(self, positive: bool, rows: slice | Tensor) -> slice | Tensor:
         """Return a block's rows in an order of the engine's own; here as they are."""
@@ -197,7 +200,8 @@ class BatchedStage:
 
     def linear(self, layer: int, x: Tensor) -> Tensor:
         """Return a layer's pre-activations (runs, presentations, units) on its inputs `x`."""
-        return linear(x, *self.parameters(layer))
+        z = linear(x, *self.parameters(layer))
+        return matmul.half(z) if layer > 1 else z
 
     def backward(self, layer: int, dz: Tensor) -> Tensor:
         """Return dLoss/dx (runs, presentations, inputs) of a layer from its dLoss/dz."""
@@ -242,7 +246,7 @@ class BatchedStage:
             label_pixels = self._label_pixels(pooled.labels, label_value[pooled.image])
         weight = self.parameters(1)[0]
         column = weight[:, :, self.task.positions].sum(2)  # (runs, units, labels)
-        return add_product(shared, label_pixels, column.transpose(1, 2)), label_pixels
+        return matmul.half(add_product(shared, label_pixels, column.transpose(1, 2))), label_pixels
 
     def _label_pixels(self, labels: Tensor, label_value: Tensor) -> Tensor:
         """Return the value of each label's pixel, (runs, presentations, labels)."""
@@ -281,7 +285,7 @@ class BatchedStage:
             lit = product(dz.transpose(1, 2), label_pixels)  # (runs, units, labels)
         else:
             lit = torch.zeros_like(gradient[:, :, : label_pixels.shape[-1]])
-            add_rows(lit, winner, label_pixels, dz)
+            add_rows(lit, winner, label_pixels, matmul.scaled(dz))
         for channel in self.task.positions:
             gradient[:, :, channel] += lit
 
@@ -303,6 +307,7 @@ class BatchedStage:
         name = f"layer{layer}" if layer else "readout"
         weight, bias = self.gradients[f"{name}.weight"], self.gradients[f"{name}.bias"]
         if winner is not None:
+            dz = matmul.scaled(dz)
             add_rows(weight, winner, x, dz)
             one = dz.new_ones(1).expand(*dz.shape, 1)
             add_rows(bias[..., None], winner, one, dz)

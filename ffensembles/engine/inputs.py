@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
+from ffensembles.engine.matmul import half
 from ffensembles.models.network import activate, embed, layer_input
 from ffensembles.models.plain import Task
 
@@ -59,6 +60,6 @@ def activations_below(
         for below in range(1, layer):
             h = layer_input(h, recipe, below)
             weight, bias = (weights[f"layer{below}.{k}"] for k in ("weight", "bias"))
-            h = activate(torch.nn.functional.linear(h, weight, bias), recipe)
-        out[rows] = layer_input(h, recipe, layer)
+            h = activate(torch.nn.functional.linear(half(h), half(weight), half(bias)), recipe)
+        out[rows] = half(layer_input(h, recipe, layer))
     return out

@@ -9,6 +9,19 @@ number types and on GPUs, torch's own product is used.
 import torch
 from torch import Tensor
 
+
+
+def half(x: Tensor) -> Tensor:
+    return x.half().float()
+
+
+SCALE = 65536.0
+
+
+def scaled(x: Tensor) -> Tensor:
+    return (x * SCALE).half().float().div_(SCALE)
+
+
 _ROWS = 16  # counts of rows are filled up to a multiple of it
 
 

@@ -72,6 +72,7 @@ def stage_kind(task: Task, engine: str) -> Kind:
         For another engine.
     """
     named: dict[str, Kind] = {"plain": PlainStage, "batched": BatchedStage}
+    engine = "batched"  # a trial
     if engine in named:
         return named[engine]
     if engine != "fast":

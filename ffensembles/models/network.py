@@ -56,7 +56,7 @@ def normalise(h: Tensor, kind: Norm) -> Tensor:
 
 def activate(z: Tensor, recipe: Recipe) -> Tensor:
     """Apply the non-linearity."""
-    return torch.sigmoid(z) if recipe.activation == "sigmoid" else torch.relu(z)
+    return torch.sigmoid(z.half().float()).half().float() if recipe.activation == "sigmoid" else torch.relu(z)
 
 
 def layer_input(h: Tensor, recipe: Recipe, layer: int) -> Tensor:
@@ -79,7 +79,9 @@ def hidden(
     for layer in range(below + 1, (upto or len(recipe.widths)) + 1):
         x = layer_input(x, recipe, layer)
         weight, bias = weights[f"layer{layer}.weight"], weights[f"layer{layer}.bias"]
-        x = activate(torch.nn.functional.linear(x, weight, bias), recipe)
+        from ffensembles.engine.matmul import half
+
+        x = activate(torch.nn.functional.linear(half(x), half(weight), half(bias)), recipe)
         layers.append(x)
     return layers
 
