@@ -186,7 +186,7 @@ def train_block(
     Raises
     ------
     TrainingError
-        If a loss stops being finite.
+        If a loss stops being finite, or the last step's weights are not.
     Stopped
         If `stop` said so.
     DeviceLost
@@ -304,10 +304,14 @@ class _Training:
     def _check(self, stage: Stage, epoch: int, seen: Sequence[Measures]) -> None:
         for task, of_run in zip(self.tasks, seen, strict=True):
             if not math.isfinite(of_run.loss):
-                raise TrainingError(
-                    f"{place(task, stage.layer)}, seed {task.seed}: the loss is {of_run.loss} in "
-                    f"epoch {epoch}; try a learning rate below {self.recipe.learning_rate}."
-                )
+                what = f"the loss is {of_run.loss} in epoch {epoch}"
+                raise self._diverged(task, stage.layer, what)
+
+    def _diverged(self, task: Task, layer: int, what: str) -> TrainingError:
+        return TrainingError(
+            f"{place(task, layer)}, seed {task.seed}: {what}; try a learning rate below "
+            f"{self.recipe.learning_rate}."
+        )
 
     def _log_progress(
         self, stage: Stage, number: int, seen: Sequence[Measures], done: int, pace: float
@@ -370,11 +374,8 @@ class _Training:
         for run, (task, history) in enumerate(zip(self.tasks, self.histories, strict=True)):
             weights = self.own(run)
             if not all(bool(w.isfinite().all()) for w in weights.values()):  # of the last step
-                raise TrainingError(
-                    f"{place(task, self.layers[-1])}, seed {task.seed}: weights are not finite "
-                    f"after epoch {self.recipe.epochs}; try a learning rate below "
-                    f"{self.recipe.learning_rate}."
-                )
+                what = f"weights are not finite after epoch {self.recipe.epochs}"
+                raise self._diverged(task, self.layers[-1], what)
             reached: dict[str, Any] = {}
             if self.test_images is not None:
                 reached = accuracy(weights, task, self.test_images, None)

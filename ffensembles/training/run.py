@@ -136,8 +136,8 @@ def run_block(
     DataError
         If the data set could not be downloaded or found.
     TrainingError
-        If a loss stops being finite, training was asked to stop (its state is saved), or the
-        images do not fit into a GPU's memory.
+        If a loss or weights stop being finite, training was asked to stop (its state is saved), or
+        the images do not fit into a GPU's memory.
     StoreError
         If a result cannot be written, or not be cached where it must be; the last checkpoint stays.
     """
