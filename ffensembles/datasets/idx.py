@@ -58,8 +58,8 @@ def _unpack(archive: Path) -> Path:
         if (zlib.crc32(content), len(content)) == expected:
             return unpacked
         log.warning("%s: has changed since it was unpacked; unpacking it again", unpacked)
-    with gzip.open(archive) as packed, atomic_path(unpacked, "`data.folder`") as temporary:
-        temporary.write_bytes(packed.read())
+    with gzip.open(archive) as stream, atomic_path(unpacked, "`data.folder`") as temporary:
+        temporary.write_bytes(stream.read())
     return unpacked
 
 
