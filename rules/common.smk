@@ -240,11 +240,11 @@ def table_entry(wildcards):
 
 
 # the results that are compared with the publication, and the sweeps beside them
-judged = Paths(study.config.reproduction.results or study.config.results)
-judged_sweeps = [Paths(folder) for folder in study.config.reproduction.sweeps]
+compared = Paths(study.config.reproduction.results or study.config.results)
+compared_sweeps = [Paths(folder) for folder in study.config.reproduction.sweeps]
 
 
-def judged_frames():
+def compared_frames():
     """Return the frames that are compared, by name: of results made elsewhere, those there are."""
     nulls = {
         "untrained/": "untrained_",
@@ -258,7 +258,7 @@ def judged_frames():
         if frame != "history"
     }
     names |= {name: frame_file(name) for name in ("similarity", "costs")}
-    files = {name: judged.one("tidy", file=file) for name, file in names.items()}
+    files = {name: compared.one("tidy", file=file) for name, file in names.items()}
     if study.config.reproduction.results is None:
         return files
     return {name: file for name, file in files.items() if Path(file).exists()}
@@ -372,14 +372,14 @@ def extension_resource(name):
     )
 
 
-def judged_extensions():
-    """Return the frames of extensions of the results that are judged, by name.
+def compared_extensions():
+    """Return the frames of extensions of the results that are compared, by name.
 
     They are those that there are; of this study's own also those it includes.
     """
     own = study.config.reproduction.results is None
     included = study.config.extensions if own else []
-    files = {name: judged.one("tidy", file=frame_file(name)) for name in EXTENSIONS}
+    files = {name: compared.one("tidy", file=frame_file(name)) for name in EXTENSIONS}
     return {
         name: file
         for name, file in files.items()

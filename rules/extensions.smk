@@ -57,7 +57,7 @@ rule tidy_extension:
 rule beyond:
     # one paragraph for each extension, from frames that this rule never makes unless they are the study's own
     input:
-        **judged_extensions(),
+        **compared_extensions(),
         code=code("ffensembles.extensions.page", "ffensembles.extensions"),
     output:
         paths.one("beyond"),
@@ -67,8 +67,8 @@ rule beyond:
     conda:
         "../envs/analysis.yaml"
     params:
-        frames=list(judged_extensions()),
-        folders=[judged.results],  # files of another one may be older than the page
+        frames=list(compared_extensions()),
+        folders=[compared.results],  # files of another one may be older than the page
         titles={name: entry.title for name, entry in DATASETS.items()},
     message:
         "Writing what goes beyond the study"

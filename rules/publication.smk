@@ -78,11 +78,11 @@ rule compare:
     # reads results of its own configuration, made elsewhere and never made by this rule, unless
     # `reproduction.results` is null
     input:
-        **judged_frames(),
-        configuration=judged.one("configuration"),
-        sweeps=[sweep.one("tidy", file=frame_file("sweep")) for sweep in judged_sweeps],
+        **compared_frames(),
+        configuration=compared.one("configuration"),
+        sweeps=[sweep.one("tidy", file=frame_file("sweep")) for sweep in compared_sweeps],
         # what they were made with
-        swept=[sweep.one("configuration") for sweep in judged_sweeps],
+        swept=[sweep.one("configuration") for sweep in compared_sweeps],
         code=code(
             "ffensembles.publication.page",
             "ffensembles.plotting.tried",
@@ -102,9 +102,9 @@ rule compare:
     conda:
         "../envs/analysis.yaml"
     params:
-        frames=list(judged_frames()),
+        frames=list(compared_frames()),
         # files of another folder may be older than the page
-        folders=[one.results for one in (judged, *judged_sweeps)],
+        folders=[one.results for one in (compared, *compared_sweeps)],
         titles={name: entry.title for name, entry in DATASETS.items()},
     message:
         "Comparing every published number of edition {wildcards.edition} with ours"

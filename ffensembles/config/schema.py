@@ -281,7 +281,7 @@ class Reproduction(Group):
     """Every published number beside ours, and the study's claims against their nulls."""
 
     results: Folder | None = Field(
-        description="folder of the results that are judged; null: this study's own"
+        description="folder of the results that are compared; null: this study's own"
     )
     sweeps: Annotated[list[Folder], Unique] = Field(
         description="folders of the sweeps that say what comes nearer where a number differs"

@@ -1,4 +1,4 @@
-"""What was tried: how far runs with every setting are from the publication, those judged first."""
+"""What was tried: how far runs with every setting are from the publication, a page's first."""
 
 import textwrap
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from ffensembles.plotting.distances import draw_distances, draw_nothing
 from ffensembles.plotting.models import title_of
 from ffensembles.plotting.style import styled
 from ffensembles.publication.sweep import FARTHEST
-from ffensembles.publication.tried import JUDGED, at_scale
+from ffensembles.publication.tried import COMPARED, at_scale
 from ffensembles.runtime.text import plural
 
 _CHARACTERS = 42  # in a line of a row's name
@@ -47,17 +47,17 @@ def caption_tried(scores: pd.DataFrame, titles: Mapping[str, str]) -> str:
     means = shown.groupby(by, sort=False).agg(distance=("distance", "mean"), n=("seed", "nunique"))
     said = []
     for (of_dataset, model), of in means.reset_index().groupby(by[:2], sort=False):
-        judged = of["name"] == JUDGED
-        if judged.all() or not judged.any():
+        compared = of["name"] == COMPARED
+        if compared.all() or not compared.any():
             continue
-        own, best = of[judged].iloc[0], of.sort_values("distance", kind="stable").iloc[0]
+        own, best = of[compared].iloc[0], of.sort_values("distance", kind="stable").iloc[0]
         name, dataset = escape(best["name"]), escape(titles.get(str(of_dataset), str(of_dataset)))
-        beside = "" if best["name"] == JUDGED else f"; {JUDGED}: {_distance(own)}"
+        beside = "" if best["name"] == COMPARED else f"; {COMPARED}: {_distance(own)}"
         said.append(f"{title_of(str(model))} on {dataset}: {name} ({_distance(best)}{beside})")
     control = " Control runs change a setting to see what it does, not to come near."
     return (
-        "**Settings that were tried, and the runs judged.** Points are runs, bars their means. "
-        "Names say in what runs differ from those judged, all together; settings tried on less "
+        "**Settings that were tried, and the runs of this page.** Points are runs, bars their "
+        "means. Names say in what runs differ from those, all together; settings tried on less "
         "than a third of the images are left out. The distance is the mean over the published "
         "accuracies, sizes of ensembles, sparsities and fractions of positive weights of a model "
         "and data set of the deviation in tolerances; a single number counts for at most "

@@ -29,11 +29,11 @@ _SETTING = ["around", "setting", "value"]
 
 _RUN = ["n_train", *_SETTING, "control", "dataset", "model", "seed"]
 
-JUDGED = "the runs of this page"
-"""Name of the setting of the runs judged, in `at_scale`."""
+COMPARED = "the runs of this page"
+"""Name of the setting of the runs compared, in `at_scale`."""
 
 ALIKE = "other runs of the same settings"
-"""Name of the setting of a sweep's runs that differ in nothing from the runs judged."""
+"""Name of the setting of a sweep's runs that differ in nothing from the runs compared."""
 
 LEAST_PART = 3
 """Settings tried on less than this part of the most training images are not at scale."""
@@ -53,14 +53,16 @@ def by_images(sweeps: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
     return sorted(run, key=lambda sweep: -int(sweep["n_train"].max()))
 
 
-def placed(sweep: pd.DataFrame, own: Mapping[str, Any], judged: Mapping[str, Any]) -> pd.DataFrame:
-    """Say of a sweep's rows in what their protocol differs from that of the results judged.
+def placed(
+    sweep: pd.DataFrame, own: Mapping[str, Any], compared: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Say of a sweep's rows in what their protocol differs from that of the results compared.
 
     Parameters
     ----------
     sweep
         A sweep's frame, as for `compare`.
-    own, judged
+    own, compared
         The configurations of the sweep and of the results, with their `recipes`.
 
     Returns
@@ -79,7 +81,7 @@ def placed(sweep: pd.DataFrame, own: Mapping[str, Any], judged: Mapping[str, Any
             key.replace(f"{trained}.", f"{model}.", 1): value
             for key, value in _concerning(own["recipes"][protocol], trained).items()
         }
-        others = _concerning(judged["recipes"][protocol], model)
+        others = _concerning(compared["recipes"][protocol], model)
         said = []
         for key in {**ones, **others}:
             value = ones.get(key, _default(key, others.get(key)))
@@ -128,7 +130,7 @@ def tried(
 def scored(
     frames: Frames, sweeps: Sequence[pd.DataFrame] = (), edition: str = "2023"
 ) -> pd.DataFrame:
-    """Say how far every run lies from the publication: those judged, control runs and sweeps.
+    """Say how far every run lies from the publication: those compared, control runs and sweeps.
 
     Parameters
     ----------
@@ -139,13 +141,13 @@ def scored(
     -------
     pandas.DataFrame
         One row for each run: `n_train`, `around`, as in `placed`, `setting` and `value` (empty for
-        runs that differ in `around` alone; the runs judged have neither, and runs of a sweep that
+        runs that differ in `around` alone; the runs compared have neither, and runs of a sweep that
         differ in nothing have `ALIKE` there), `control` (whether it is a control run), `dataset`,
         `model`, `seed`, `distance`, `within` and `numbers`. The distance
         is the mean over the published numbers of the run's model and data set (`_OF_CONTROL`), in
         tolerances, each counting for `FARTHEST` at most; a missing one, every class being lost,
         counts for as much. `within` is how many of these `numbers` are reproduced in this run.
-        Runs judged come first, then control runs, then sweeps.
+        Runs compared come first, then control runs, then sweeps.
     """
     accuracy = frames.get("accuracy")
     images = None if accuracy is None else accuracy["n_train"].max()
@@ -182,7 +184,7 @@ def scored(
 
 
 def _apart(rows: pd.DataFrame, as_many_images: bool) -> pd.DataFrame:
-    """Name a sweep's runs that are as those judged, which chose settings and do not report."""
+    """Name a sweep's runs that are as those compared, which chose settings and do not report."""
     alike = (rows["around"] == "") & (rows["setting"] == "") & as_many_images
     return rows.assign(around=rows["around"].mask(alike, ALIKE))
 
@@ -199,8 +201,8 @@ def at_scale(scores: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         The runs on a third of the most images at least, with `name`, in what they differ from the
-        runs judged; `row`, the name's place among all, those judged first; and `kind`, alike for
-        runs that differ in the setting alone that was varied.
+        runs compared; `row`, the name's place among all, those compared first; and `kind`, alike
+        for runs that differ in the setting alone that was varied.
     """
     runs = scores.dropna(subset="n_train")
     runs = runs[LEAST_PART * runs["n_train"] >= runs["n_train"].max()]
@@ -231,7 +233,7 @@ def _kind(key: tuple[Any, ...]) -> tuple[int, str]:
 
 
 def _differences(key: tuple[Any, ...]) -> frozenset[str]:
-    """Return in what runs differ from those judged, in no order."""
+    """Return in what runs differ from those compared, in no order."""
     return frozenset([str(key[0]), *_name(key, key[0]).split(", ")])
 
 
@@ -239,7 +241,7 @@ def _name(key: tuple[Any, ...], most: int) -> str:
     n_train, around, setting, value = key
     images = "" if n_train == most else f"{n_train:,} images"
     varied = f"{setting}={value}" if setting else ""
-    return ", ".join(filter(None, [images, around, varied])) or JUDGED
+    return ", ".join(filter(None, [images, around, varied])) or COMPARED
 
 
 def _concerning(recipe: Mapping[str, Any], model: Any) -> dict[str, Any]:
@@ -264,9 +266,9 @@ def nearest_setting(
 ) -> str:
     """Name the setting whose runs come nearest to the published value.
 
-    They have to be nearer than the base's runs, and than `ours`, the value that is judged. Control
-    runs come first, then each sweep: one is asked only where none before it brings the number
-    nearer.
+    They have to be nearer than the base's runs, and than `ours`, the value that is compared.
+    Control runs come first, then each sweep: one is asked only where none before it brings the
+    number nearer.
     """
     said = NOT_SWEPT
     for rows, n_train in _trials(number, frames, sweeps):

@@ -207,7 +207,7 @@ class Readings:
     def _read_unlabelled(
         self, net: Mapping[str, Tensor]
     ) -> dict[int, tuple[Tensor, Tensor, Tensor]]:
-        """Read a net with a readout; a layer alone is judged by a linear readout of its own."""
+        """Read a net with a readout; a layer alone has a linear readout of its own."""
         recipe, labels = self.task.recipe, self.task.labels[self._fit]
         layers = hidden(net, recipe, self._x)
         fitted = hidden(net, recipe, self.task.x[self._fit])

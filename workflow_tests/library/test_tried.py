@@ -10,7 +10,7 @@ from ffensembles.plotting.tried import caption_tried, draw_tried
 from ffensembles.publication.claims import claims
 from ffensembles.publication.comparison import compare
 from ffensembles.publication.page import page
-from ffensembles.publication.tried import ALIKE, JUDGED, at_scale, placed, scored, tried
+from ffensembles.publication.tried import ALIKE, COMPARED, at_scale, placed, scored, tried
 
 
 def test_cause_is_the_nearest_setting_of_the_sweep() -> None:
@@ -45,7 +45,7 @@ def test_cause_is_the_nearest_setting_of_the_sweep() -> None:
     assert cause(sweep_of(**{"FF.theta_0.4": [5.1]})) == "not swept"
     assert cause(sweep.assign(layer=3)) == "not swept"
     assert cause(sweep.assign(protocol="relu-l2")) == "not swept"  # another edition's
-    # nearer than its own base, but not than the value that is judged
+    # nearer than its own base, but not than the value that is compared
     off = sweep_of(base=[60.0], **{"FF.theta_0.4": [30.0]})
     assert cause(off) == "no setting that was varied brings it nearer"
     # what is reproduced needs no cause
@@ -96,13 +96,13 @@ def test_a_key_that_a_configuration_lacks_has_its_default_where_a_sweep_is_place
     earlier = {"recipes": {"sigmoid-linf": {"negatives": "once", "BPFF": {"theta": 1.5}}}}
     today = {"recipes": {"sigmoid-linf": {"BPFF": {"theta": 0.5, "objective": "layers"}}}}
     summed = {"recipes": {"sigmoid-linf": {"BPFF": {"theta": 1.5, "objective": "sum"}}}}
-    for own, judged, expected in (
+    for own, compared, expected in (
         (today, earlier, "BPFF.theta=0.5, BPFF.objective=layers"),
         (earlier, today, "BPFF.theta=1.5, BPFF.objective=sum"),
         (summed, earlier, ""),
         (earlier, summed, ""),
     ):
-        assert set(placed(sweep, own, judged).around) == {expected}
+        assert set(placed(sweep, own, compared).around) == {expected}
 
 
 def test_a_models_own_negatives_stand_for_the_protocols_where_a_sweep_is_placed() -> None:
@@ -112,31 +112,31 @@ def test_a_models_own_negatives_stand_for_the_protocols_where_a_sweep_is_placed(
     today = recipe("once", "pooled")
     earlier = {"recipes": {"sigmoid-linf": {"negatives": "pooled", "FF": {}}}}
     paired = recipe("once", None)
-    for own, judged, expected in (
+    for own, compared, expected in (
         (earlier, today, ""),
         (today, earlier, ""),
         (paired, today, "negatives=once"),
         (today, paired, "negatives=pooled"),
     ):
-        assert set(placed(sweep_of(base=[18.0]), own, judged).around) == {expected}
+        assert set(placed(sweep_of(base=[18.0]), own, compared).around) == {expected}
     rows = placed(sweep_of(base=[18.0], **{"FF.negatives_once": [9.0]}), paired, today)
     assert dict(zip(rows.value, rows.around, strict=True)) == {"": "negatives=once", "once": ""}
 
 
 def test_runs_that_a_setting_makes_another_models_are_placed_among_its_runs() -> None:
     """BP/FF whose layers learn from their own loss alone is FF with all layers at once."""
-    judged = {"recipes": {"sigmoid-linf": {"FF": {"theta": 0.5, "epochs": 1000}}}}
+    compared = {"recipes": {"sigmoid-linf": {"FF": {"theta": 0.5, "epochs": 1000}}}}
     rows = sweep_of(**{"BPFF.objective_local": [9.0]}).assign(model="FF")
     for theta, expected in ((0.5, ""), (0.7, "FF.theta=0.7")):
         fit = {"theta": theta, "epochs": 1000, "objective": "layers"}
         own = {"recipes": {"sigmoid-linf": {"BPFF": fit, "FF": {"theta": 2.0, "epochs": 9}}}}
-        assert set(placed(rows, own, judged).around) == {expected}
+        assert set(placed(rows, own, compared).around) == {expected}
 
 
 def test_a_sweep_is_not_placed_by_the_key_that_a_row_varies() -> None:
     own = {"recipes": {"sigmoid-linf": {"negatives": "pooled", "FF": {"theta": 0.7}}}}
-    judged = {"recipes": {"sigmoid-linf": {"negatives": "once", "FF": {"theta": 0.5}}}}
-    rows = placed(sweep_of(base=[18.0], **{"FF.theta_0.6": [9.0]}), own, judged)
+    compared = {"recipes": {"sigmoid-linf": {"negatives": "once", "FF": {"theta": 0.5}}}}
+    rows = placed(sweep_of(base=[18.0], **{"FF.theta_0.6": [9.0]}), own, compared)
     assert dict(zip(rows.value, rows.around, strict=True)) == {
         "": "negatives=pooled, FF.theta=0.7",
         "0.6": "negatives=pooled",
@@ -151,11 +151,11 @@ def test_what_settings_do_is_said_of_each_number_that_differs() -> None:
     small = sweep_of(base=[18.0, 20.0], **{"FF.theta_0.4": [15.0, 16.0], "x_1": [9.0]})
     large = sweep_of(base=[12.0], **{"FF.epochs_200": [5.6]}).assign(n_train=60_000)
     recipe = {"negatives": "once", "FF": {"theta": 0.5}, "BP": {"epochs": 20}}
-    judged = {"recipes": {"sigmoid-linf": recipe}}
+    compared = {"recipes": {"sigmoid-linf": recipe}}
     other = {**recipe, "negatives": "pooled", "BP": {"epochs": 40}}
     sweeps = [
-        placed(small, judged, judged),
-        placed(large, {"recipes": {"sigmoid-linf": other}}, judged),
+        placed(small, compared, compared),
+        placed(large, {"recipes": {"sigmoid-linf": other}}, compared),
     ]
     # BP's own keys do not concern FF
     assert set(sweeps[0].around) == {""}
@@ -210,12 +210,12 @@ def test_every_run_has_its_distance_to_the_publication() -> None:
     twice = [sweep.assign(around="negatives=pooled")] * 2
     pd.testing.assert_frame_equal(scored(frames, twice), scores)
     assert scored({}).empty
-    # a sweep's runs that differ in nothing stand apart from those judged
+    # a sweep's runs that differ in nothing stand apart from those compared
     again = sweep_of(base=[5.5, 5.5]).assign(n_train=60_000, around="")
     varied = sweep_of(base=[5.5], **{"FF.epochs_200": [6.6]}).assign(n_train=60_000)
     shown = at_scale(scored(frames, [varied.assign(around="negatives=once"), again]))
     names = shown.sort_values("row").groupby("name", sort=False)["seed"].nunique()
-    assert list(names.items())[:2] == [(JUDGED, 2), (ALIKE, 2)]
+    assert list(names.items())[:2] == [(COMPARED, 2), (ALIKE, 2)]
 
 
 def test_the_figure_has_a_row_for_each_setting_that_was_tried_at_scale() -> None:

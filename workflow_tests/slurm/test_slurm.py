@@ -17,7 +17,7 @@ import pandas as pd
 import psutil
 import pytest
 from cluster import Cluster
-from workplace import Workplace, environment, new_workplace
+from workplace import Workplace, environment
 
 from ffensembles.analyses.tidy import read_frame
 from ffensembles.runtime.files import checksum
@@ -25,8 +25,8 @@ from ffensembles.runtime.files import checksum
 ONE_EACH: dict[str, Any] = {"training": {"device": "auto", "runs_per_job": 1}}
 """A GPU is asked for, and there is a job for every run."""
 
-SMALL: dict[str, Any] = {**ONE_EACH, "models": ["FF"], "seeds": [0, 1, 2], "held_out": []}
-"""What each fault is brought about in: three trainings."""
+SMALL: dict[str, Any] = {**ONE_EACH, "models": ["FF"]}
+"""What each fault is brought about in: three trainings, one of them without a class."""
 
 LEFT_OUT: dict[str, Any] = dict.fromkeys(
     ("figure1", "figure3", "figure4", "figure5", "figure6", "figure7", "figure8")
@@ -106,11 +106,11 @@ def learnt(place: Workplace) -> dict[Path, str]:
     return {path.relative_to(place.results): checksum(path) for path in files}
 
 
-def assert_same_weights(place: Workplace, undisturbed: Workplace) -> None:
+def assert_same_weights(place: Workplace, finished: Workplace) -> None:
     """Assert that Slurm's jobs have trained all, to the same weights."""
     assert place.jobs("training", **SMALL) == {}
     assert len(learnt(place)) == 3
-    assert learnt(place) == learnt(undisturbed)
+    assert learnt(place).items() <= learnt(finished).items()
 
 
 def words_for_scripts(place: Workplace) -> list[str]:
@@ -144,15 +144,6 @@ def place(cluster: Cluster, fresh: Workplace) -> Iterator[Workplace]:
     wait_until(lambda: not cluster.ask("squeue", "-h"))
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """The small study, done without a cluster and without a fault."""
-    place = new_workplace(tmp_path_factory.mktemp("undisturbed") / "workflow")
-    done = place.start("training", **SMALL)
-    assert done.returncode == 0, done.stdout[-3000:]
-    return place
-
-
 def test_every_training_is_a_job_with_its_own_gpu(
     cluster: Cluster, place: Workplace, finished: Workplace
 ):
@@ -184,7 +175,7 @@ def test_every_training_is_a_job_with_its_own_gpu(
 
 
 def test_a_cancelled_job_a_restarted_daemon_and_a_lost_node(
-    cluster: Cluster, place: Workplace, undisturbed: Workplace
+    cluster: Cluster, place: Workplace, finished: Workplace
 ):
     process = submit(place)
     wait_until(lambda: len(trainings(cluster)) == 3)
@@ -200,17 +191,17 @@ def test_a_cancelled_job_a_restarted_daemon_and_a_lost_node(
     states = {job["JobId"]: job["JobState"] for job in cluster.ended()}
     assert states[cancelled] == "CANCELLED"
     assert "NODE_FAIL" in {states[number] for number in others}
-    assert_same_weights(place, undisturbed)
+    assert_same_weights(place, finished)
 
 
 def test_too_little_memory_and_too_little_time_grow_with_the_attempt(
-    cluster: Cluster, place: Workplace, undisturbed: Workplace
+    cluster: Cluster, place: Workplace, finished: Workplace
 ):
     """First attempts have too little memory; but for one, which hangs until its time is up."""
     before = len(cluster.ended())
     process = submit(
         place, "--set-resources",
-        "train_run:mem_mb=60 if attempt == 1 and wildcards.seed != '2' else 4000",
+        "train_run:mem_mb=60 if attempt == 1 and wildcards.seed == '0' else 4000",
         "train_run:runtime=attempt",
     )  # fmt: skip
     killed = wait_until(lambda: len(jobs := cluster.ended()[before:]) == 2 and jobs)
@@ -220,11 +211,11 @@ def test_too_little_memory_and_too_little_time_grow_with_the_attempt(
     states = {job["JobId"]: job["JobState"] for job in cluster.ended()}
     assert states[number] == "TIMEOUT"
     assert {job["JobState"] for job in killed} <= {"OUT_OF_MEMORY", "FAILED"}
-    assert_same_weights(place, undisturbed)
+    assert_same_weights(place, finished)
 
 
 def test_a_killed_coordinator_is_resumed_and_nothing_is_trained_twice(
-    cluster: Cluster, place: Workplace, undisturbed: Workplace
+    cluster: Cluster, place: Workplace, finished: Workplace
 ):
     process = submit(place)
     wait_until(lambda: len(trainings(cluster)) == 3)
@@ -247,11 +238,11 @@ def test_a_killed_coordinator_is_resumed_and_nothing_is_trained_twice(
     )
     finish(resumed, place)
     assert_trained_before_and_not_after(place, said(place))
-    assert_same_weights(place, undisturbed)
+    assert_same_weights(place, finished)
 
 
 def test_a_submitted_coordinator_queues_itself_again_when_its_time_is_up(
-    cluster: Cluster, place: Workplace, undisturbed: Workplace
+    cluster: Cluster, place: Workplace, finished: Workplace
 ):
     def sbatch(script: str, *words: str) -> str:
         done = subprocess.run(
@@ -276,4 +267,4 @@ def test_a_submitted_coordinator_queues_itself_again_when_its_time_is_up(
     log = (place.folder / "study.log").read_text()
     assert "time is nearly up" in log
     assert_trained_before_and_not_after(place, log)
-    assert_same_weights(place, undisturbed)
+    assert_same_weights(place, finished)

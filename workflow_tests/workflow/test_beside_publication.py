@@ -21,16 +21,16 @@ SWEEP = {
 
 
 @pytest.fixture(scope="module")
-def judged(finished: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+def compared(finished: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """The tiny study with its page of the publication."""
-    place = finished.copy(tmp_path_factory.mktemp("judged") / "study")
+    place = finished.copy(tmp_path_factory.mktemp("compared") / "study")
     done = place.start("reproduction", **OWN)
     assert done.returncode == 0, done.stdout[-3000:]
     return place
 
 
-def test_the_page_is_made_from_this_study_and_its_nulls(finished: Workplace, judged: Workplace):
-    wanted, place = finished.jobs("reproduction", **OWN), judged
+def test_the_page_is_made_from_this_study_and_its_nulls(finished: Workplace, compared: Workplace):
+    wanted, place = finished.jobs("reproduction", **OWN), compared
     assert wanted["train_run"] == 4  # an untrained net of each model, and of FF without a class
     assert wanted["find_shuffled"] == 7
     folder = place.results / "reproduction/2023"
@@ -83,16 +83,16 @@ def test_the_sweep_trains_its_variations_and_nothing_else(finished: Workplace, t
     assert sizes[f"{cut}-0.2"] < sizes[f"{cut}-0.9"]
 
 
-def test_committed_results_are_judged_without_being_made(fresh: Workplace, judged: Workplace):
-    """Where the judged results are another folder's, nothing of them is made anew."""
+def test_committed_results_are_compared_without_being_made(fresh: Workplace, compared: Workplace):
+    """Where the compared results are another folder's, nothing of them is made anew."""
     elsewhere = fresh.folder / "results/reference"
     elsewhere.mkdir(parents=True)
-    shutil.copytree(judged.results / "tidy", elsewhere / "tidy")
+    shutil.copytree(compared.results / "tidy", elsewhere / "tidy")
     for name in ("configuration.yaml", ".configuration.yaml.sha256"):
-        shutil.copy2(judged.results / name, elsewhere / name)
+        shutil.copy2(compared.results / name, elsewhere / name)
     other = {"reproduction": {**OWN["reproduction"], "results": "results/reference"}}
     assert fresh.jobs("reproduction", **other) == {"compare": 1, "reproduction": 1}
     done = fresh.start("reproduction", **other)
     assert done.returncode == 0, done.stdout[-3000:]
     page = "reproduction/2023/reproduction.md"
-    assert (fresh.results / page).read_bytes() == (judged.results / page).read_bytes()
+    assert (fresh.results / page).read_bytes() == (compared.results / page).read_bytes()
