@@ -340,3 +340,21 @@ def test_nothing_run_says_so_for_every_claim() -> None:
     # a data set of one's own stands beside the study's
     own = claims({"sizes": sizes_of({"FF": [2, 3], "BP": [4, 5]}).assign(dataset="digits")})
     assert own[own.claim == "sparse_ff"].dataset.tolist() == ["mnist", "fashionmnist", "digits"]
+
+
+def test_the_interval_decides_and_not_the_mean() -> None:
+    row = tell({"sizes": sizes_of({"FF": [2, 300], "BP": [100, 300]})}, "sparse_ff")
+    assert (row.low < 1 < row.value, row.verdict) == (True, "does not hold")
+    floor = sizes_of({"FF": [2.0]}).assign(dataset="fashionmnist")
+    unseen = {"unseen": unseen_of([-0.1, -0.2, 0.1], [30.0, 36.0, 42.0]), "sizes": floor}
+    row = tell(unseen, "unseen_weaker_1", "fashionmnist")
+    assert (row.value < 0 < row.high, row.verdict) == (True, "does not hold")
+    row = tell(unseen, "unseen_sparse_1", "fashionmnist")
+    assert (0 < row.low < row.value < 39.2 < row.high, row.verdict) == (True, "does not hold")
+    weights = weights_of({"FF": [0.3, 0.45], "BPFF": [0.4, 0.5], "BP": [0.42]})
+    assert tell({"positive_weights": weights}, "inhibition_ff").verdict == "does not hold"
+    row = tell({"sizes": paired([1.0, 3.0, 2.0, 3.0], [1.0, 2.0, 3.0, 4.0])}, "methods_agree")
+    assert (row.value > 0.5, row.verdict) == (True, "does not hold")  # the slope may be 0
+    two = [float(x) for x in range(40)]
+    row = tell({"sizes": paired([x + 60 * (x % 2) for x in two], two)}, "methods_agree")
+    assert (0.3 < row.value < 0.5, row.p < 0.05, row.verdict) == (True, True, "does not hold")

@@ -361,3 +361,48 @@ def test_where_the_study_has_no_run_the_controls_base_is_compared() -> None:
     # the study's own runs come first
     own = {"sparsity": sparsity_of({"FF": [0.5, 0.5]}), "accuracy": accuracy_of({"FF": [0.8] * 2})}
     assert tell({**frames, **own}, "same_rate_1").value == pytest.approx(-0.45)
+
+
+def test_the_interval_decides_and_not_the_mean() -> None:
+    frames = {"sparsity": sparsity_of({"FF": [0.5, 0.9], "BP": [0.4, 0.5]})}
+    assert tell(frames, "sparser_ff_1").verdict == "does not hold"
+    few = without_sandal([[0.05 * k for k in range(9)]] * 2, [1.0, 20.0], 0.4)
+    assert tell(few, "unseen_ensemble_1").verdict == "does not hold"
+    of = {"positive_weights": weights_of({"FF": [0.45, 0.65], "BP": [0.49, 0.6]})}
+    assert tell(of, "excitation_ff").verdict == "does not hold"
+    assert tell(of, "balanced_bp").verdict == "does not hold"
+    row = tell({"positive_weights": weights_of({"BP": [0.56, 0.57, 0.565]})}, "balanced_bp")
+    assert (row.verdict, row.p > 0.9) == ("does not hold", True)
+    rng = np.random.default_rng(0)
+    two = np.concatenate([rng.normal(0.2, 0.05, 250), rng.normal(0.7, 0.05, 150)])
+    one = rng.normal(0.5, 0.05, 400)
+    units = frame(
+        [
+            {**run(seed, model="BPFF"), "layer": 2, "neuroid": k, "positive": x}
+            for seed, values in enumerate((two, two + 0.001, one))
+            for k, x in enumerate(values)
+        ]
+    )
+    row = tell(
+        {"positive_weights": weights_of({"BPFF": [0.4] * 3}), "positive_weights_by_unit": units},
+        "bimodal_bpff",
+    )
+    assert (row.value > 0.5 > row.low, row.verdict) == (True, "does not hold")
+
+
+def test_words_name_the_model_of_each_layer() -> None:
+    ff = sparsity_of({"FF": [0.83, 0.84, 0.85]})
+    bp = [control([0.875, 0.876, 0.874], x) for x in ([0.34, 0.35, 0.36], [0.94, 0.95, 0.96])]
+    deep = bp[1]["control_sparsity"].assign(layer=2)
+    mixed = words(
+        {
+            "accuracy": accuracy_of({"FF": [0.85, 0.86, 0.855]}),
+            "sparsity": pd.concat([ff, ff.assign(layer=2)]),
+            **bp[0],
+            "control_sparsity": pd.concat([bp[0]["control_sparsity"], deep]),
+        }
+    )
+    assert (
+        "FF is the sparser in layer 1; BP is the sparser in layer 2: the published difference "
+        "does not hold in every layer here." in mixed
+    )

@@ -138,3 +138,21 @@ def test_the_later_edition_beside_ours() -> None:
     assert rows.loc["accuracy", "verdict"] == "reproduced"
     assert rows[rows.layer == 1].verdict.item() == "not reproduced"
     assert set(compare({}, edition="2025").verdict) == {"not run"}
+
+
+def test_an_upper_bound_is_no_value() -> None:
+    mnist = {"dataset": "mnist"}
+
+    def verdicts(**by_model):
+        rows = pd.concat([later_of([x], model=m, **mnist) for m, x in by_model.items()])
+        table = compare({"accuracy": rows}, edition="2025")
+        return {
+            m: number(
+                table[~table.protocol.str.contains("--")], "accuracy", model=m, **mnist
+            ).verdict
+            for m in by_model
+        }
+
+    assert verdicts(BPFF=0.9) == {"BPFF": "reproduced"}
+    assert verdicts(BPFF=0.995) == {"BPFF": "not reproduced"}
+    assert verdicts(FF=0.90, BPFF=0.85, BP=0.98)["FF"] == "same direction"

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -382,3 +383,26 @@ def test_an_entry_and_its_file_have_one_name(tmp_path: Path, monkeypatch: pytest
     monkeypatch.delitem(sys.modules, f"{entries.__name__}.other")
     assert {*registry._registered()} == {*DATASETS, "other"}
     monkeypatch.delitem(sys.modules, f"{entries.__name__}.other")
+
+
+def test_no_digit_is_in_both_splits():
+    def joined(seed):
+        splits = [load("digits", split, seed=seed) for split in ("train", "test")]
+        return Counter(
+            (x.tobytes(), int(c)) for s in splits for x, c in zip(s.images, s.labels, strict=True)
+        )
+
+    assert joined(0) == joined(1)
+    assert joined(0).total() == 1797
+
+
+def test_images_and_labels_are_those_of_the_files(small, tmp_path):
+    entry, source = small
+    for split, name in (("train", "train"), ("test", "t10k")):
+        found = load(entry, split, source=str(source), folder=tmp_path / "data")
+        pixels, labels = (
+            gzip.decompress((source / "mnist" / f"{name}-{kind}-ubyte.gz").read_bytes())
+            for kind in ("images-idx3", "labels-idx1")
+        )
+        assert found.images.tobytes() == pixels[16:]
+        assert found.labels.tolist() == list(labels[8:])

@@ -10,7 +10,7 @@ from ffensembles.plotting.registry import KINDS
 from ffensembles.publication.tables import ENDINGS, TABLE_KINDS
 from ffensembles.runs import Run
 from ffensembles.study import editions
-from ffensembles.study.frames import applies, frame_file, measured, scope_frames
+from ffensembles.study.frames import applies, frame_file, measured, rows_of, scope_frames
 from ffensembles.study.grid import SCOPES, whole, without
 
 
@@ -180,3 +180,12 @@ def test_an_extension_without_a_figure_is_told(monkeypatch):
 
 def test_runs_of_a_variation_have_the_method_of_its_edition(full):
     assert full.extensions.method("sigmoid-linf--FF.theta-0.3") == ("method1", 0.95)
+
+
+def test_which_runs_a_frame_has_rows_of(first):
+    runs = first.grid.runs
+    assert rows_of("accuracy", runs) == {"runs": [run.keys for run in runs], "complete": True}
+    assert rows_of("sizes", runs) == {"runs": [run.keys for run in runs], "complete": False}
+    assert rows_of("unseen", runs)["runs"] == [run.keys for run in without(runs)]
+    assert rows_of("positive_weights", runs)["runs"] == [run.keys for run in whole(runs)]
+    assert rows_of("rsa", runs) == rows_of("costs", runs) == {}
