@@ -202,12 +202,12 @@ def test_control_runs_stand_at_their_accuracy_and_sparsity():
             (colour_of(r.model), "--" not in r.protocol, r.accuracy, r.sparsity)
             for r in both.itertuples()
         }
-        drawn_ = {
+        points = {
             (line.get_markeredgecolor(), line.get_markerfacecolor() != "none", x, y)
             for line in part.lines
             for x, y in zip(*line.get_data(), strict=True)
         }
-        assert drawn_ == wanted
+        assert points == wanted
     of = net[(net.dataset == "mnist") & (net.model == "BP") & net.protocol.str.endswith("0.01")]
     mine = sparsity[
         (sparsity.dataset == "mnist")
@@ -357,8 +357,8 @@ def test_dimension_stands_against_size_and_sparsity():
 
 
 def test_what_the_studys_own_figure_showed():
-    shown_ = as_published("2023", "figure3")
-    assert (shown_["datasets"], shown_["runs"], shown_["epochs"]["BP"]) == (
+    known = as_published("2023", "figure3")
+    assert (known["datasets"], known["runs"], known["epochs"]["BP"]) == (
         ("fashionmnist",),
         15,
         20,
