@@ -80,7 +80,9 @@ rule compare:
     input:
         **compared_frames(),
         configuration=compared.one("configuration"),
-        sweeps=[sweep.one("tidy", file=frame_file("sweep")) for sweep in compared_sweeps],
+        sweeps=[
+            sweep.one("tidy", file=frame_file("sweep")) for sweep in compared_sweeps
+        ],
         # what they were made with
         swept=[sweep.one("configuration") for sweep in compared_sweeps],
         code=code(

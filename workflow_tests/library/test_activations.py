@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from recipes import recipe_of
+from test_training import DATA, RECIPE, RUN, files_in, train
 
 from ffensembles.ensembles.method2 import largest_possible
 from ffensembles.errors import StoreError
 from ffensembles.models.recipe import Recipe
-from ffensembles.representations.readout import NO_LABEL, extract, read_images
+from ffensembles.representations.readout import NO_LABEL, extract, read_images, read_out
 from ffensembles.representations.store import open_activations, save_tree
 
 N, PIXELS, LABELS, WIDTHS = 13, 8, 3, (6, 5)
@@ -216,3 +217,16 @@ def test_new_images_are_whole_numbers_of_a_byte():
     for images in (np.full((2, 28, 28), 0.5), np.full((2, 28, 28), 256), np.full((2, 28, 28), -1)):
         with pytest.raises(ValueError, match=r"images: found values that are no whole numbers in"):
             read_images(make_weights(), FF, run, {}, images)
+
+
+@pytest.mark.parametrize("label", ["own", "predicted"])
+def test_images_of_the_class_left_out_carry_the_label_that_is_asked_for(tmp_path, label):
+    run, recipe = {**RUN, "held_out": 2}, RECIPE.but(epochs=2)
+    train(tmp_path, recipe, held_out=2)
+    store = tmp_path / "a.zarr.zip"
+    read_out(run, recipe, DATA, files_in(tmp_path).weights, store, unseen_label=label)
+    layer = open_activations(store, layer=1)
+    unseen = layer["label"].values == 2
+    wanted = layer["label"] if label == "own" else layer["predicted"]
+    np.testing.assert_array_equal(layer["embedded_label"].values[unseen], wanted.values[unseen])
+    assert (layer["predicted"].values[unseen] != 2).any()

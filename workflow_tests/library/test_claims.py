@@ -358,3 +358,12 @@ def test_the_interval_decides_and_not_the_mean() -> None:
     two = [float(x) for x in range(40)]
     row = tell({"sizes": paired([x + 60 * (x % 2) for x in two], two)}, "methods_agree")
     assert (0.3 < row.value < 0.5, row.p < 0.05, row.verdict) == (True, True, "does not hold")
+
+
+def test_mantel_permutes_classes_and_counts_the_order_itself() -> None:
+    """Of 24 orders of four classes without a symmetry one gives a matrix itself."""
+    matrix = np.zeros((4, 4))
+    matrix[np.triu_indices(4, 1)] = [1, 2, 4, 7, 11, 16]
+    r, p = mantel(matrix + matrix.T, matrix + matrix.T)
+    assert r == pytest.approx(1)
+    assert p == pytest.approx(1 / 24, abs=0.01)

@@ -1,5 +1,7 @@
 """Vectors of dissimilarities that runs keep, and what is computed from them across runs."""
 
+from itertools import permutations
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,6 +23,7 @@ from ffensembles.analyses.rsa import (
     rdm,
     rsa_frame,
     rsa_summary,
+    spearman,
     stratified_images,
 )
 from ffensembles.analyses.tidy import with_keys
@@ -133,3 +136,13 @@ def test_silent_layers_are_missing_and_no_error():
     assert frame.dissimilarity.isna().all()
     found = compare(frame)
     assert found[["spearman", "cka_debiased"]].isna().all(axis=None)
+
+
+def test_the_null_of_classes_is_that_of_one_order_of_them():
+    one, other = activations(seed=0), activations(model="BP", seed=1)
+    found = compare(frame_of(one, other, images=8, pairs=5))
+    found = found[(found.of == CLASSES) & (found.model == "FF") & (found.other_model == "BP")]
+    for row in found.itertuples():
+        means, second = class_means(one)[row.layer], rdm(class_means(other)[row.other_layer])
+        orders = [spearman(rdm(means[list(order)]), second) for order in permutations(range(4))]
+        assert np.abs(np.array(orders) - row.spearman_null).min() < 1e-6

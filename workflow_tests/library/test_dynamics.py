@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 from test_engine import BP, BPFF, FF, images_of_test, make_task
 from test_training import DATA, RECIPE, RUN, TRAINING, files_in, same
 
+from ffensembles.analyses.sparsity import sparsity_frame
 from ffensembles.analyses.tidy import read_frame, with_keys
 from ffensembles.engine.batched import BatchedStage
+from ffensembles.ensembles import find_ensembles
 from ffensembles.errors import TrainingError
 from ffensembles.extensions.kinds.dynamics import (
     Dynamics,
@@ -384,3 +387,31 @@ def test_readings_that_were_made_before_there_was_a_method_are_taken(tmp_path: P
     assert measure(run_at(tmp_path, later), shown).equals(measure(run_at(tmp_path), shown))
     other = replace(later, methods={**later.methods, "loo": {"k": 2}})
     assert measure(run_at(tmp_path, other), shown).empty
+
+
+def test_a_layer_is_measured_as_stored_activations_are():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 10)
+    x = 0.2 * rng.random((30, 40)).astype(np.float32)
+    for category in range(3):
+        x[np.ix_(labels == category, range(4 * category, 4 * category + 4))] += 0.8
+    x[:3] = 0
+    methods = {"method1": {"quantiles": [0.85, 0.95]}, "method2": {"max_rho": 0.12}, "loo": {}}
+    valid = {"valid_min": 0.0}
+    got = DynamicsObserver(4, 10, methods).measure(x, labels, 3, valid)
+    layer = xr.Dataset(
+        {"activation": (("presentation", "neuroid"), x, valid)},
+        coords={"label": ("presentation", labels)},
+    )
+    tree = xr.DataTree.from_dict({"layer1": layer})
+    sparsity = sparsity_frame(tree).dropna(subset="category")
+    np.testing.assert_allclose(got["sparsity"], sparsity["sparsity"])
+    assert got["silent"].tolist() == sparsity["silent"].tolist() == [3, 0, 0]
+    for name, parameters in methods.items():
+        active = find_ensembles(tree, name, **parameters)["layer1"]["active"]
+        if name != "method1":
+            np.testing.assert_array_equal(got[f"active-{name}"], active)
+            continue
+        for quantile in (0.85, 0.95):
+            own = got[f"active-method1@{quantile}"]
+            np.testing.assert_array_equal(own, active.sel(quantile=quantile))

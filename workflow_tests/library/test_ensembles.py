@@ -16,7 +16,7 @@ from synthetic import activations
 from ffensembles.ensembles import METHODS, check_method, ensemble_sizes, find_ensembles, matrices
 from ffensembles.ensembles.loo import loo
 from ffensembles.ensembles.method1 import method1
-from ffensembles.ensembles.method2 import method2, recut
+from ffensembles.ensembles.method2 import density_and_rank, method2, recut
 from ffensembles.ensembles.shuffle import shuffled
 from ffensembles.errors import ConfigError
 from ffensembles.representations.store import open_tree, save_tree
@@ -427,3 +427,8 @@ def test_the_null_of_a_class_left_out_is_one_of_all_its_images() -> None:
     assert (null["label"].values[40:] != 2).sum() > 5
     found = METHODS["loo"].find(null.assign_attrs(held_out=2))
     assert found.n_presentations.values.tolist() == [20, 20, 20]
+
+
+def test_the_ends_of_the_window_belong_to_it() -> None:
+    rho, _ = density_and_rank(np.array([0.75, 0.5, 0.25, 0.0]), 0.25)
+    assert (rho * 0.5).tolist() == [2, 3, 3, 2]

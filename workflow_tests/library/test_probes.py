@@ -13,7 +13,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-from ffensembles.analyses import RUN_FRAMES, RunResults
+from ffensembles.analyses import RUN_FRAMES, RunResults, probes
 from ffensembles.analyses.probes import probe, probe_frame
 from ffensembles.datasets.prepare import prepare
 from ffensembles.errors import StoreError
@@ -179,3 +179,20 @@ def test_weights_of_another_study_are_not_probed(tmp_path: Path) -> None:
     read_unlabelled(run.keys, of, DATA, path, images=60)
     with pytest.raises(StoreError, match=r"recipe\.theta: \S+ here, 0\.45 in the study"):
         read_unlabelled(run.keys, of.but(theta=0.45), DATA, path, images=60)
+
+
+def test_the_null_is_scored_with_the_labels_it_was_fitted_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(probes, "probe", lambda x, labels, *_: np.eye(3)[labels] - 0.5)
+    frame = probe_frame({1: np.zeros((100, 2))}, LABELS)
+    names = ["balanced_accuracy", "auc", "null_balanced_accuracy", "null_auc"]
+    assert frame[names].eq(1).all(axis=None)
+
+
+def test_no_fold_learns_anything_from_the_images_it_scores() -> None:
+    x = np.random.default_rng(0).normal(size=(100, 4)) + np.eye(4)[LABELS]
+    _, test = next(StratifiedKFold(5, shuffle=True, random_state=0).split(x, LABELS))
+    loud = x.copy()
+    loud[test[0]] *= 1e3
+    np.testing.assert_allclose(probe(loud, LABELS)[test[1:]], probe(x, LABELS)[test[1:]])
