@@ -221,8 +221,9 @@ def response(
     tuple[float, float, float]
         Mean correlation over images with the class's mean pattern, 0 where activations are all
         alike; share of images on which no other class's pattern correlates as much, missing where
-        no other class has a pattern; share of the class's ensemble among as many strongest units,
-        missing where it is empty.
+        no other class has a pattern; share of the class's ensemble among as many strongest units
+        (ties, such as silent units, in the units' order, which is near chance), missing where it
+        is empty.
     """
     patterns = _standardised(layer["mean"].values)
     correlations = np.nan_to_num(_standardised(h) @ np.nan_to_num(patterns).T)
