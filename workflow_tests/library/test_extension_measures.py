@@ -10,7 +10,7 @@ from extension_runs import METHODS, run_of
 from test_causality import found_layer
 from test_dimension import subspace
 from test_microstructure import SEARCH, planted
-from test_training import DATA, RECIPE, RUN, files_in, train
+from test_sleep_wake import run_of_phases
 
 from ffensembles.analyses.sparsity import sparsity_frame
 from ffensembles.ensembles import ensemble_sizes, find_ensembles
@@ -24,10 +24,9 @@ from ffensembles.extensions.kinds import causality, dimension, microstructure, p
 from ffensembles.extensions.kinds.causality import Causality, ensemble, measure, response
 from ffensembles.extensions.nets import Images, Net, predicted, stimulated
 from ffensembles.extensions.patterns import find_patterns, normal_cloud, project, typical
-from ffensembles.extensions.runs import ExtensionRun, halves, part_of
+from ffensembles.extensions.runs import halves, part_of
 from ffensembles.models.network import hidden
 from ffensembles.models.spec import MODELS
-from ffensembles.representations.readout import read_out
 from ffensembles.representations.store import open_activations, round_mantissa, save_tree
 from ffensembles.representations.weights import load_weights
 from ffensembles.runtime.random import random_stream
@@ -129,7 +128,7 @@ def test_size_and_sparsity_are_those_of_the_class_in_its_layer():
         assert here["size"].item() == size
 
 
-def test_what_rounding_hides_is_judged_by_the_bits_of_the_store(tmp_path):
+def test_what_rounding_hides_depends_on_the_bits_of_the_store(tmp_path):
     run = run_of("FF", per_class=12)
     save_tree(run.activations, tmp_path / "a.zarr.zip", mantissa_bits=4)
     run.__dict__["activations"] = open_activations(tmp_path / "a.zarr.zip").load()
@@ -175,21 +174,15 @@ def test_typical_images_are_the_nearest():
 
 
 def test_what_a_run_was_told_of_its_layers_and_classes(tmp_path):
-    recipe = RECIPE.but(epochs=4, phases="1-1")
-    train(tmp_path, recipe)
-    files = files_in(tmp_path)
-    store = tmp_path / "activations.zarr.zip"
-    read_out(RUN, recipe, DATA, files.weights, store)
-    given = {"weights": files.weights, "metadata": files.metadata, "activations": store}
-    run = ExtensionRun(RUN, files=given, recipe=recipe, data=DATA)
-    tree = open_activations(store).load()
+    run = run_of_phases(tmp_path)
+    tree = open_activations(run.files["activations"]).load()
     tree["layer2"]["activation"][:7] = 0  # silent
     run.__dict__["activations"] = tree
     frame = sleep_wake.measure(run, sleep_wake.SleepWake())
-    told = json.loads(files.metadata.read_text())
+    told = json.loads(run.files["metadata"].read_text())
     for k in (1, 2, 3):
         row = frame.loc[k - 1]
-        weights = load_weights(files.weights)[f"layer{k}.weight"]
+        weights = load_weights(run.files["weights"])[f"layer{k}.weight"]
         assert row.positive == pytest.approx((weights > 0).mean())
         assert row.silent == pytest.approx(
             (7 if k == 2 else 0) / tree["layer1"].sizes["presentation"]

@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
+from extension_runs import KEYS
 from matplotlib.colors import to_hex
 from synthetic import LABELS, activations, keys, method2, shown
 from test_causality import silence_rows
@@ -317,10 +318,8 @@ def test_dimension_stands_against_size_and_sparsity():
     rows = pd.DataFrame(
         [
             {
-                "protocol": "p",
-                "dataset": "digits",
+                **KEYS,
                 "model": "FF",
-                "held_out": None,
                 "seed": seed,
                 "layer": layer,
                 "category": c,
@@ -370,10 +369,8 @@ def test_both_nulls_of_patterns_have_their_fill():
     rows = pd.DataFrame(
         [
             {
-                "protocol": "p",
-                "dataset": "digits",
+                **KEYS,
                 "model": "FF",
-                "held_out": None,
                 "seed": seed,
                 "layer": 1,
                 "category": c,

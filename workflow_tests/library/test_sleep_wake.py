@@ -100,16 +100,21 @@ def test_figure_and_caption_name_the_runs_that_collapsed():
     assert "There are no runs." in kind.caption(empty, kind.parameters())
 
 
-def test_a_run_is_measured_on_all_its_test_images(tmp_path: Path):
+def run_of_phases(folder: Path) -> ExtensionRun:
+    """Train a small net with positive and negative steps in turn, and read it out."""
     recipe = RECIPE.but(epochs=4, phases="1-1")
-    train(tmp_path, recipe)
-    files = files_in(tmp_path)
-    store = tmp_path / "activations.zarr.zip"
+    train(folder, recipe)
+    files = files_in(folder)
+    store = folder / "activations.zarr.zip"
     read_out(RUN, recipe, DATA, files.weights, store)
     given = {"weights": files.weights, "metadata": files.metadata, "activations": store}
-    run = ExtensionRun(RUN, files=given, recipe=recipe, data=DATA)
-    frame = measure(run, SleepWake())
-    told = json.loads(files.metadata.read_text())
+    return ExtensionRun(RUN, files=given, recipe=recipe, data=DATA)
+
+
+def test_a_run_is_measured_on_all_its_test_images(tmp_path: Path):
+    run = run_of_phases(tmp_path)
+    frame, store = measure(run, SleepWake()), run.files["activations"]
+    told = json.loads(run.files["metadata"].read_text())
     assert told["recipe"]["phases"] == "1-1"
     assert frame.layer.tolist() == [1, 2, 3]
     assert set(zip(frame.positive_steps, frame.negative_steps, strict=True)) == {(1, 1)}
