@@ -87,7 +87,7 @@ def student(
     null
         What the mean is compared with.
     size
-        How large the numbers are that values are differences of: rounding is judged by it.
+        How large the numbers are that values are differences of: rounding is a share of it.
 
     Returns
     -------

@@ -94,7 +94,7 @@ class Extension:
         return frame.assign(method=name, quantile=np.nan if at is None else at)
 
     def said(self, results: pd.DataFrame) -> list[str]:
-        """Return the verdict's paragraphs, or that there is nothing to judge."""
+        """Return the verdict's paragraphs, or that there are no runs for one."""
         return self.verdict(results) if len(results) else [NOTHING_MEASURED]
 
 

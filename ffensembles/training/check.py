@@ -71,7 +71,7 @@ class Finding:
     check, found
         What was looked at, and what was found.
     verdict
-        `ok`; `slow`, which is no obstacle; `wrong`; `-` where there is nothing to judge.
+        `ok`; `slow`, which is no obstacle; `wrong`; `-` where there is nothing to compare.
     advice
         What to set, where the verdict is `wrong` or `slow`.
     """

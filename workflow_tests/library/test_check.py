@@ -103,7 +103,7 @@ def test_a_check_that_fails_is_a_finding(
         (float("nan"), True, "wrong", "differ by nan"),
     ],
 )
-def test_captured_steps_are_judged(
+def test_captured_steps_are_compared(
     monkeypatch: pytest.MonkeyPatch, replayed: float, captured: bool, verdict: str, said: str
 ):
     def trained(device: Any, recipe: Any, capture: bool) -> tuple[list[torch.Tensor], bool]:
